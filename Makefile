@@ -1,0 +1,111 @@
+# The verbs of this project. `make` alone lists them.
+#
+# Files stand for finished steps, so a second run does only what is due.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHON
+
+# Certificates: what this computer trusts (a laboratory's proxy too), where it says what that is.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := 1
+export NODE_USE_SYSTEM_CA := 1
+endif
+
+packages := .venv/.installed
+web_packages := web/node_modules/.installed
+app := src/opsin/server/static/index.html
+demo := .cache/demo.ome.zarr
+web_sources := $(shell find web/src -not -name '*.test.ts*') \
+	web/index.html web/vite.config.ts web/tsconfig.json
+
+say = @printf '\033[36m==>\033[0m %s\n'
+
+.PHONY: help setup run test check vitest pytest fix bench docs wheel lock clean
+
+help: ## list the verbs
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r verb what; do printf '  make %-6s  %s\n' "$$verb" "$$what"; done
+
+setup: $(packages) $(web_packages) $(app) ## make .venv with all packages, and build the web app
+	@scripts/setup.sh chromium
+	$(say) "Ready: .venv/bin/opsin"
+
+run: $(packages) $(web_packages) $(app) $(demo)/zarr.json ## make a 16384² demo image and open it
+	$(say) "Opening $(demo) (Ctrl+C stops)"
+	@opsin view $(demo)
+
+test: $(packages) $(web_packages) $(app) ## set up, then run every check and test
+	@scripts/setup.sh chromium --required
+	@$(MAKE) --no-print-directory check vitest pytest
+
+check: $(packages) $(web_packages) ## style, types and imports, in Python and TypeScript
+	$(say) "Style of Python: ruff"
+	@ruff check --quiet . && ruff format --quiet --check --diff .
+	$(say) "Types of Python: mypy"
+	@mypy $(wildcard src tests examples benchmarks *.py)
+	$(say) "Imports of Python: import-linter"
+	@said=$$(lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
+	$(say) "Types of TypeScript: tsc"
+	@cd web && npm run --silent types
+	$(say) "Style of TypeScript: Biome"
+	@cd web && npm run --silent lint
+	$(say) "Imports of TypeScript: dependency-cruiser"
+	@cd web && npm run --silent imports
+
+vitest: $(web_packages)
+	$(say) "Tests of the web app: vitest"
+	@cd web && npm run --silent test
+
+pytest: $(packages) $(app)
+	$(say) "Tests: pytest"
+	@pytest
+
+fix: $(packages) $(web_packages) ## repair what can be repaired: format, import order, simple lint
+	$(say) "Repairing Python: ruff"
+	@ruff check --fix . ; ruff format .
+	$(say) "Repairing TypeScript: Biome"
+	@cd web && npm run --silent fix
+
+bench: $(packages) $(app) ## run each benchmark, quickly
+	@for file in benchmarks/*.py; do \
+		printf '\033[36m==>\033[0m %s\n' "$$file --quick"; python "$$file" --quick || exit 1; done
+
+docs: $(packages) ## check what the pages say: links, commands, folders
+	$(say) "Checking the docs"
+	@pytest -q tests/test_architecture.py $(wildcard tests/test_docs.py)
+
+wheel: $(packages) $(app) ## build the wheel into dist/
+	$(say) "Building the wheel"
+	@python -m hatchling build --target wheel
+
+lock: $(packages) ## re-make the locks with the newest versions
+	$(say) "Locking the packages of Python and of the web app"
+	@scripts/lock.sh
+
+clean: ## remove everything that is not in git and that make makes
+	$(say) "Removing .venv, web/node_modules, builds and caches"
+	@rm -rf .venv .cache dist web/node_modules src/opsin/server/static
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the steps ---------------------------------------------------------------------------------
+
+$(packages): requirements/uv.txt requirements/dev.txt pyproject.toml hatch_build.py
+	@scripts/setup.sh python
+
+$(web_packages): web/package.json web/package-lock.json web/.npmrc | $(packages)
+	@scripts/setup.sh web
+
+$(app): $(web_sources) $(web_packages)
+	@scripts/setup.sh app
+
+# Made beside its place and moved there, so that an interrupted run leaves no half image behind.
+$(demo)/zarr.json: examples/make_demo.py | $(packages)
+	$(say) "Making the demo image, 16384 × 16384 pixels, from tests/data"
+	@rm -rf $(demo) .cache/making && mkdir -p .cache/making
+	@python examples/make_demo.py .cache/making/demo.ome.zarr
+	@mv .cache/making/demo.ome.zarr $(demo) && rmdir .cache/making

@@ -1,0 +1,61 @@
+/**
+ * Which folder of `src/` may import which. The viewer is a package without a framework that others can
+ * embed, so it knows nothing of the app around it.
+ */
+export default {
+  forbidden: [
+    {
+      name: "no-cycles",
+      comment: "Imports point one way.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "viewer-knows-no-ui",
+      comment: "viewer/ imports only itself.",
+      severity: "error",
+      from: { path: "^src/viewer/" },
+      to: { pathNot: "^src/viewer/" },
+    },
+    {
+      name: "ui-knows-only-viewer",
+      comment: "ui/ may import itself, viewer/ and packages; main.tsx does the wiring.",
+      severity: "error",
+      from: { path: "^src/ui/" },
+      to: { path: "^src/", pathNot: "^src/(ui|viewer)/" },
+    },
+    {
+      name: "only-declared-packages",
+      comment: "Every package stands in package.json.",
+      severity: "error",
+      from: {},
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "unknown", "undetermined"] },
+    },
+    {
+      name: "no-orphans",
+      comment: "A module that nothing imports is dead; workers are named by URL, not imported.",
+      severity: "error",
+      from: { orphan: true, pathNot: "(^src/main\\.tsx|worker\\.ts|\\.d\\.ts|\\.css)$" },
+      to: {},
+    },
+    {
+      name: "resolvable",
+      comment: "Every import resolves.",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "\\.test\\.tsx?$" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "types", "default"],
+      extensions: [".ts", ".tsx", ".js", ".css", ".json"],
+    },
+  },
+};
