@@ -1,0 +1,52 @@
+"""Opsin: an open platform for image analysis.
+
+The names below are loaded when they are first used, so that `import opsin` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Camera": "opsin.chunks.camera",
+    "OpsinError": "opsin.errors",
+    "image_from_array": "opsin.images.memory",
+    "open_image": "opsin.images.readers",
+    "open_images": "opsin.images.readers",
+    "snapshot": "opsin.render.snapshot",
+    "write_image": "opsin.images.write",
+}
+
+__all__ = [
+    "Camera",
+    "OpsinError",
+    "__version__",
+    "image_from_array",
+    "open_image",
+    "open_images",
+    "snapshot",
+    "write_image",
+]
+
+if TYPE_CHECKING:
+    from opsin.chunks.camera import Camera
+    from opsin.errors import OpsinError
+    from opsin.images.memory import image_from_array
+    from opsin.images.readers import open_image, open_images
+    from opsin.images.write import write_image
+    from opsin.render.snapshot import snapshot
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module 'opsin' has no attribute {name!r}") from None
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

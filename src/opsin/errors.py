@@ -1,0 +1,62 @@
+"""Every error that Opsin raises on purpose, as one tree.
+
+    OpsinError
+    ├── UsageError          what was asked for makes no sense (a bad option, an unknown layer)
+    ├── OpenError           an image cannot be opened
+    │   ├── NotFound        there is nothing at that address
+    │   └── Unsupported     there is something, but no reader understands it
+    ├── ReadError           a chunk of an open image cannot be read
+    │   ├── Unreachable     the source did not answer or failed in a way that may pass
+    │   └── Corrupt         the source answered, but not with the chunk: a retry is no use
+    ├── BudgetExceeded      the memory budget cannot hold what was asked for
+    ├── WriteError          an image cannot be written
+    └── ProtocolError       a message from outside does not follow the protocol
+
+A message is one sentence that says what happened, and where there is something to do, what.
+"""
+
+from __future__ import annotations
+
+
+class OpsinError(Exception):
+    """Base of all errors that Opsin raises on purpose."""
+
+
+class UsageError(OpsinError):
+    """What was asked for makes no sense."""
+
+
+class OpenError(OpsinError):
+    """An image cannot be opened."""
+
+
+class NotFound(OpenError):
+    """There is nothing at that address."""
+
+
+class Unsupported(OpenError):
+    """There is something at that address, but no reader understands it."""
+
+
+class ReadError(OpsinError):
+    """A chunk of an open image cannot be read."""
+
+
+class Unreachable(ReadError):
+    """The source did not answer, or failed in a way that may pass."""
+
+
+class Corrupt(ReadError):
+    """The source answered with bytes that are not the chunk."""
+
+
+class BudgetExceeded(OpsinError):
+    """The memory budget cannot hold what was asked for."""
+
+
+class WriteError(OpsinError):
+    """An image cannot be written."""
+
+
+class ProtocolError(OpsinError):
+    """A message from outside does not follow the protocol."""

@@ -1,0 +1,237 @@
+"""Image: a multiscale n-dimensional array with axes, and a place in the world for every level."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+
+from opsin.errors import UsageError
+from opsin.images.source import Array, Index, Source
+
+AxisType = Literal["space", "time", "channel", "other"]
+Kind = Literal["image", "labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of an image: its name (as in OME-NGFF), type and unit."""
+
+    name: str
+    type: AxisType
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The geometry of one resolution level. All tuples have one entry per axis of the image.
+
+    World coordinates follow the pixel-centre convention: the *centre* of pixel `i` lies at
+    `translation + scale * i`, its edges half a `scale` to either side.
+    """
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Number of chunks along each axis."""
+        return tuple(
+            math.ceil(size / chunk) for size, chunk in zip(self.shape, self.chunks, strict=True)
+        )
+
+    def chunk_shape(self, index: Index) -> tuple[int, ...]:
+        """Shape of the chunk at `index`, clipped at the end of the level."""
+        return tuple(
+            min(chunk, size - i * chunk)
+            for i, chunk, size in zip(index, self.chunks, self.shape, strict=True)
+        )
+
+    def chunks_in(self, start: Sequence[int], stop: Sequence[int]) -> Iterator[Index]:
+        """Indices of the chunks that touch the box from `start` up to but without `stop`."""
+        ranges = (
+            range(a // chunk, -(-b // chunk))
+            for a, b, chunk in zip(start, stop, self.chunks, strict=True)
+        )
+        return itertools.product(*ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a file says of one channel: all but the name may be unknown (None)."""
+
+    name: str
+    colour: str | None = None
+    """`rrggbb` in hexadecimal digits."""
+    window: tuple[float, float] | None = None
+    """Contrast limits in data values."""
+    visible: bool = True
+
+
+@dataclass(frozen=True)
+class Image:
+    """A multiscale image or labels, from any source.
+
+    `axes` are in array order; the level order is from fine to coarse. An image whose last axis is
+    `rgb` (a channel axis of 3 or 4 samples that belong to one colour) is shown as one layer; any
+    other channel axis gives a layer per channel.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    levels: tuple[Level, ...]
+    dtype: np.dtype[np.generic]
+    source: Source = field(repr=False, compare=False)
+    kind: Kind = "image"
+    channels: tuple[Channel, ...] = ()
+    rgb: bool = False
+    warnings: tuple[str, ...] = ()
+    """What was wrong with the file and is worth telling the user, one sentence each."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the finest level."""
+        return self.levels[0].shape
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the axes, in array order."""
+        return tuple(axis.name for axis in self.axes)
+
+    def axis(self, name: str) -> int:
+        """Position of the axis called `name`, in array order.
+
+        Raises:
+            UsageError: the image has no such axis.
+        """
+        for position, axis in enumerate(self.axes):
+            if axis.name == name:
+                return position
+        raise UsageError(f"{self.name} has no axis {name!r}: its axes are {self.axis_names}.")
+
+    @property
+    def channel_axis(self) -> int | None:
+        """Position of the channel axis, or None."""
+        for position, axis in enumerate(self.axes):
+            if axis.type == "channel":
+                return position
+        return None
+
+    def chunk_bytes(self, level: int, index: Index) -> int:
+        """Bytes of one decoded chunk."""
+        return math.prod(self.levels[level].chunk_shape(index)) * self.dtype.itemsize
+
+    def read(self, level: int = 0, index: Sequence[int | slice] = ()) -> Array:
+        """Read a part of one level into memory, bypassing every cache.
+
+        Args:
+            level: 0 is the finest.
+            index: one integer or slice (step 1) per leading axis, in pixels of that level; axes
+                that are left out are read whole. An integer drops its axis.
+
+        Returns:
+            A new array, axes in the image's order.
+
+        Raises:
+            UsageError: no such level, or an index outside it.
+            ReadError: a chunk could not be read.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="opsin-read") as executor:
+            # A thread with a loop of its own works inside a running loop (a notebook's) too.
+            return executor.submit(asyncio.run, self.read_async(level, index)).result()
+
+    async def read_async(self, level: int = 0, index: Sequence[int | slice] = ()) -> Array:
+        """Like `read`, for callers that run an event loop."""
+        if not 0 <= level < len(self.levels):
+            raise UsageError(f"{self.name} has levels 0 to {len(self.levels) - 1}, not {level}.")
+        geometry = self.levels[level]
+        start, stop, dropped = _bounds(geometry.shape, index)
+        out = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype)
+        slots = asyncio.Semaphore(8)
+
+        async def place(chunk_index: Index) -> None:
+            async with slots:
+                encoded = await self.source.fetch(level, chunk_index)
+                chunk = await asyncio.to_thread(self.source.decode, level, chunk_index, encoded)
+            copy_overlap(out, start, chunk, chunk_origin(geometry, chunk_index))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for chunk_index in geometry.chunks_in(start, stop):
+                    group.create_task(place(chunk_index))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return out[tuple(0 if axis in dropped else slice(None) for axis in range(out.ndim))]
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def chunk_origin(level: Level, index: Index) -> tuple[int, ...]:
+    """First pixel of the chunk at `index`."""
+    return tuple(i * chunk for i, chunk in zip(index, level.chunks, strict=True))
+
+
+def copy_overlap(
+    target: Array, target_start: Sequence[int], piece: Array, piece_start: Sequence[int]
+) -> None:
+    """Copy `piece` into `target` where they overlap; both are placed by their first pixel."""
+    to: list[slice] = []
+    frm: list[slice] = []
+    for t0, size, p0, extent in zip(
+        target_start, target.shape, piece_start, piece.shape, strict=True
+    ):
+        low, high = max(t0, p0), min(t0 + size, p0 + extent)
+        if high <= low:
+            return
+        to.append(slice(low - t0, high - t0))
+        frm.append(slice(low - p0, high - p0))
+    target[tuple(to)] = piece[tuple(frm)]
+
+
+def _bounds(
+    shape: tuple[int, ...], index: Sequence[int | slice]
+) -> tuple[tuple[int, ...], tuple[int, ...], frozenset[int]]:
+    """Start and stop of an index per axis, and the axes that an integer drops."""
+    if len(index) > len(shape):
+        raise UsageError(f"{len(index)} indices for an image of {len(shape)} axes.")
+    start: list[int] = []
+    stop: list[int] = []
+    dropped: set[int] = set()
+    for axis, size in enumerate(shape):
+        part = index[axis] if axis < len(index) else slice(None)
+        if isinstance(part, slice):
+            low, high, step = part.indices(size)
+            if step != 1:
+                raise UsageError("An image is read with slices of step 1.")
+            start.append(low)
+            stop.append(max(low, high))
+        else:
+            position = part + size if part < 0 else part
+            if not 0 <= position < size:
+                raise UsageError(f"Index {part} is outside axis {axis} of size {size}.")
+            start.append(position)
+            stop.append(position + 1)
+            dropped.add(axis)
+    return tuple(start), tuple(stop), frozenset(dropped)

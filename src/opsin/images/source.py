@@ -1,0 +1,54 @@
+"""Source: where the chunks of an image come from. The one interface that a reader implements."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Index: TypeAlias = tuple[int, ...]
+"""Position of a chunk in the chunk grid of its level: one integer per axis of the image."""
+
+Array: TypeAlias = npt.NDArray[Any]
+Encoded: TypeAlias = "bytes | bytearray | memoryview | Array"
+
+
+class Source(Protocol):
+    """Chunks of one image, by level and chunk index.
+
+    Reading is two steps, so that a loader can cancel the first and run the second on a pool:
+    `fetch` waits for bytes and is cancelled by cancelling its task; `decode` only computes.
+    """
+
+    @property
+    def provenance(self) -> Literal["memory", "disk", "network"]:
+        """Where the stored bytes are."""
+
+    async def fetch(self, level: int, index: Index) -> Encoded | None:
+        """The stored bytes of a chunk; None for a chunk that is not stored (all fill value).
+
+        Raises:
+            Unreachable: the source did not answer or failed in a way that may pass.
+            Corrupt: what is stored cannot be the chunk.
+        """
+
+    def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
+        """The chunk as an array, clipped to the level's shape, in native byte order.
+
+        Pure computing: no I/O, safe on any thread. The result may be a view of `encoded`.
+
+        Raises:
+            Corrupt: `encoded` is not a chunk of this image.
+        """
+
+    def transient_bytes(self, level: int, index: Index) -> int:
+        """Memory that fetching and decoding this chunk needs at most beside its result."""
+
+    def close(self) -> None:
+        """Let go of files and connections. Idempotent."""
+
+
+def contiguous(array: Array) -> Array:
+    """`array` in C order and native byte order, copied only where it is not so already."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
