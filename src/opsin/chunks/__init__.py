@@ -1,0 +1,1 @@
+"""Chunks: what to load for a view, in which order, and a bounded memory for it."""

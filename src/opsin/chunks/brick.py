@@ -1,0 +1,142 @@
+"""Brick: a piece of one slice of one level that fills one slot of a view; made of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from opsin.images.image import chunk_origin, copy_overlap
+from opsin.images.layer import Layer
+from opsin.images.source import Array, Index
+
+BRICK = 512
+"""Rows and columns of a whole brick."""
+
+
+class Brick(NamedTuple):
+    """Address of a brick. `slice` holds one pixel index of `level` per axis not displayed."""
+
+    layer: int
+    level: int
+    slice: Index
+    row: int
+    column: int
+
+
+class ChunkKey(NamedTuple):
+    """Address of a chunk: an image (by the number its loader gave it), a level, a grid index."""
+
+    image: int
+    level: int
+    grid: Index
+
+
+def display_dtype(layer: Layer) -> np.dtype[np.generic]:
+    """The dtype in which bricks of a layer travel: what a graphics card can hold.
+
+    Integers up to 32 bits and float32 go as they are, labels of 64 bits too; the other 64-bit
+    types and float16 become float32, bool becomes uint8. Signed labels keep their bits.
+    """
+    dtype = layer.image.dtype
+    if layer.image.kind == "labels":
+        return np.dtype(f"u{max(dtype.itemsize, 1)}")
+    if dtype == np.bool_:
+        return np.dtype(np.uint8)
+    if dtype.kind in "iu" and dtype.itemsize <= 4:
+        return dtype.newbyteorder("=")
+    return np.dtype(np.float32)
+
+
+def samples(layer: Layer) -> int:
+    """Values per pixel: 3 or 4 for RGB, else 1."""
+    axis = layer.image.channel_axis
+    return layer.image.shape[axis] if layer.image.rgb and axis is not None else 1
+
+
+def brick_shape(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> tuple[int, int]:
+    """Rows and columns of a brick, cut at the end of its level."""
+    shape = layer.level(brick.level).shape
+    names = [axis.name for axis in layer.axes]
+    rows = shape[names.index(displayed[0])] - brick.row * BRICK
+    columns = shape[names.index(displayed[1])] - brick.column * BRICK
+    return min(BRICK, rows), min(BRICK, columns)
+
+
+def brick_bytes(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> int:
+    """Bytes of a brick as it travels and as a slot holds it."""
+    rows, columns = brick_shape(layer, brick, displayed)
+    return rows * columns * samples(layer) * display_dtype(layer).itemsize
+
+
+def brick_box(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> tuple[Index, Index]:
+    """First and last-plus-one pixel of a brick along every axis of the *image*."""
+    start, stop = map(list, plane_box(layer, brick.level, brick.slice, displayed))
+    for name, place in zip(displayed, (brick.row, brick.column), strict=True):
+        axis = layer.image.axis(name)
+        start[axis] = place * BRICK
+        stop[axis] = min(start[axis] + BRICK, stop[axis])
+    return tuple(start), tuple(stop)
+
+
+def plane_box(
+    layer: Layer, level: int, where: Index, displayed: tuple[str, str] = ("y", "x")
+) -> tuple[Index, Index]:
+    """First and last-plus-one pixel of a whole slice of a layer along every axis of the *image*.
+
+    `where` holds one pixel index per axis of the layer that is not displayed, in axis order.
+    """
+    shape = layer.image.levels[level].shape
+    rest = iter(where)
+    start: list[int] = []
+    stop: list[int] = []
+    for position, axis in enumerate(layer.image.axes):
+        if position == layer.image.channel_axis:
+            low = 0 if layer.image.rgb else (layer.channel or 0)
+            high = shape[position] if layer.image.rgb else low + 1
+        elif axis.name in displayed:
+            low, high = 0, shape[position]
+        else:
+            low = next(rest)
+            high = low + 1
+        start.append(low)
+        stop.append(high)
+    return tuple(start), tuple(stop)
+
+
+def brick_chunks(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> Iterator[Index]:
+    """Grid indices of the chunks that a brick is made of."""
+    start, stop = brick_box(layer, brick, displayed)
+    return layer.image.levels[brick.level].chunks_in(start, stop)
+
+
+def assemble(
+    layer: Layer, brick: Brick, displayed: tuple[str, str], chunk: Callable[[Index], Array]
+) -> Array:
+    """Put a brick together from its chunks.
+
+    Args:
+        chunk: gives the decoded chunk at a grid index.
+
+    Returns:
+        C-ordered little-endian array (rows, columns), for RGB (rows, columns, samples), in
+        `display_dtype`.
+    """
+    start, stop = brick_box(layer, brick, displayed)
+    level = layer.image.levels[brick.level]
+    wire = display_dtype(layer)
+    stored = np.dtype(f"u{wire.itemsize}") if layer.image.kind == "labels" else layer.image.dtype
+    out = np.empty([b - a for a, b in zip(start, stop, strict=True)], stored)
+    for index in level.chunks_in(start, stop):
+        piece = chunk(index)
+        if piece.dtype != stored and layer.image.kind == "labels":
+            piece = piece.view(stored) if piece.dtype.itemsize == wire.itemsize else piece
+        copy_overlap(out, start, piece, chunk_origin(level, index))
+    names = [axis.name for axis in layer.image.axes]
+    order = [names.index(displayed[0]), names.index(displayed[1])]
+    if layer.image.rgb and layer.image.channel_axis is not None:
+        order.append(layer.image.channel_axis)
+    rest = [i for i in range(out.ndim) if i not in order]
+    plane = out.transpose(rest + order).reshape([out.shape[i] for i in order])
+    return np.ascontiguousarray(plane, dtype=wire.newbyteorder("<"))

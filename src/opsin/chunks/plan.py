@@ -1,0 +1,257 @@
+"""Plan: from what is looked at and what is held, to what is wanted, in order. Pure.
+
+Tiers, each from the centre of the canvas outwards, all layers mixed by distance:
+
+1. the *base*: the coarsest level of the slice, whole where that is a handful of bricks;
+2. a few levels above the target, where nothing as fine is held yet (`Policy.coarse_steps`);
+3. the target level: the coarsest with at least one data pixel per device pixel;
+4. the target level of the view that the present motion leads to;
+5. the neighbouring slices along the axis that moved last: their base, then their target level.
+
+Only what is visible is enumerated, so the size of an image does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from opsin.chunks.brick import BRICK, Brick, brick_bytes
+from opsin.chunks.camera import Camera, Rect, extent, slice_index, target_level
+from opsin.chunks.policy import Policy
+from opsin.images.layer import Layer
+
+WHOLE_BASE = 16
+"""A base of up to this many bricks is wanted whole; a larger one only where it is visible."""
+
+
+Ranked = tuple[float, int, Brick]
+"""Distance from the centre of the canvas in device pixels, squared; layer id; brick."""
+
+
+class Tier(IntEnum):
+    """Why a brick is wanted; lower is more urgent."""
+
+    BASE = 0
+    COARSE = 1
+    TARGET = 2
+    AHEAD = 3
+    NEIGHBOUR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One wanted brick."""
+
+    brick: Brick
+    tier: Tier
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How the camera moves: world units per second, and which slider moved last (-1 or +1)."""
+
+    velocity: tuple[float, float] = (0.0, 0.0)
+    axis: str | None = None
+    direction: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Wants in order, held ones included, and the level each visible layer aims at."""
+
+    wants: tuple[Want, ...] = ()
+    targets: Mapping[int, int] | None = None
+
+
+def plan(
+    layers: Mapping[int, Layer],
+    camera: Camera,
+    held: Set[Brick],
+    policy: Policy,
+    slots: int,
+    motion: Motion | None = None,
+) -> Plan:
+    """What a view wants, most urgent first.
+
+    Args:
+        layers: the layers that are shown, by id.
+        camera: where one looks.
+        held: the bricks that the canvas has.
+        slots: bytes that the canvas can hold; a plan fills at most `policy.slot_share` of it,
+            by raising the target level of the layer that takes most until that is so.
+    """
+    limit = int(slots * policy.slot_share)
+    motion = motion or Motion()
+    shown = {
+        number: layer
+        for number, layer in layers.items()
+        if slice_index(layer, 0, camera) is not None
+    }
+    targets = {number: target_level(layer, camera) for number, layer in shown.items()}
+    while True:
+        needed = {n: _cost(shown[n], n, camera, targets[n]) for n in shown}
+        if sum(needed.values()) <= limit:
+            break
+        raisable = [n for n in shown if targets[n] < len(shown[n].image.levels) - 1]
+        if not raisable:
+            break
+        targets[max(raisable, key=lambda n: needed[n])] += 1
+
+    wants: dict[Brick, Want] = {}
+    spent = 0
+
+    def add(tier: Tier, bricks: Collection[Ranked], *, must: bool) -> None:
+        nonlocal spent
+        for _, number, brick in sorted(bricks):
+            if brick in wants:
+                continue
+            cost = brick_bytes(shown[number], brick, camera.displayed)
+            if not must and spent + cost > limit:
+                return
+            spent += cost
+            wants[brick] = Want(brick, tier, cost)
+
+    # What must be there is enumerated first, so that the extras get what is left over; the tiers
+    # put it in order at the end.
+    add(Tier.BASE, [b for n in shown for b in _base(shown[n], n, camera)], must=True)
+    target = [b for n in shown for b in _visible(shown[n], n, camera, targets[n])]
+    add(Tier.TARGET, target, must=True)
+    for step in policy.coarse_steps:
+        add(
+            Tier.COARSE,
+            [
+                b
+                for n in shown
+                if targets[n] + step < len(shown[n].image.levels) - 1
+                for b in _visible(shown[n], n, camera, targets[n] + step)
+                if not _covered(shown[n], b[2], targets[n], camera, held)
+            ],
+            must=False,
+        )
+    if motion.velocity != (0.0, 0.0):
+        ahead = replace(
+            camera,
+            center=(
+                camera.center[0] + motion.velocity[0] * policy.lookahead,
+                camera.center[1] + motion.velocity[1] * policy.lookahead,
+            ),
+        )
+        bricks = [b for n in shown for b in _visible(shown[n], n, ahead, targets[n])]
+        add(Tier.AHEAD, bricks, must=False)
+    if motion.axis is not None:
+        for neighbour in _neighbours(shown, camera, policy, motion):
+            there = {
+                n: layer
+                for n, layer in shown.items()
+                if slice_index(layer, 0, neighbour) is not None
+            }
+            base = [b for n, layer in there.items() for b in _base(layer, n, neighbour)]
+            add(Tier.NEIGHBOUR, base, must=False)
+            fine = [
+                b for n, layer in there.items() for b in _visible(layer, n, neighbour, targets[n])
+            ]
+            add(Tier.NEIGHBOUR, fine, must=False)
+    return Plan(tuple(sorted(wants.values(), key=_urgency)), targets)
+
+
+def _urgency(want: Want) -> tuple[int, int]:
+    """Tier, and inside the coarse tier the coarser level first; sorting is stable in distance."""
+    return want.tier, -want.brick.level if want.tier is Tier.COARSE else 0
+
+
+def visible_bricks(
+    layer: Layer, number: int, camera: Camera, level: int, rect: Rect | None = None
+) -> Iterator[Ranked]:
+    """The bricks of one level that the camera, or a world rectangle, touches."""
+    where = slice_index(layer, level, camera)
+    if where is None:
+        return
+    geometry = layer.level(level)
+    names = [axis.name for axis in layer.axes]
+    y0, x0, y1, x1 = camera.rect if rect is None else rect
+    spans: list[range] = []
+    steps: list[tuple[float, float]] = []
+    for name, low, high in ((camera.displayed[0], y0, y1), (camera.displayed[1], x0, x1)):
+        i = names.index(name)
+        size, scale, origin = geometry.shape[i], geometry.scale[i], geometry.translation[i]
+        # Half a pixel more on each side: interpolation reads the neighbours of the edge pixels.
+        first = math.floor((low - origin) / scale - 0.5)
+        last = math.ceil((high - origin) / scale + 0.5)
+        if last < 0 or first > size - 1:
+            return
+        spans.append(range(max(first, 0) // BRICK, min(last, size - 1) // BRICK + 1))
+        steps.append((origin, scale))
+    for row in spans[0]:
+        dy = (_middle(row, steps[0]) - camera.center[0]) * camera.zoom
+        for column in spans[1]:
+            dx = (_middle(column, steps[1]) - camera.center[1]) * camera.zoom
+            yield dy * dy + dx * dx, number, Brick(number, level, where, row, column)
+
+
+def _middle(position: int, step: tuple[float, float]) -> float:
+    origin, scale = step
+    return origin + scale * ((position + 0.5) * BRICK - 0.5)
+
+
+def _visible(layer: Layer, number: int, camera: Camera, level: int) -> list[Ranked]:
+    return list(visible_bricks(layer, number, camera, level))
+
+
+def _base(layer: Layer, number: int, camera: Camera) -> list[Ranked]:
+    level = len(layer.image.levels) - 1
+    shape = layer.level(level).shape
+    names = [axis.name for axis in layer.axes]
+    count = 1
+    for name in camera.displayed:
+        count *= math.ceil(shape[names.index(name)] / BRICK)
+    whole = extent(layer, camera.displayed) if count <= WHOLE_BASE else None
+    return list(visible_bricks(layer, number, camera, level, whole))
+
+
+def _cost(layer: Layer, number: int, camera: Camera, level: int) -> int:
+    """Bytes of the base and the visible target bricks of a layer, without listing them."""
+    base = _base(layer, number, camera)
+    total = sum(brick_bytes(layer, b, camera.displayed) for _, _, b in base)
+    if level < len(layer.image.levels) - 1:
+        visible = visible_bricks(layer, number, camera, level)
+        total += sum(brick_bytes(layer, b, camera.displayed) for _, _, b in visible)
+    return total
+
+
+def _covered(layer: Layer, brick: Brick, target: int, camera: Camera, held: Set[Brick]) -> bool:
+    """Whether everything visible under a coarse brick is held at the target level already."""
+    geometry = layer.level(brick.level)
+    names = [axis.name for axis in layer.axes]
+    i, j = (names.index(name) for name in camera.displayed)
+    scale, origin = geometry.scale, geometry.translation
+    y0 = origin[i] + scale[i] * (brick.row * BRICK - 0.5)
+    x0 = origin[j] + scale[j] * (brick.column * BRICK - 0.5)
+    y1, x1 = y0 + scale[i] * BRICK, x0 + scale[j] * BRICK
+    low_y, low_x, high_y, high_x = camera.rect
+    rect = (max(y0, low_y), max(x0, low_x), min(y1, high_y), min(x1, high_x))
+    children = visible_bricks(layer, brick.layer, camera, target, rect)
+    return all(child in held for _, _, child in children)
+
+
+def _neighbours(
+    layers: Mapping[int, Layer], camera: Camera, policy: Policy, motion: Motion
+) -> Iterator[Camera]:
+    """Cameras at the next slices: ahead first, then behind."""
+    steps = [
+        layer.level(0).scale[i]
+        for layer in layers.values()
+        for i, axis in enumerate(layer.axes)
+        if axis.name == motion.axis
+    ]
+    if not steps or motion.axis is None:
+        return
+    step = min(steps)
+    here = camera.position.get(motion.axis, 0.0)
+    for distance in range(1, policy.neighbours + 1):
+        for sign in (motion.direction, -motion.direction):
+            moved = {**camera.position, motion.axis: here + sign * distance * step}
+            yield replace(camera, position=moved)

@@ -1,0 +1,206 @@
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opsin.chunks import loader as loader_module
+from opsin.chunks.brick import ChunkKey
+from opsin.chunks.loader import Loader
+from opsin.errors import BudgetExceeded, Corrupt, Unreachable
+from tests.chunks.pyramid import pyramid, values
+
+CHUNK = 256 * 256 * 2
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for is not the loop's
+        await asyncio.sleep(0.001)
+
+
+def keys(*places: tuple[int, int], image: int = 0) -> list[ChunkKey]:
+    return [ChunkKey(image, 0, place) for place in places]
+
+
+def test_wanted_chunks_come_in_order_and_are_told() -> None:
+    async def test() -> None:
+        image, source = pyramid((2048, 2048))
+        loader = Loader(64 * CHUNK, fetches=1)
+        loader.add(image)
+        told: list[ChunkKey] = []
+        client = loader.client(told.append)
+        wanted = keys((3, 3), (0, 0), (7, 1))
+        client.want(wanted)
+        await until(lambda: len(told) == 3)
+        assert told == wanted
+        got = loader.get(wanted[2])
+        assert got is not None
+        np.testing.assert_array_equal(got, values(0, (1792, 256), (2048, 512), "uint16"))
+        assert not got.flags.writeable
+        await loader.close()
+        assert source.closed
+
+    run(test)
+
+
+def test_what_is_no_longer_wanted_is_dropped_or_aborted() -> None:
+    async def test() -> None:
+        image, source = pyramid((4096, 4096))
+        source.gate = asyncio.Event()
+        loader = Loader(1024 * CHUNK, fetches=4)
+        loader.add(image)
+        client = loader.client(lambda _: None)
+        client.want(keys(*((0, i) for i in range(10))))
+        await until(lambda: len(source.started) == 4)
+        assert loader.in_flight == 4 * CHUNK
+        client.want(keys((9, 9)))
+        await until(lambda: (0, (9, 9)) in source.started)
+        assert sum(source.cancelled.values()) == 4
+        assert len(source.started) == 5, "what was only queued was never asked for"
+        source.gate.set()
+        await until(lambda: keys((9, 9))[0] in loader.cache)
+        assert loader.in_flight == 0
+        assert len(loader.cache) == 1
+        await loader.close()
+
+    run(test)
+
+
+def test_what_another_client_still_wants_is_not_aborted() -> None:
+    async def test() -> None:
+        image, source = pyramid((4096, 4096))
+        source.gate = asyncio.Event()
+        loader = Loader(1024 * CHUNK)
+        loader.add(image)
+        one, two = loader.client(lambda _: None), loader.client(lambda _: None)
+        one.want(keys((0, 0), (0, 1)))
+        two.want(keys((0, 1)))
+        await until(lambda: len(source.started) == 2)
+        one.close()
+        await until(lambda: bool(source.cancelled))
+        assert source.cancelled == {(0, (0, 0)): 1}
+        source.gate.set()
+        await until(lambda: keys((0, 1))[0] in loader.cache)
+        assert source.started[0, (0, 1)] == 1
+        await loader.close()
+
+    run(test)
+
+
+def test_the_budget_holds_at_every_moment_and_the_most_urgent_wins() -> None:
+    async def test() -> None:
+        image, _ = pyramid((4096, 4096), delay=0.0005)
+        loader = Loader(5 * CHUNK, fetches=8)
+        loader.add(image)
+        client = loader.client(lambda _: None)
+        rng = np.random.default_rng(1)
+        for _ in range(40):
+            wanted = keys(*{(int(a), int(b)) for a, b in rng.integers(0, 16, (12, 2))})
+            client.want(wanted)
+            for _ in range(int(rng.integers(1, 6))):
+                await asyncio.sleep(0.001)
+                assert loader.cache.used + loader.cache.reserved <= loader.cache.budget
+        wanted = keys(*((3, i) for i in range(9)))
+        client.want(wanted)
+        await until(lambda: all(key in loader.cache for key in wanted[:5]))
+        assert loader.cache.peak <= loader.cache.budget
+        await loader.close()
+        assert loader.cache.used == loader.cache.reserved == 0
+
+    run(test)
+
+
+def test_an_unreachable_source_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_module, "RETRY_DELAYS", (0.01, 0.02, 0.03))
+
+    async def test() -> None:
+        image, source = pyramid((1024, 1024))
+        source.unreachable[0, (0, 0)] = 2
+        source.unreachable[0, (1, 1)] = 9
+        loader = Loader(64 * CHUNK)
+        loader.add(image)
+        told: list[ChunkKey] = []
+        client = loader.client(told.append)
+        good, bad = keys((0, 0), (1, 1))
+        client.want([good, bad])
+        await until(lambda: len(told) == 2)
+        assert good in loader.cache
+        assert source.started[0, (0, 0)] == 3
+        assert isinstance(loader.failure(bad), Unreachable)
+        assert source.started[0, (1, 1)] == 4
+        assert loader.in_flight == 0
+        source.unreachable.clear()
+        loader.retry()
+        await until(lambda: bad in loader.cache)
+        assert loader.failure(bad) is None
+        await loader.close()
+
+    run(test)
+
+
+def test_a_corrupt_chunk_fails_at_once_and_alone() -> None:
+    async def test() -> None:
+        image, source = pyramid((1024, 1024))
+        source.corrupt.add((0, (2, 2)))
+        loader = Loader(64 * CHUNK)
+        loader.add(image)
+        client = loader.client(lambda _: None)
+        wanted = keys(*((i, j) for i in range(4) for j in range(4)))
+        client.want(wanted)
+        bad = keys((2, 2))[0]
+        await until(lambda: loader.failure(bad) is not None and len(loader.cache) == 15)
+        assert isinstance(loader.failure(bad), Corrupt)
+        assert source.started[0, (2, 2)] == 1
+        with pytest.raises(Corrupt, match="corrupt"):
+            await loader.read(0, 0, (500, 500), (700, 700))
+        await loader.close()
+
+    run(test)
+
+
+def test_a_chunk_larger_than_the_budget_says_what_to_do() -> None:
+    async def test() -> None:
+        image, _ = pyramid((4096, 4096), chunk=4096)
+        loader = Loader(2**20)
+        loader.add(image)
+        with pytest.raises(BudgetExceeded, match="--memory"):
+            await loader.read(0, 0, (0, 0), (10, 10))
+        await loader.close()
+
+    run(test)
+
+
+def test_a_read_larger_than_the_cache_still_comes_whole() -> None:
+    async def test() -> None:
+        image, _ = pyramid((2000, 1500))
+        loader = Loader(3 * CHUNK)
+        loader.add(image)
+        got = await loader.read(0, 0, (100, 50), (1900, 1400))
+        np.testing.assert_array_equal(got, values(0, (100, 50), (1900, 1400), "uint16"))
+        assert loader.cache.peak <= loader.cache.budget
+        await loader.close()
+
+    run(test)
+
+
+def test_closing_ends_everything() -> None:
+    async def test() -> None:
+        image, source = pyramid((4096, 4096), delay=30)
+        loader = Loader(64 * CHUNK)
+        loader.add(image)
+        loader.client(lambda _: None).want(keys((0, 0), (1, 1)))
+        await until(lambda: len(source.started) == 2)
+        await loader.close()
+        await loader.close()
+        assert sum(source.cancelled.values()) == 2
+        others: set[asyncio.Task[Any]] = asyncio.all_tasks() - {
+            task for task in [asyncio.current_task()] if task
+        }
+        assert not {task for task in others if "_load" in repr(task)}
+
+    run(test)
