@@ -1,0 +1,1 @@
+"""Views: which bricks a canvas gets, in which order, over the stream of protocol/VIEW.md."""

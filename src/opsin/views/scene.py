@@ -1,0 +1,109 @@
+"""Scene: the layers that can be looked at, by id, shared by all views of a server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from opsin.chunks.brick import display_dtype, samples
+from opsin.images.layer import Layer
+from opsin.views.messages import (
+    AxisInfo,
+    Defaults,
+    LayerInfo,
+    LevelInfo,
+    Notice,
+    SceneMessage,
+    Severity,
+)
+
+
+class Scene:
+    """Layers by id (a higher id is drawn over a lower one), and what the user was told about them.
+
+    `images` gives the number of each layer's image in the loader. A scene tells its listeners when
+    it changes; a listener that is no longer interested calls what `listen` returned.
+    """
+
+    def __init__(self) -> None:
+        self.layers: dict[int, Layer] = {}
+        self.images: dict[int, int] = {}
+        self.notices: list[Notice] = []
+        self._listeners: list[Callable[[], None]] = []
+
+    def put(self, number: int, layer: Layer, image: int) -> None:
+        """Add a layer under an id, or replace the one that has it."""
+        self.layers[number] = layer
+        self.images[number] = image
+        self._changed()
+
+    def notify(self, severity: Severity, text: str) -> None:
+        """Tell the user something, now and whenever a view opens."""
+        self.notices.append(Notice(severity, text))
+        self._changed()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every change, until the returned function is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def message(self) -> SceneMessage:
+        """The scene as canvases get it."""
+        layers = tuple(describe(number, layer) for number, layer in sorted(self.layers.items()))
+        return SceneMessage(layers, tuple(self.notices))
+
+    def _changed(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
+def describe(number: int, layer: Layer) -> LayerInfo:
+    """A layer as canvases get it."""
+    image = layer.image
+    contrast = layer.contrast or dtype_range(layer)
+    levels = []
+    for i in range(len(image.levels)):
+        level = layer.level(i)
+        levels.append(LevelInfo(level.shape, level.scale, level.translation))
+    return LayerInfo(
+        id=number,
+        name=layer.name,
+        kind="labels" if image.kind == "labels" else "rgb" if image.rgb else "image",
+        dtype=display_dtype(layer).name,
+        data_dtype=image.dtype.name,
+        samples=samples(layer),
+        axes=tuple(AxisInfo(axis.name, axis.type, axis.unit) for axis in layer.axes),
+        levels=tuple(levels),
+        defaults=Defaults(
+            visible=layer.visible,
+            opacity=layer.opacity,
+            contrast=contrast,
+            gamma=layer.gamma,
+            colormap=layer.colormap,
+            blending=layer.blending,
+        ),
+        range=slider_range(layer, contrast),
+    )
+
+
+def dtype_range(layer: Layer) -> tuple[float, float]:
+    """All values that a layer's dtype can hold; 0 to 1 for floats."""
+    dtype = layer.image.dtype
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype.name)
+        return float(info.min), float(info.max)
+    return 0.0, 1.0
+
+
+def slider_range(layer: Layer, contrast: tuple[float, float]) -> tuple[float, float]:
+    """What a contrast slider spans: the whole dtype if small, else a round range above the data."""
+    low, high = contrast
+    if layer.image.dtype.itemsize == 1 and layer.image.dtype.kind in "iu":
+        return dtype_range(layer)
+    if layer.image.dtype.kind == "u":
+        _, largest = dtype_range(layer)
+        return 0.0, min(largest, float(2 ** math.ceil(math.log2(max(high, 1.0) + 1)) - 1))
+    margin = max((high - low) / 2, 1e-12)
+    return low - margin, high + margin

@@ -1,0 +1,238 @@
+"""Stream: runs one view over one socket. The only place where `View` meets waiting and bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+import numpy as np
+
+from opsin.chunks.brick import Brick, ChunkKey, assemble
+from opsin.chunks.loader import Loader
+from opsin.chunks.policy import EXPLORE, Policy
+from opsin.images.source import Array
+from opsin.views.messages import (
+    BrickMessage,
+    Failed,
+    Retry,
+    Stats,
+    decode_message,
+    encode_frame,
+    wire_key,
+)
+from opsin.views.scene import Scene
+from opsin.views.view import View
+
+STATS_INTERVAL = 0.1
+"""Seconds between two stats, at least; a view that has just settled does not wait."""
+
+Send = Callable[[bytes], Awaitable[None]]
+Receive = Callable[[], Awaitable[bytes]]
+
+
+class Stream:
+    """One canvas's view of a scene, over a socket that is handed in as two functions.
+
+    `receive` returns the next frame and raises `EOFError` at the end; `send` waits until the
+    socket has taken the frame.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        scene: Scene,
+        send: Send,
+        receive: Receive,
+        policy: Policy = EXPLORE,
+    ) -> None:
+        self._loader = loader
+        self._scene = scene
+        self._send = send
+        self._receive = receive
+        self._view = View(scene.layers, scene.images, policy)
+        self._client = loader.client(self._chunk_changed)
+        self._wake = asyncio.Event()
+        self._replan = False
+        self._scene_due = False
+        self._failures: list[Brick] = []
+        self._plan_ms = 0.0
+        self._stats_at = 0.0
+        self._told_settled = -2
+        self._stats_due = False
+        self._from_memory: dict[Brick, bool] = {}
+
+    async def run(self) -> None:
+        """Serve the canvas until its socket ends.
+
+        Raises:
+            ProtocolError: the canvas sent something malformed.
+        """
+        forget = self._scene.listen(self._scene_changed)
+        writing = asyncio.create_task(self._write())
+        reading = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            forget()
+            self._client.close()
+            for task in (reading, writing):
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((reading, writing))
+        for task in (reading, writing):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                frame = await self._receive()
+            except EOFError:
+                return
+            message = decode_message(frame)
+            if message is None:
+                continue
+            first = not self._view.greeted
+            if self._view.receive(message, time.monotonic()):
+                self._replan = True
+            if first:
+                self._scene_due = True
+            if isinstance(message, Retry):
+                self._loader.retry()
+            self._wake.set()
+
+    def _scene_changed(self) -> None:
+        self._view.scene_changed()
+        self._scene_due = self._replan = True
+        self._wake.set()
+
+    def _chunk_changed(self, key: ChunkKey) -> None:
+        bricks = self._view.chunk_changed(key)
+        if (error := self._loader.failure(key)) is not None:
+            for brick in bricks:
+                self._view.fail(brick, str(error))
+                self._failures.append(brick)
+        self._stats_due = True
+        self._wake.set()
+
+    async def _write(self) -> None:
+        """The only place that sends."""
+        while True:
+            pause = STATS_INTERVAL if self._stats_due else None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+            self._wake.clear()
+            if not self._view.greeted:
+                continue
+            if self._scene_due:
+                self._scene_due = False
+                await self._send(encode_frame(self._scene.message()))
+            if self._replan:
+                self._plan()
+            failures, self._failures = self._failures, []
+            for brick in failures:
+                reason = self._view.failed.get(brick)
+                if reason is not None:
+                    await self._send(encode_frame(Failed(wire_key(brick), reason)))
+            if await self._send_bricks() or failures:
+                self._stats_due = True
+                if not self._replan:
+                    self._client.want(self._view.chunk_wants())
+            await self._send_stats()
+
+    def _plan(self) -> None:
+        self._replan = False
+        started = time.perf_counter()
+        self._view.replan(lambda key: key in self._loader.cache)
+        self._plan_ms = (time.perf_counter() - started) * 1000
+        before = self._from_memory
+        self._from_memory = {
+            brick: before.get(brick, complete) for brick, complete in self._view.pending()
+        }
+        for brick in list(self._from_memory):
+            for key in self._view.chunks(brick):
+                if (error := self._loader.failure(key)) is not None:
+                    self._view.fail(brick, str(error))
+                    self._failures.append(brick)
+                    self._wake.set()
+                    break
+        self._client.want(self._view.chunk_wants())
+        self._stats_due = True
+
+    async def _send_bricks(self) -> bool:
+        """Send what is complete, as far as credit goes; True if anything was sent."""
+        any_sent = False
+        while not self._replan and (brick := self._view.next_brick()) is not None:
+            frame_and_size = self._frame(brick)
+            if frame_and_size is None:
+                continue
+            frame, size = frame_and_size
+            self._view.sent(brick, size)
+            any_sent = True
+            await self._send(frame)
+        return any_sent
+
+    def _frame(self, brick: Brick) -> tuple[bytes, int] | None:
+        """The frame of a brick; None if a part of it was let go of since it was complete."""
+        layer = self._scene.layers[brick.layer]
+        keys = {key.grid: key for key in self._view.chunks(brick)}
+        chunks = {index: self._loader.get(key) for index, key in keys.items()}
+        missing = {keys[index] for index, chunk in chunks.items() if chunk is None}
+        if missing:
+            self._view.unready(brick, missing)
+            self._client.want(self._view.chunk_wants())
+            return None
+        here = {index: chunk for index, chunk in chunks.items() if chunk is not None}
+        values = assemble(layer, brick, self._view.displayed, here.__getitem__)
+        provenance: Literal["memory", "disk", "network"] = "memory"
+        if not self._from_memory.pop(brick, False):
+            provenance = layer.image.source.provenance
+        header = BrickMessage(
+            generation=self._view.generation,
+            key=wire_key(brick),
+            shape=(values.shape[0], values.shape[1]),
+            bytes=values.nbytes,
+            range=None if layer.image.kind == "labels" else value_range(values),
+            provenance=provenance,
+        )
+        return encode_frame(header, values.data.cast("B")), values.nbytes
+
+    async def _send_stats(self) -> None:
+        now = time.monotonic()
+        settled = self._view.settled and not self._replan
+        news = settled and self._told_settled != self._view.generation
+        if not news and not (self._stats_due and now - self._stats_at >= STATS_INTERVAL):
+            return
+        self._stats_at = now
+        self._stats_due = False
+        self._told_settled = self._view.generation if settled else -2
+        wanted, held, failed = self._view.counts
+        cache = self._loader.cache
+        stats: Any = Stats(
+            generation=self._view.generation,
+            settled=settled,
+            wanted=wanted,
+            held=held,
+            failed=failed,
+            targets={str(number): level for number, level in self._view.targets.items()},
+            bytes_read=self._loader.bytes_read,
+            cache_bytes=cache.used,
+            cache_budget=cache.budget,
+            in_flight=self._loader.in_flight,
+            plan_ms=round(self._plan_ms, 3),
+        )
+        await self._send(encode_frame(stats))
+
+
+def value_range(values: Array) -> tuple[float, float] | None:
+    """Smallest and largest value, NaN left out; None if there is none."""
+    if values.dtype.kind == "f":
+        low = float(np.fmin.reduce(values, axis=None))
+        high = float(np.fmax.reduce(values, axis=None))
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return None
+        return low, high
+    return float(values.min()), float(values.max())

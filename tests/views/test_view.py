@@ -1,0 +1,223 @@
+"""The server's view against a pure model of the canvas, under random delays and losses."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opsin.chunks.brick import Brick, ChunkKey, brick_bytes
+from opsin.chunks.camera import target_level
+from opsin.chunks.plan import visible_bricks
+from opsin.errors import ProtocolError
+from opsin.images.layer import Layer, layers_of
+from opsin.views.messages import Ack, Hello, Look, Lost, Retry, wire_key
+from opsin.views.view import View
+from tests.chunks.pyramid import pyramid
+
+CREDIT = 2 * 2**20
+
+
+def look(generation: int, **changes: Any) -> Look:
+    fields: dict[str, Any] = {
+        "center": (2000.0, 2000.0),
+        "zoom": 1.0,
+        "size": (900, 700),
+        "displayed": ("y", "x"),
+        "position": {},
+        "visible": (0,),
+    }
+    return Look(generation=generation, **(fields | changes))
+
+
+def stack() -> dict[int, Layer]:
+    image, _ = pyramid((6, 4096, 4096), axes="zyx", levels=4)
+    return {0: layers_of(image)[0]}
+
+
+class Canvas:
+    """What a canvas does, without pixels: it holds bricks up to a budget, and reports."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.held: dict[Brick, int] = {}
+        self.base: set[Brick] = set()
+        self.wire: deque[tuple[Brick, int]] = deque()
+
+    def take(self, keep: set[Brick]) -> Ack:
+        brick, size = self.wire.popleft()
+        self.held[brick] = size
+        evicted: list[Brick] = []
+        for old in list(self.held):
+            if sum(self.held.values()) <= self.slots:
+                break
+            if old not in keep and old != brick:
+                evicted.append(old)
+                del self.held[old]
+        return Ack(size, tuple(map(wire_key, evicted)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), slots=st.sampled_from([8, 24, 256]))
+def test_it_settles_to_the_target_and_never_loses_a_parent_before_its_children(
+    seed: int, slots: int
+) -> None:
+    chance = random.Random(seed)
+    layers = stack()
+    layer = layers[0]
+    view = View(layers, {0: 0})
+    canvas = Canvas(slots * 2**20)
+    view.receive(Hello(1, canvas.slots, CREDIT), 0)
+    here: set[ChunkKey] = set()
+    now = 0.0
+    covered = False
+    generation = 0
+    current = look(0)
+    view.receive(current, now)
+    view.replan(here.__contains__)
+
+    def base(at: Look) -> set[Brick]:
+        level = len(layer.image.levels) - 1
+        return {b for _, _, b in visible_bricks(layer, 0, at.camera(), level)}
+
+    def step(action: str) -> None:
+        nonlocal now, generation, current, covered
+        now += 0.02
+        if action == "look":
+            generation += 1
+            before = current
+            current = look(
+                generation,
+                center=(chance.uniform(0, 4000), chance.uniform(0, 4000)),
+                zoom=chance.choice([0.1, 0.3, 1.0, 3.0]),
+                position={"z": float(chance.randrange(6)) if chance.random() < 0.3 else 2.0},
+                moving=chance.random() < 0.5,
+            )
+            if current.position != before.position:
+                covered = False
+            view.receive(current, now)
+            view.replan(here.__contains__)
+        elif action == "load":
+            wanted = [key for key in view.chunk_wants() if key not in here]
+            if wanted:
+                here.add(wanted[0])
+                view.chunk_changed(wanted[0])
+        elif action == "forget" and here:
+            here.discard(chance.choice(sorted(here)))
+        elif action == "send":
+            brick = view.next_brick()
+            if brick is not None:
+                missing = {key for key in view.chunks(brick) if key not in here}
+                if missing:
+                    view.unready(brick, missing)
+                else:
+                    size = brick_bytes(layer, brick, ("y", "x"))
+                    assert brick not in view.held, "a held brick was sent again"
+                    canvas.wire.append((brick, size))
+                    view.sent(brick, size)
+                    assert view.outstanding <= CREDIT or len(canvas.wire) == 1
+        elif action == "take" and canvas.wire:
+            if view.receive(canvas.take(base(current)), now):
+                view.replan(here.__contains__)
+        elif action == "lose":
+            canvas.held.clear()
+            covered = False
+            view.receive(Lost(), now)
+            view.replan(here.__contains__)
+
+        assert view.held == set(canvas.held) | {brick for brick, _ in canvas.wire}
+        shown = base(current)
+        covered = covered or shown <= set(canvas.held)
+        if covered:
+            assert shown <= set(canvas.held), "an area lost its parent"
+
+    for _ in range(300):
+        step(
+            chance.choices(
+                ["look", "load", "forget", "send", "take", "lose"], [4, 40, 4, 30, 30, 0.5]
+            )[0]
+        )
+    for _ in range(4000):
+        if view.settled and not canvas.wire:
+            break
+        for action in ("load", "send", "take"):
+            step(action)
+    assert view.settled
+    level = view.targets[0]
+    camera = current.camera()
+    assert level == target_level(layer, camera) or slots == 8
+    assert {b for _, _, b in visible_bricks(layer, 0, camera, level)} <= set(canvas.held)
+    wanted, held, failed = view.counts
+    assert (wanted, failed) == (held, 0)
+
+
+def test_without_credit_nothing_is_sent_and_one_brick_may_exceed_it() -> None:
+    view = View(stack(), {0: 0})
+    view.receive(Hello(1, 2**28, 1), 0)
+    view.receive(look(0), 0)
+    view.replan(lambda _: True)
+    first = view.next_brick()
+    assert first is not None
+    view.sent(first, 1000)
+    assert view.next_brick() is None
+    view.receive(Ack(1000), 0)
+    assert view.next_brick() not in (None, first)
+
+
+def test_a_failed_brick_is_settled_until_it_is_tried_again() -> None:
+    view = View(stack(), {0: 0})
+    view.receive(Hello(1, 2**28, 2**28), 0)
+    view.receive(look(0), 0)
+    view.replan(lambda _: True)
+    bad = view.next_brick()
+    assert bad is not None
+    view.fail(bad, "no")
+    while (brick := view.next_brick()) is not None:
+        view.sent(brick, 1)
+    assert view.settled
+    assert view.counts[2] == 1
+    view.receive(Retry(), 0)
+    view.replan(lambda _: True)
+    assert not view.settled
+    assert view.next_brick() == bad
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [look(0)],
+        [Ack(0)],
+        [Hello(1, 10, 10), Hello(1, 10, 10)],
+        [Hello(2, 10, 10)],
+        [Hello(1, 10, 10), Ack(1)],
+        [Hello(1, 10, 10), Ack(-1)],
+        [Hello(1, 10, 10), look(0, zoom=0.0)],
+        [Hello(1, 10, 10), look(0, zoom=float("nan"))],
+        [Hello(1, 10, 10), look(0, center=(float("inf"), 0.0))],
+        [Hello(1, 10, 10), look(0, size=(0, 5))],
+        [Hello(1, 10, 10), look(0, size=(10**6, 5))],
+    ],
+)
+def test_a_message_that_makes_no_sense_is_refused(messages: list[Any]) -> None:
+    view = View(stack(), {0: 0})
+    with pytest.raises(ProtocolError):
+        for message in messages:
+            view.receive(message, 0)
+
+
+def test_layers_and_axes_that_do_not_exist_show_nothing() -> None:
+    view = View(stack(), {0: 0})
+    view.receive(Hello(1, 2**28, 2**28), 0)
+    for odd in (
+        look(0, visible=(5,)),
+        look(1, displayed=("q", "x")),
+        look(2, displayed=("x", "x")),
+    ):
+        view.receive(odd, 0)
+        view.replan(lambda _: True)
+        assert view.next_brick() is None
+        assert view.settled
