@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,7 +69,7 @@ def test_an_rgb_brick_holds_its_samples_last() -> None:
         image, source = pyramid(shape, axes=axes, dtype="uint8", rgb=True)
         (layer,) = layers_of(image)
         brick = Brick(0, 0, (), 1, 1)
-        got = assemble(layer, brick, ("y", "x"), lambda i, s=source: s.decode(0, i, b""))
+        got = assemble(layer, brick, ("y", "x"), partial(source.decode, 0, encoded=b""))
         whole = np.moveaxis(values(0, (0, 0, 0), shape, "uint8"), axes.index("c"), -1)
         np.testing.assert_array_equal(got, whole[512:, 512:])
 

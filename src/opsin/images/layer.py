@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -55,6 +56,20 @@ class Layer:
             scale=tuple(full.scale[i] for i in kept),
             translation=tuple(full.translation[i] for i in kept),
         )
+
+
+def layers_of_all(images: Iterable[Image]) -> tuple[Layer, ...]:
+    """The layers of images that were opened together, from one address.
+
+    Labels that come with an image start hidden, as in napari: the image is what was asked for.
+    """
+    together = tuple(images)
+    hide = any(image.kind == "image" for image in together)
+    return tuple(
+        replace(layer, visible=False) if hide and image.kind == "labels" else layer
+        for image in together
+        for layer in layers_of(image)
+    )
 
 
 def layers_of(image: Image) -> tuple[Layer, ...]:

@@ -1,0 +1,211 @@
+"""Command line: `opsin view`, `opsin info`, `opsin snapshot`. Imports late what a command needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsin import __version__
+from opsin.errors import OpsinError, UsageError
+
+if TYPE_CHECKING:
+    from opsin.images.image import Image
+
+DEFAULT_MEMORY = 2 * 2**30
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0, 1 for an error, 2 for wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except UsageError as error:
+        print(f"opsin: {error}", file=sys.stderr)
+        return 2
+    except OpsinError as error:
+        print(f"opsin: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="opsin", description="Look at images of any size.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"opsin {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    view = commands.add_parser("view", help="open images in the browser", allow_abbrev=False)
+    view.add_argument("paths", nargs="+", metavar="PATH", help="file, folder or http(s) address")
+    view.add_argument(
+        "--memory",
+        type=_size,
+        metavar="SIZE",
+        help="memory for image data, such as 512M or 2G (default: a quarter of the memory, "
+        "at most 2G)",
+    )
+    view.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
+    )
+    view.add_argument("--no-browser", action="store_true", help="only print the address")
+    view.set_defaults(run=_view)
+
+    info = commands.add_parser("info", help="say what an image is", allow_abbrev=False)
+    info.add_argument("path", metavar="PATH", help="file, folder or http(s) address")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    info.set_defaults(run=_info)
+
+    snapshot = commands.add_parser(
+        "snapshot", help="make a picture of an image, without a browser", allow_abbrev=False
+    )
+    snapshot.add_argument("path", metavar="PATH", help="file, folder or http(s) address")
+    snapshot.add_argument("out", type=Path, metavar="OUT.png")
+    snapshot.add_argument(
+        "--size", type=_dimensions, default=(512, 512), metavar="WxH", help="pixels"
+    )
+    snapshot.add_argument(
+        "--center", type=_point, metavar="Y,X", help="world position of the middle"
+    )
+    snapshot.add_argument(
+        "--zoom", type=float, metavar="Z", help="picture pixels per world unit (default: fit)"
+    )
+    snapshot.add_argument("--level", type=int, metavar="K", help="level to draw (0 is the finest)")
+    snapshot.set_defaults(run=_snapshot)
+    return parser
+
+
+def _view(options: argparse.Namespace) -> int:
+    from opsin.server.launch import serve
+    from opsin.server.session import Session
+
+    images, problems = _open_all(options.paths)
+    if not images:
+        return 1
+    session = Session(images, options.memory or default_memory(), notices=problems)
+
+    def announce(text: str) -> None:
+        print(text, flush=True)
+
+    names = ", ".join(image.name for group in images for image in group)
+    announce(f"Opsin shows {names}. Ctrl-C stops it.")
+    serve(session, port=options.port, browser=not options.no_browser, announce=announce)
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    import json
+
+    from opsin.images.description import describe, describe_text
+    from opsin.images.readers import open_images
+
+    images = open_images(options.path)
+    try:
+        if options.json:
+            print(json.dumps([describe(image) for image in images], indent=2, allow_nan=False))
+        else:
+            print("\n\n".join(describe_text(image) for image in images))
+    finally:
+        for image in images:
+            image.close()
+    return 0
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from opsin.chunks.camera import fit
+    from opsin.images.layer import layers_of_all
+    from opsin.images.readers import open_images
+    from opsin.render.snapshot import save_png, snapshot
+
+    images = open_images(options.path)
+    try:
+        layers = layers_of_all(images)
+        view = fit(layers, options.size)
+        if options.zoom is not None:
+            view = replace(view, zoom=options.zoom)
+        if options.center is not None:
+            view = replace(view, center=options.center)
+        picture = snapshot(images[0], view, options.size, level=options.level, layers=layers)
+        save_png(picture, options.out)
+    finally:
+        for image in images:
+            image.close()
+    return 0
+
+
+def _open_all(paths: Sequence[str]) -> tuple[list[tuple[Image, ...]], list[str]]:
+    """The images at each path, and a sentence for every path that cannot be opened."""
+    from opsin.images.readers import open_images
+
+    images: list[tuple[Image, ...]] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            opened = open_images(path)
+        except OpsinError as error:
+            problems.append(str(error))
+            print(f"opsin: {error}", file=sys.stderr)
+            continue
+        for image in opened:
+            for warning in image.warnings:
+                print(f"opsin: {image.name}: {warning}", file=sys.stderr)
+        images.append(opened)
+    return images, problems
+
+
+def default_memory() -> int:
+    """A quarter of the computer's memory, at most 2 GiB."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return DEFAULT_MEMORY
+    return min(DEFAULT_MEMORY, physical // 4)
+
+
+def _size(text: str) -> int:
+    """Bytes from `512M`, `2G`, `1.5GiB` or a plain number."""
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = number[-1:] if number[-1:].isalpha() else ""
+    try:
+        size = int(float(number.removesuffix(unit)) * UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size: write it like 512M or 2G"
+        ) from None
+    if size < 16 * 2**20:
+        raise argparse.ArgumentTypeError(f"{text} is too little: give at least 16M")
+    return size
+
+
+def _dimensions(text: str) -> tuple[int, int]:
+    """Width and height from `800x600`."""
+    try:
+        width, height = map(int, text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it like 800x600") from None
+    if not (0 < width <= 16384 and 0 < height <= 16384):
+        raise argparse.ArgumentTypeError("a picture has 1 to 16384 pixels along each side")
+    return width, height
+
+
+def _point(text: str) -> tuple[float, float]:
+    """World position from `Y,X`."""
+    try:
+        y, x = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a position: write it like 1200.5,340"
+        ) from None
+    return y, x

@@ -1,0 +1,107 @@
+"""Access: who may talk to the server. Checked before any route sees a request (DESIGN §12)."""
+
+from __future__ import annotations
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Opsin</title>{head}
+<style>body{{font:16px/1.5 system-ui;background:#0e1013;color:#e6e8eb;display:grid;
+place-items:center;height:100vh;margin:0}}main{{max-width:32rem;padding:2rem}}</style><main>{body}</main></html>"""
+
+_REFUSED = _PAGE.format(
+    head="",
+    body="<h1>This address needs its token</h1><p>Open the address that <code>opsin view</code> "
+    "printed when it started; it ends in <code>?token=…</code>. A link from an earlier start has "
+    "expired.</p>",
+)
+
+
+class Access:
+    """ASGI middleware that lets through only this user's own pages.
+
+    Every request needs a `Host` of this server (against DNS rebinding), an `Origin` of this server
+    if it sends one (against other sites' scripts), and the token: in a cookie, set when a page is
+    opened with `?token=…`, or as `Authorization: Bearer …`.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._cookie = f"opsin-token-{port}"
+        self._hosts = {f"{name}:{port}" for name in LOOPBACK}
+        if port == 80:
+            self._hosts |= set(LOOPBACK)
+        self._origins = {f"http://{host}" for host in self._hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with a refusal."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._check(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await refusal(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+
+    def _check(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if headers.get("host", "") not in self._hosts:
+            return JSONResponse({"error": "This server does not answer to that name."}, 421)
+        if (origin := headers.get("origin")) is not None and origin not in self._origins:
+            return JSONResponse({"error": "Requests from other sites are refused."}, 403)
+        if scope["type"] == "websocket" and origin is None:
+            return JSONResponse({"error": "A page's socket names its origin."}, 403)
+        if self._matches(self._presented(headers)):
+            return None
+        query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and self._matches(dict(query).get("token", ""))
+        ):
+            return self._admit(scope["path"], [pair for pair in query if pair[0] != "token"])
+        if "text/html" in headers.get("accept", ""):
+            return HTMLResponse(_REFUSED, 401)
+        return JSONResponse({"error": "The token is missing or has expired."}, 401)
+
+    def _presented(self, headers: Headers) -> str:
+        authorization = headers.get("authorization", "")
+        if authorization.startswith("Bearer "):
+            return authorization.removeprefix("Bearer ")
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+        except CookieError:
+            return ""
+        return "" if cookie is None else cookie.value
+
+    def _matches(self, presented: str) -> bool:
+        return hmac.compare_digest(presented.encode(), self._token)
+
+    def _admit(self, path: str, query: list[tuple[str, str]]) -> Response:
+        """Turn the token in the address into a cookie.
+
+        A page, not a redirect: after a redirect from elsewhere a browser would withhold a
+        `SameSite=Strict` cookie.
+        """
+        target = path + (f"?{urlencode(query)}" if query else "")
+        target = target.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+        head = f'<meta http-equiv="refresh" content="0;url={target}">'
+        response = HTMLResponse(_PAGE.format(head=head, body=f'<a href="{target}">Opsin</a>'))
+        response.set_cookie(
+            self._cookie, self._token.decode(), httponly=True, samesite="strict", path="/"
+        )
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response

@@ -1,0 +1,70 @@
+"""App: the ASGI application, put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from opsin.server.access import Access
+from opsin.server.routes import ERRORS, routes
+from opsin.server.session import Session
+
+STATIC = Path(__file__).parent / "static"
+"""The built web app; in the wheel, not in git."""
+
+
+def make_app(session: Session, *, token: str, port: int) -> Starlette:
+    """The application that shows a session to those who have the token."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        session.start()
+        yield
+        await session.close()
+
+    policy = "; ".join(
+        (
+            "default-src 'self'",
+            f"connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}",
+            "img-src 'self' data: blob:",
+            "style-src 'self' 'unsafe-inline'",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "form-action 'none'",
+        )
+    )
+
+    async def index(_request: Request) -> Response:
+        page = STATIC / "index.html"
+        if not page.is_file():
+            return PlainTextResponse("The web app is not built: run `make setup`.", 503)
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return FileResponse(page, headers=headers)
+
+    app = Starlette(
+        routes=[
+            Route("/", index),
+            *routes(),
+            Mount("/", StaticFiles(directory=STATIC, check_dir=False)),
+        ],
+        middleware=[Middleware(Access, token=token, port=port)],
+        exception_handlers=ERRORS,
+        lifespan=lifespan,
+    )
+    app.state.session = session
+    return app

@@ -1,0 +1,140 @@
+"""Launch: bind, tell the user where, open their browser, serve until stopped."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from opsin.errors import UsageError
+from opsin.server.app import make_app
+from opsin.server.session import Session
+
+REDIRECT_SECONDS = 60
+"""How long the file that sends the browser to the server is kept."""
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1; port 0 takes a free one.
+
+    Raises:
+        UsageError: the port is taken or not allowed.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "ports go up to 65535"
+        raise UsageError(
+            f"Port {port} cannot be used ({reason}): choose another with --port, or leave it out."
+        ) from None
+    return listener
+
+
+def serve(
+    session: Session,
+    *,
+    port: int = 0,
+    browser: bool = True,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve a session until Ctrl-C or SIGTERM.
+
+    Args:
+        port: 0 takes a free one.
+        browser: open the user's browser on it.
+        announce: is given the address, token included.
+    """
+    token = os.environ.get("OPSIN_TOKEN") or secrets.token_urlsafe(24)
+    listener = bind(port)
+    port = listener.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/?token={token}"
+    config = uvicorn.Config(
+        make_app(session, token=token, port=port),
+        log_level="warning",
+        access_log=False,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=2**21,
+        timeout_graceful_shutdown=1,
+        lifespan="on",
+    )
+    redirect: Path | None = None
+    try:
+        announce(address)
+        if browser:
+            redirect = _redirect_file(address)
+            if not _open(redirect):
+                announce("No browser could be opened here: open the address above in one.")
+            timer = threading.Timer(REDIRECT_SECONDS, _remove, (redirect,))
+            timer.daemon = True
+            timer.start()
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        if redirect is not None:
+            _remove(redirect)
+        listener.close()
+
+
+def _redirect_file(address: str) -> Path:
+    """A page that only this user can read and that leads to the server: no command line sees it.
+
+    What earlier starts left behind (they were killed) is removed.
+    """
+    folder = Path(tempfile.gettempdir()) / f"opsin-{os.getuid() if os.name == 'posix' else 'user'}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if os.name == "posix":
+        about = folder.lstat()
+        if about.st_uid != os.getuid() or about.st_mode & 0o077:
+            raise UsageError(f"{folder} is not private to you: remove it and start again.")
+    for stale in folder.glob("open-*.html"):
+        with suppress(ValueError):
+            if not _alive(int(stale.stem.removeprefix("open-"))):
+                _remove(stale)
+    path = folder / f"open-{os.getpid()}.html"
+    _remove(path)
+    page = f'<!doctype html><meta http-equiv="refresh" content="0;url={address}">'
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(page)
+    return path
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _open(page: Path) -> bool:
+    """Open a page in the user's browser, where there is a screen."""
+    screen = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    )
+    try:
+        return screen and webbrowser.open(page.as_uri())
+    except webbrowser.Error:
+        return False

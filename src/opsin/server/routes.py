@@ -1,0 +1,124 @@
+"""Routes: the commands that a page gives over HTTP, and the socket of a view."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from opsin.errors import OpsinError, ProtocolError, UsageError
+from opsin.render import colormaps
+from opsin.server.session import Session
+from opsin.views.stream import Stream
+
+LARGEST_STATE = 2**20
+"""Bytes of a saved view, at most."""
+
+
+async def get_colormaps(_request: Request) -> Response:
+    """All colour tables by name: base64 of 256 × RGB bytes."""
+    tables = {
+        name: base64.b64encode(colormaps.lut(name).tobytes()).decode() for name in colormaps.NAMES
+    }
+    return JSONResponse(tables, headers={"Cache-Control": "no-cache"})
+
+
+async def get_histogram(request: Request) -> Response:
+    """Histogram of a layer's coarsest level at the slice that `position` names."""
+    position = _position(request.query_params.get("position", "{}"))
+    counts, auto = await _session(request).histogram(request.path_params["layer"], position)
+    return JSONResponse(
+        {
+            "low": counts.low,
+            "high": counts.high,
+            "counts": [int(count) for count in counts.counts],
+            "auto": list(auto),
+        }
+    )
+
+
+async def get_view(request: Request) -> Response:
+    """The view state that a page saved last, or null."""
+    return JSONResponse(_session(request).saved_view)
+
+
+async def put_view(request: Request) -> Response:
+    """Save a page's view state, so that a page opened without one shows the same."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_STATE:
+            raise UsageError("A view state this large is refused.")
+    try:
+        state = json.loads(body)
+    except (ValueError, RecursionError):
+        raise UsageError("A view state is a JSON object.") from None
+    if not isinstance(state, dict):
+        raise UsageError("A view state is a JSON object.")
+    _session(request).saved_view = state
+    return Response(status_code=204)
+
+
+async def view_stream(socket: WebSocket) -> None:
+    """One canvas (protocol/VIEW.md)."""
+    session: Session = socket.app.state.session
+    await socket.accept()
+
+    async def receive() -> bytes:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise EOFError
+        data = message.get("bytes")
+        if data is None:
+            raise ProtocolError("Frames of the view stream are binary.")
+        return bytes(data)
+
+    stream = Stream(session.loader, session.scene, socket.send_bytes, receive)
+    try:
+        await stream.run()
+    except ProtocolError as error:
+        await socket.close(1008, str(error)[:120])
+    except (WebSocketDisconnect, ConnectionError):
+        pass
+
+
+def failed(_request: Request, error: Exception) -> Response:
+    """An error that Opsin raised on purpose, as an answer."""
+    status = 400 if isinstance(error, UsageError) else 502
+    return JSONResponse({"error": str(error)}, status)
+
+
+def routes() -> list[Any]:
+    """All routes of the API."""
+    return [
+        Route("/api/colormaps", get_colormaps),
+        Route("/api/layers/{layer:int}/histogram", get_histogram),
+        Route("/api/view", get_view, methods=["GET"]),
+        Route("/api/view", put_view, methods=["PUT"]),
+        WebSocketRoute("/api/stream", view_stream),
+    ]
+
+
+ERRORS = {OpsinError: failed}
+
+
+def _session(request: Request) -> Session:
+    session: Session = request.app.state.session
+    return session
+
+
+def _position(text: str) -> dict[str, float]:
+    try:
+        found = json.loads(text)
+        position = {str(axis): float(world) for axis, world in found.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UsageError('A position is a JSON object such as {"z": 1.5}.') from None
+    if not all(map(math.isfinite, position.values())):
+        raise UsageError("A position has finite numbers.")
+    return position

@@ -1,0 +1,120 @@
+"""While one moves: never blank, bounded memory, nothing left waiting."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from tests.end_to_end.app import App
+from tests.server.running import opsin_view
+
+MIB = 2**20
+
+TOUR = """
+async ([steps, seed]) => {
+    const viewer = window.opsin.viewer;
+    const layer = viewer.scene.layers[0].levels[0];
+    const extent = layer.shape[0] * layer.scale[0];
+    const stop = viewer.recordFrames();
+    let state = seed;
+    const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+    for (let step = 0; step < steps; step++) {
+        const center = [extent * (0.15 + 0.7 * random()), extent * (0.15 + 0.7 * random())];
+        const zoom = [0.03, 0.1, 0.4, 1, 2][Math.floor(random() * 5)] / layer.scale[0];
+        const from = viewer.camera;
+        const frames = 4;
+        for (let i = 1; i <= frames; i++) {
+            const t = i / frames;
+            viewer.setCamera({
+                center: [0, 1].map((k) => from.center[k] + (center[k] - from.center[k]) * t),
+                zoom: from.zoom * (zoom / from.zoom) ** t,
+            });
+            await new Promise(requestAnimationFrame);
+        }
+        if (step % 5 === 4) await viewer.settled();
+    }
+    await viewer.settled();
+    return await stop();
+}
+"""
+
+
+def test_after_first_content_no_frame_is_blank_where_the_image_is(app: App, demo: Path) -> None:
+    with opsin_view([demo]) as server:
+        app.open(server, bare="", clear="ff00ff")
+        frames = app.page.evaluate(TOUR, [25, 7])
+        assert len(frames) > 50
+        assert len({tuple(frame["center"]) for frame in frames}) > 12, "it moved"
+        blank = [frame for frame in frames if frame["uncovered"]]
+        assert blank == []
+        assert all(frame["inside"] > 0 for frame in frames)
+        assert frames[-1]["settled"]
+        magenta = (app.capture() == [255, 0, 255]).all(axis=2)
+        assert not magenta.any(), "seen from outside too"
+
+
+def test_the_canvas_looks_right_to_an_observer_while_it_moves(app: App, demo: Path) -> None:
+    """The same from outside: screenshots in the middle of the tour show no clear colour."""
+    with opsin_view([demo]) as server:
+        app.open(server, bare="", clear="ff00ff")
+        layer = app.scene["layers"][0]["levels"][0]
+        extent = layer["shape"][0] * layer["scale"][0]
+        chance = random.Random(3)
+        for _ in range(12):
+            center = [extent * chance.uniform(0.2, 0.8) for _ in range(2)]
+            zoom = chance.choice([0.1, 0.5, 1.0, 2.0]) / layer["scale"][0]
+            app.page.evaluate(
+                "camera => window.opsin.viewer.setCamera(camera)", {"center": center, "zoom": zoom}
+            )
+            magenta = (app.screenshot() == [255, 0, 255]).all(axis=2)
+            assert not magenta.any()
+
+
+def test_memory_stays_under_the_budget_and_flat(app: App, demo: Path) -> None:
+    budget = 96 * MIB
+    with opsin_view([demo], "--memory", "96M") as server:
+        app.open(server, bare="")
+        app.page.evaluate(
+            """() => {
+                window.peak = {bytes: 0, budget: 0, samples: 0};
+                window.opsin.viewer.on("stats", (stats) => {
+                    window.peak.bytes = Math.max(
+                        window.peak.bytes, stats.cacheBytes + stats.inFlight);
+                    window.peak.budget = stats.cacheBudget;
+                    window.peak.samples += 1;
+                });
+            }"""
+        )
+        process = psutil.Process(server.process.pid)
+        samples: list[tuple[float, int]] = []
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.05):
+                family = [process, *process.children(recursive=True)]
+                samples.append((time.monotonic(), sum(p.memory_full_info().pss for p in family)))
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            middle = 0.0
+            for part in range(5):
+                app.page.evaluate(TOUR, [20, 100 + part])
+                if part == 1:
+                    middle = time.monotonic()
+        finally:
+            done.set()
+            thread.join()
+        peak = app.page.evaluate("window.peak")
+        assert peak["budget"] == budget
+        assert peak["samples"] > 50
+        assert 0.5 * budget < peak["bytes"] <= budget, "the budget is used, and holds"
+        highest = max(pss for _, pss in samples)
+        assert highest <= budget + 200 * MIB, f"PSS rose to {highest / MIB:.0f} MiB"
+        warm = max(pss for at, pss in samples if at <= middle)
+        later = max(pss for at, pss in samples if at > middle)
+        assert later <= warm + 16 * MIB, f"PSS grew from {warm / MIB:.0f} to {later / MIB:.0f} MiB"

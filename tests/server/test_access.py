@@ -1,0 +1,148 @@
+"""Who may talk to the server: only this user's own pages, by token, Host and Origin."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from tests.server.running import OPSIN, Running, opsin_view
+
+IMAGE = Path(__file__).parents[1] / "data/nuclei/test/images/000.png"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with opsin_view([IMAGE]) as running:
+        yield running
+
+
+def test_without_the_token_everything_is_refused(server: Running) -> None:
+    for path in ("/", "/api/view", "/api/colormaps", "/index.html", "/?token=wrong", "/?token="):
+        assert httpx.get(server.origin + path).status_code == 401, path
+    page = httpx.get(server.origin, headers={"Accept": "text/html"})
+    assert page.status_code == 401
+    assert "opsin view" in page.text
+
+
+def test_the_token_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(
+    server: Running,
+) -> None:
+    with httpx.Client() as client:
+        page = client.get(server.address + "&clear=ff00ff")
+        assert page.status_code == 200
+        cookie = page.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        target = re.search(r"url=([^\"]*)", page.text)
+        assert target is not None
+        assert target[1] == "/?clear=ff00ff", "the token leaves the address, the rest stays"
+        assert client.get(server.origin + "/api/view").status_code == 200
+        app = client.get(server.origin)
+        assert app.status_code == 200
+        assert "default-src 'self'" in app.headers["content-security-policy"]
+
+
+def test_a_token_in_a_header_works_for_programs(server: Running) -> None:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    assert httpx.get(server.origin + "/api/view", headers=headers).status_code == 200
+    headers = {"Authorization": "Bearer wrong"}
+    assert httpx.get(server.origin + "/api/view", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", ""])
+def test_another_host_name_is_refused(server: Running, host: str) -> None:
+    headers = {"Host": host.format(port=server.port)}
+    answer = httpx.get(server.origin, headers=headers, cookies=server.cookies)
+    assert answer.status_code in (400, 421)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+def test_another_sites_scripts_are_refused(server: Running, origin: str) -> None:
+    headers = {"Origin": origin}
+    answer = httpx.put(
+        server.origin + "/api/view", headers=headers, cookies=server.cookies, json={}
+    )
+    assert answer.status_code == 403
+    with pytest.raises(InvalidStatus):
+        connect(
+            server.origin.replace("http", "ws") + "/api/stream",
+            additional_headers={"Origin": origin, **cookie_header(server)},
+        )
+
+
+def test_a_socket_without_token_or_origin_is_refused(server: Running) -> None:
+    stream = server.origin.replace("http", "ws") + "/api/stream"
+    with pytest.raises(InvalidStatus):
+        connect(stream, origin=Origin(server.origin))
+    with pytest.raises(InvalidStatus):
+        connect(stream, additional_headers=cookie_header(server))
+
+
+def test_only_loopback_listens(server: Running) -> None:
+    hexadecimal = f"{server.port:04X}"
+    listening = [
+        line.split()[1]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
+        if line.split()[1].endswith(":" + hexadecimal) and line.split()[3] == "0A"
+    ]
+    assert listening == ["0100007F:" + hexadecimal]
+
+
+def test_the_token_is_fresh_on_each_start_and_on_no_command_line(server: Running) -> None:
+    with opsin_view([IMAGE]) as other:
+        assert other.token != server.token
+        assert len(other.token) >= 32
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                assert other.token not in process.read_text(errors="replace")
+            except OSError:
+                continue
+
+
+def test_a_token_can_be_given_by_the_environment() -> None:
+    with opsin_view([IMAGE], environment={"OPSIN_TOKEN": "a-token-of-mine-0123456789"}) as other:
+        assert other.token == "a-token-of-mine-0123456789"
+
+
+def test_the_browser_is_sent_by_a_private_file_that_goes_away(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    fake = tmp_path / "browser"
+    fake.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
+    fake.chmod(0o755)
+    environment = {"BROWSER": f"{fake} %s", "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [str(OPSIN), "view", str(IMAGE)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not seen.exists() or not seen.read_text().strip():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        page = Path(seen.read_text().strip().removeprefix("file://"))
+        assert stat.S_IMODE(page.stat().st_mode) == 0o600
+        assert stat.S_IMODE(page.parent.stat().st_mode) == 0o700
+        assert "token=" in page.read_text()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert not page.exists()
+
+
+def cookie_header(server: Running) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in server.cookies.items())}
