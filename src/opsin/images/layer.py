@@ -75,7 +75,8 @@ def layers_of_all(images: Iterable[Image]) -> tuple[Layer, ...]:
 def layers_of(image: Image) -> tuple[Layer, ...]:
     """The layers that an image opens as: one per channel, or one.
 
-    uint8 and RGB images get their full range as contrast limits, as other viewers do.
+    uint8 and RGB images get their full range as contrast limits, as other viewers do. An image
+    without a channel axis may still name its one channel, with window and colour.
     """
     if image.kind == "labels":
         return (Layer(image.name, image, opacity=0.7),)

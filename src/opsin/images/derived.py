@@ -1,0 +1,151 @@
+"""Derived levels: coarser levels that a file lacks, computed from its coarsest when asked for.
+
+Images are averaged over blocks of 2^k × 2^k pixels of the coarsest stored level, at the far edges
+over the pixels that exist: `opsin.images.reduction.Mean` says how it rounds. Of labels and
+booleans the pixel near the middle of the block stands for it (`Pick`), so no label is invented.
+Either way `translation` is where the result truly lies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from opsin.images.image import Image, Level, chunk_origin
+from opsin.images.reduction import Mean, Pick, Reduction, picked, sum_dtype
+from opsin.images.source import Array, Encoded, Index, Source
+
+LARGEST = 1024
+"""A coarsest level of at most so many pixels along y and x is quick to load, and a start."""
+
+SMALLEST_CHUNK = 512
+"""Chunks are not made smaller than a brick of the display."""
+
+
+def with_derived_levels(image: Image, largest: int = LARGEST) -> Image:
+    """The image with computed levels behind its stored ones, until one fits into `largest`².
+
+    Every level has half the pixels of the one before along y and x, rounded up, and all along
+    other axes. An image without axes called y and x, or with a small level, is returned as it is.
+    The returned image owns `image`: closing it closes both.
+    """
+    names = image.axis_names
+    if "y" not in names or "x" not in names:
+        return image
+    plane = (names.index("y"), names.index("x"))
+    stored = image.levels[-1]
+    pick = image.kind == "labels" or image.dtype.kind == "b"
+    levels: list[Level] = []
+    smallest = stored
+    while max(smallest.shape[axis] for axis in plane) > largest:
+        smallest = _level(stored, plane, len(levels) + 1, pick)
+        levels.append(smallest)
+    if not levels:
+        return image
+    source = _Derived(image.source, image.dtype, image.levels, tuple(levels), plane, pick)
+    return replace(image, levels=(*image.levels, *levels), source=source)
+
+
+def stored_levels(image: Image) -> int:
+    """How many of an image's levels are stored; those behind them are computed."""
+    source = image.source
+    return len(source.stored) if isinstance(source, _Derived) else len(image.levels)
+
+
+def _level(stored: Level, plane: tuple[int, int], k: int, pick: bool) -> Level:
+    """Geometry of the k-th derived level."""
+    shape, chunks = list(stored.shape), list(stored.chunks)
+    scale, translation = list(stored.scale), list(stored.translation)
+    for axis in plane:
+        shape[axis] = -(-stored.shape[axis] >> k)
+        # Not below base chunk >> k, so that every base chunk is read about once per level.
+        chunks[axis] = min(shape[axis], max(SMALLEST_CHUNK, stored.chunks[axis] >> k))
+        scale[axis] = stored.scale[axis] * 2**k
+        centre = picked(k) if pick else (2**k - 1) / 2
+        translation[axis] = stored.translation[axis] + centre * stored.scale[axis]
+    return Level(tuple(shape), tuple(chunks), tuple(scale), tuple(translation))
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """Stored chunks as they are, and chunks of derived levels, reduced while they are fetched."""
+
+    base: Source
+    dtype: np.dtype[np.generic]
+    stored: tuple[Level, ...]
+    levels: tuple[Level, ...]
+    plane: tuple[int, int]
+    pick: bool
+
+    @property
+    def provenance(self) -> Literal["memory", "disk", "network"]:
+        """Where the stored chunks are."""
+        return self.base.provenance
+
+    async def fetch(self, level: int, index: Index) -> Encoded | None:
+        """The stored bytes, or the finished chunk of a derived level.
+
+        Base chunks are fetched and reduced one after the other: one at a time is in memory, and
+        cancelling stops before the next.
+        """
+        if level < len(self.stored):
+            return await self.base.fetch(level, index)
+        k = level - len(self.stored) + 1
+        coarsest, geometry = self.stored[-1], self.levels[k - 1]
+        number = len(self.stored) - 1
+        start = [i * chunk for i, chunk in zip(index, geometry.chunks, strict=True)]
+        shape = geometry.chunk_shape(index)
+        fine_start, fine_stop = list(start), [a + n for a, n in zip(start, shape, strict=True)]
+        for axis in self.plane:
+            fine_start[axis] <<= k
+            fine_stop[axis] = min(fine_stop[axis] << k, coarsest.shape[axis])
+        kind = Pick if self.pick else Mean
+        reduction = kind(self.dtype, coarsest.shape, self.plane, k, tuple(start), shape)
+        for base_index in coarsest.chunks_in(fine_start, fine_stop):
+            encoded = await self.base.fetch(number, base_index)
+            await asyncio.to_thread(self._add, reduction, number, base_index, encoded)
+            del encoded
+        return await asyncio.to_thread(reduction.finish)
+
+    def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
+        """The chunk: already computed, for a derived level."""
+        if level < len(self.stored):
+            return self.base.decode(level, index, encoded)
+        assert isinstance(encoded, np.ndarray)
+        return encoded
+
+    def transient_bytes(self, level: int, index: Index) -> int:
+        """For a derived level: a base chunk being decoded and reduced, and the sums."""
+        if level < len(self.stored):
+            return self.base.transient_bytes(level, index)
+        k = level - len(self.stored) + 1
+        coarsest = self.stored[-1]
+        pixels = math.prod(coarsest.chunks)
+        item = self.dtype.itemsize
+        first = tuple(0 for _ in coarsest.chunks)
+        base = pixels * item + self.base.transient_bytes(len(self.stored) - 1, first)
+        if self.pick:
+            return base
+        # Summing halves a base chunk again and again; the sums of the chunk itself stay, and
+        # dividing them needs as much again, twice for integers of 64 bits.
+        wide = sum_dtype(self.dtype, k).itemsize
+        pieces = (pixels // 2 + pixels // 4) * wide
+        halves = 2 if item == 8 and self.dtype.kind != "f" else 1
+        own = math.prod(self.levels[k - 1].chunk_shape(index)) * wide * halves
+        if halves == 2:
+            pieces += pixels * item
+        return max(base + pieces, own) + own
+
+    def close(self) -> None:
+        """Close the base."""
+        self.base.close()
+
+    def _add(
+        self, reduction: Reduction, number: int, index: Index, encoded: Encoded | None
+    ) -> None:
+        origin = chunk_origin(self.stored[-1], index)
+        reduction.add(self.base.decode(number, index, encoded), origin)

@@ -1,0 +1,159 @@
+"""Description: what an image is, for people and as JSON. No pixels are read and no paths told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from opsin.images.derived import stored_levels
+from opsin.images.image import Axis, Channel, Image, Level
+
+_SYMBOLS = {
+    "angstrom": "Å",
+    "picometer": "pm",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "kilometer": "km",
+    "inch": "in",
+    "foot": "ft",
+    "nanosecond": "ns",
+    "microsecond": "µs",
+    "millisecond": "ms",
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+}
+
+
+def describe(image: Image) -> dict[str, Any]:
+    """The image as a dict that JSON can hold.
+
+    Keys: `name`, `kind`, `axes` (each with `name`, `type`, `unit`), `shape` (of the finest level,
+    in the order of the axes), `dtype`, `rgb`, `channels` (`name`, `colour`, `window`, `visible`),
+    `levels` (fine to coarse, each with `shape`, `chunks`, `scale`, `translation`, `bytes`,
+    `chunk_count`, and whether it is `stored` or computed), `warnings`.
+    """
+    stored = stored_levels(image)
+    return {
+        "name": image.name,
+        "kind": image.kind,
+        "axes": [{"name": a.name, "type": a.type, "unit": a.unit} for a in image.axes],
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "rgb": image.rgb,
+        "channels": [
+            {
+                "name": channel.name,
+                "colour": channel.colour,
+                "window": None if channel.window is None else list(channel.window),
+                "visible": channel.visible,
+            }
+            for channel in image.channels
+        ],
+        "levels": [
+            {
+                "shape": list(level.shape),
+                "chunks": list(level.chunks),
+                "scale": list(level.scale),
+                "translation": list(level.translation),
+                "bytes": math.prod(level.shape) * image.dtype.itemsize,
+                "chunk_count": math.prod(level.grid),
+                "stored": number < stored,
+            }
+            for number, level in enumerate(image.levels)
+        ],
+        "warnings": list(image.warnings),
+    }
+
+
+def describe_text(image: Image) -> str:
+    """The image in some aligned lines for people, without a newline at the end."""
+    finest = image.levels[0]
+    sizes = zip(image.axes, finest.shape, strict=True)
+    facts = [
+        ("kind", f"{image.kind}{' (colour)' if image.rgb else ''}"),
+        ("axes", " · ".join(f"{axis.name} {size}" for axis, size in sizes)),
+        ("type", str(image.dtype)),
+        *_steps(image.axes, finest),
+        *(("channel", line) for line in _channels(image.channels)),
+        *(("warning", warning) for warning in image.warnings),
+    ]
+    lines = [image.name, *(f"  {label:<11} {value}" for label, value in facts), ""]
+    return "\n".join([*lines, *_table(image)])
+
+
+def _steps(axes: Sequence[Axis], level: Level) -> list[tuple[str, str]]:
+    """Pixel size and time step, where the file says them or they are not 1."""
+    facts: list[tuple[str, str]] = []
+    for kind, label in (("space", "pixel size"), ("time", "time step")):
+        found = [
+            (axis, scale)
+            for axis, scale in zip(axes, level.scale, strict=True)
+            if axis.type == kind and (axis.unit is not None or scale != 1)
+        ]
+        if not found:
+            continue
+        units = {axis.unit for axis, _ in found}
+        if len(units) == 1:
+            value = " × ".join(f"{scale:.4g}" for _, scale in found) + _symbol(found[0][0])
+        else:
+            value = " × ".join(f"{scale:.4g}{_symbol(axis)}" for axis, scale in found)
+        names = f" ({', '.join(axis.name for axis, _ in found)})" if len(found) > 1 else ""
+        facts.append((label, value + names))
+    return facts
+
+
+def _symbol(axis: Axis) -> str:
+    return "" if axis.unit is None else f" {_SYMBOLS.get(axis.unit, axis.unit)}"
+
+
+def _channels(channels: Sequence[Channel]) -> list[str]:
+    lines: list[str] = []
+    for channel in channels:
+        parts = [channel.name]
+        if channel.colour is not None:
+            parts.append(f"#{channel.colour.lower()}")
+        if channel.window is not None:
+            parts.append(f"{channel.window[0]:g} to {channel.window[1]:g}")
+        if not channel.visible:
+            parts.append("hidden")
+        lines.append(", ".join(parts))
+    return lines
+
+
+def _table(image: Image) -> list[str]:
+    """The levels, one line each, in aligned columns."""
+    stored = stored_levels(image)
+    rows = [("level", "shape", "chunks", "number", "size", "")]
+    for number, level in enumerate(image.levels):
+        rows.append(
+            (
+                str(number),
+                " × ".join(map(str, level.shape)),
+                " × ".join(map(str, level.chunks)),
+                str(math.prod(level.grid)),
+                size_text(math.prod(level.shape) * image.dtype.itemsize),
+                "" if number < stored else "computed",
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    return [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def size_text(count: int) -> str:
+    """Bytes for people: `512 B`, `1.5 KiB`, `384 MiB`."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1000 or unit == "PiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if size >= 100 or unit == "B" else f"{size:.3g} {unit}"

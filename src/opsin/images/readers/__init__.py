@@ -1,0 +1,146 @@
+"""Readers: the formats that images are read from. Adding a reader is adding a module here.
+
+A reader is a module of this package with
+
+* `recognises(address: Address) -> bool`: quick, by name, folder content or first bytes;
+* `open(address: Address) -> tuple[Image, ...]`: the images at the address, the main one first;
+* `READS: str`: what it reads, for messages (`"OME-Zarr 0.4 and 0.5"`).
+
+Readers are asked in the order of their names; the first that recognises an address opens it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Protocol, cast
+
+from opsin.errors import NotFound, OpenError, ReadError, Unsupported
+from opsin.images.derived import with_derived_levels
+from opsin.images.image import Image
+from opsin.images.readers.address import Address
+
+
+class Reader(Protocol):
+    """What a module of this package offers."""
+
+    READS: str
+
+    def recognises(self, address: Address) -> bool:
+        """Whether this reader is the one for what is at `address`."""
+
+    def open(self, address: Address) -> tuple[Image, ...]:
+        """The images at `address`, the main one first."""
+
+
+def open_image(address: str | Path) -> Image:
+    """Open the image at a local path or http(s) URL: the main one, if there are several.
+
+    The caller closes it (it is a context manager). Pixels are read only when they are asked for.
+
+    Raises:
+        NotFound: there is nothing at the address.
+        Unsupported: no reader understands what is there.
+        OpenError: it cannot be opened for another reason, such as broken metadata.
+    """
+    first, *others = open_images(address)
+    for other in others:
+        other.close()
+    return first
+
+
+def open_images(address: str | Path) -> tuple[Image, ...]:
+    """Open all images at an address: an image and, for an OME-Zarr, its labels.
+
+    Raises as `open_image` does.
+    """
+    place = Address.parse(address)
+    try:
+        return _opened(place)
+    except ReadError as error:
+        raise OpenError(f"{place.text} cannot be opened: {error}") from error
+    except OSError as error:
+        raise OpenError(f"{place.text} cannot be opened: {error.strerror or error}.") from error
+
+
+def _opened(place: Address) -> tuple[Image, ...]:
+    if place.path is not None and not place.path.exists():
+        raise NotFound(f"There is nothing at {place.text}.")
+    failures: list[Exception] = []
+    for reader in readers():
+        try:
+            recognised = reader.recognises(place)
+        except (OpenError, ReadError) as error:
+            # A server may refuse what one reader asks for, and have what another one does.
+            failures.append(error)
+            continue
+        if recognised:
+            return tuple(with_derived_levels(image) for image in reader.open(place))
+    if failures:
+        raise failures[0]
+    raise Unsupported(f"{_described(place)} Opsin reads {_formats()}.")
+
+
+def readers() -> tuple[Reader, ...]:
+    """All readers, in the order in which they are asked."""
+    modules = (
+        importlib.import_module(f"{__name__}.{info.name}")
+        for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name)
+    )
+    return tuple(cast(Reader, module) for module in modules if hasattr(module, "recognises"))
+
+
+def _formats() -> str:
+    return ", ".join(reader.READS for reader in readers())
+
+
+_NAMED = {
+    ".tif": "a TIFF",
+    ".tiff": "a TIFF",
+    ".png": "a PNG",
+    ".jpg": "a JPEG",
+    ".jpeg": "a JPEG",
+    ".zarr": "a zarr",
+}
+
+_BEGINNINGS = (
+    (b"\x89PNG\r\n", "a PNG"),
+    (b"\xff\xd8\xff", "a JPEG"),
+    (b"GIF8", "a GIF"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"II+\0", "a TIFF"),
+    (b"MM\0+", "a TIFF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\x89HDF\r\n", "an HDF5 file"),
+    (b"%PDF", "a PDF"),
+    (b"\x93NUMPY", "a numpy file"),
+)
+
+
+def _described(place: Address) -> str:
+    """What is at an address that no reader recognises: one sentence."""
+    if place.is_folder:
+        assert place.path is not None
+        inside = sorted(p.name for p in place.path.iterdir() if p.suffix == ".zarr")[:3]
+        hint = f": open one of those in it, such as {inside[0]}." if inside else "."
+        return f"{place.text} is a folder, but not a zarr{hint}"
+    begins = _beginning(place.head(512))
+    named = _NAMED.get(place.suffix)
+    if named is not None and named != begins:
+        return f"{place.name} is named like {named} but begins with {begins}."
+    return f"{place.name} begins with {begins}, which no reader knows."
+
+
+def _beginning(head: bytes) -> str:
+    if not head:
+        return "nothing: it is empty"
+    for magic, name in _BEGINNINGS:
+        if head.startswith(magic):
+            return name
+    printable = sum(byte >= 32 or byte in b"\t\n\r" for byte in head)
+    if b"\0" not in head and printable > 0.95 * len(head):
+        return "HTML" if b"<html" in head[:200].lower() else "plain text"
+    return "bytes of no known format"

@@ -1,0 +1,118 @@
+"""Address: where an image is, a local path or an http(s) URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from opsin.errors import NotFound, OpenError, ReadError, Unsupported
+from opsin.images.store import HttpStore, LocalStore, Store
+from opsin.images.waiting import wait_for
+
+HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Address:
+    """A local path or an http(s) URL; exactly one of `path` and `url` is set."""
+
+    text: str
+    """As the user gave it, for messages."""
+    path: Path | None
+    """Absolute."""
+    url: str | None
+    """Without a slash at the end."""
+
+    @classmethod
+    def parse(cls, given: str | Path) -> Address:
+        """The address that a user means.
+
+        Raises:
+            Unsupported: a URL of a kind that Opsin cannot read.
+        """
+        text = str(given)
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
+        if isinstance(given, Path) or scheme is None:
+            return cls(text, Path(text).expanduser().absolute(), None)
+        parts = urlsplit(text)
+        if scheme[1].lower() == "file":
+            return cls(text, Path(unquote(parts.path)).absolute(), None)
+        if scheme[1].lower() not in ("http", "https") or not parts.netloc:
+            raise Unsupported(f"{text} cannot be read: give a local path or an http(s) address.")
+        if parts.query or parts.fragment:
+            raise Unsupported(f"{text} cannot be read: give the address without '?' and '#'.")
+        return cls(text, None, text.rstrip("/"))
+
+    @property
+    def name(self) -> str:
+        """Name of the file or folder, such as `plate.ome.zarr`."""
+        if self.path is not None:
+            return self.path.name or str(self.path)
+        assert self.url is not None
+        parts = urlsplit(self.url)
+        return unquote(parts.path.rsplit("/", 1)[-1]) or parts.netloc
+
+    @property
+    def stem(self) -> str:
+        """`name` without what says the format, such as `plate`: the name of the image."""
+        stem, _, suffix = self.name.rpartition(".")
+        return stem.removesuffix(".ome") if stem and suffix.isalnum() else self.name
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name from its last dot on, in lower case, or ''."""
+        return Path(self.name).suffix.lower()
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a local folder, or an http address named like a zarr or inside one."""
+        if self.path is not None:
+            return self.path.is_dir()
+        assert self.url is not None
+        return ".zarr" in urlsplit(self.url).path
+
+    def store(self) -> Store:
+        """What lies below this address, as a new store; the caller closes it."""
+        if self.path is not None:
+            return LocalStore(self.path)
+        assert self.url is not None
+        return HttpStore(self.url)
+
+    def head(self, count: int) -> bytes:
+        """The first bytes of the file, at most `count` (up to 4096); none of a folder.
+
+        Raises:
+            NotFound: there is nothing.
+            OpenError: the file or server cannot be read.
+        """
+        return self._head[:count]
+
+    @cached_property
+    def _head(self) -> bytes:
+        if self.is_folder:
+            return b""
+        try:
+            if self.path is not None:
+                store: Store = LocalStore(self.path.parent)
+                return _present(self, wait_for(_head(store, self.path.name)))
+            assert self.url is not None
+            parent, _, name = self.url.rpartition("/")
+            return _present(self, wait_for(_head(HttpStore(parent), unquote(name))))
+        except ReadError as error:
+            raise OpenError(f"{self.text} cannot be opened: {error}") from error
+
+
+async def _head(store: Store, key: str) -> bytes | None:
+    try:
+        return await store.get_range(key, start=0, length=HEAD)
+    finally:
+        store.close()
+
+
+def _present(address: Address, head: bytes | None) -> bytes:
+    if head is None:
+        raise NotFound(f"There is nothing at {address.text}.")
+    return head

@@ -1,0 +1,176 @@
+"""Reduction: one piece of a coarse level, made from pieces of a fine one that come one by one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from opsin.images.source import Array
+
+
+class Reduction(Protocol):
+    """One piece of a level whose pixels are blocks of 2^k × 2^k pixels of a finer level."""
+
+    def add(self, fine: Array, origin: tuple[int, ...]) -> None:
+        """Take in a piece of the finer level whose first pixel is `origin`; each pixel once."""
+
+    def finish(self) -> Array:
+        """The piece, once all of the finer level that it covers has been added."""
+
+
+class Mean:
+    """Average of every block; at the far edges, of the pixels that exist.
+
+    Integers are summed exactly and rounded half up: `floor((sum + floor(n / 2)) / n)` for n
+    pixels. Floats are summed in float64 and NaN stays NaN.
+    """
+
+    def __init__(
+        self,
+        dtype: np.dtype[np.generic],
+        fine_shape: tuple[int, ...],
+        plane: tuple[int, int],
+        k: int,
+        start: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> None:
+        """The piece of `shape` from `start` of a level that halves the axes `plane` k times."""
+        self._dtype = dtype
+        self._fine_shape = fine_shape
+        self._plane = plane
+        self._k = k
+        self._start = start
+        self._shape = shape
+        self._sum = np.zeros(shape, sum_dtype(dtype, k))
+        # 64-bit integers do not fit any sum: their upper halves are summed on their own.
+        self._high = (
+            np.zeros(shape, np.int64) if dtype.kind in "ui" and dtype.itemsize == 8 else None
+        )
+
+    def add(self, fine: Array, origin: tuple[int, ...]) -> None:
+        """Sum up the blocks, first along one axis of the plane and then along the other."""
+        inside = [slice(None)] * fine.ndim
+        target = [slice(None)] * fine.ndim
+        for axis, (first, size) in enumerate(zip(origin, fine.shape, strict=True)):
+            shift = self._k if axis in self._plane else 0
+            low = max(first, self._start[axis] << shift)
+            high = min(first + size, (self._start[axis] + self._shape[axis]) << shift)
+            if high <= low:
+                return
+            inside[axis] = slice(low - first, high - first)
+            blocks = (low >> shift, ((high - 1) >> shift) + 1)
+            target[axis] = slice(blocks[0] - self._start[axis], blocks[1] - self._start[axis])
+        part = fine[tuple(inside)]
+        first_pixels = [o + s.start for o, s in zip(origin, inside, strict=True)]
+        if self._high is None:
+            self._sum[tuple(target)] += self._sums(part, first_pixels, self._sum.dtype)
+        else:
+            self._high[tuple(target)] += self._sums(part >> 32, first_pixels, self._high.dtype)
+            low_half = part & part.dtype.type(0xFFFFFFFF)
+            self._sum[tuple(target)] += self._sums(low_half, first_pixels, self._sum.dtype)
+
+    def finish(self) -> Array:
+        """Divide the sums by the numbers of pixels, which differ in the last blocks only."""
+        y, x = self._plane
+        for rows, height in self._parts(y):
+            for columns, width in self._parts(x):
+                where = [slice(None)] * len(self._shape)
+                where[y], where[x] = rows, columns
+                self._divide(tuple(where), height * width)
+        if self._high is not None:
+            upper = self._high.astype(self._dtype)
+            upper <<= self._dtype.type(32)
+            upper += self._sum.astype(self._dtype)
+            return upper
+        with np.errstate(over="ignore"):
+            return self._sum.astype(self._dtype, copy=False)
+
+    def _divide(self, where: tuple[slice, ...], count: int) -> None:
+        total = self._sum[where]
+        if self._dtype.kind == "f":
+            total /= count
+            return
+        if self._high is not None:
+            high = self._high[where]
+            total += (high % count) << 32
+            high //= count
+        total += total.dtype.type(count >> 1)
+        if count == 1 << 2 * self._k:
+            total >>= total.dtype.type(2 * self._k)
+        else:
+            total //= total.dtype.type(count)
+
+    def _parts(self, axis: int) -> list[tuple[slice, int]]:
+        """Whole blocks along an axis, and the last one if it is cut short, with their lengths."""
+        stop = self._start[axis] + self._shape[axis]
+        block = 1 << self._k
+        rest = self._fine_shape[axis] - ((stop - 1) << self._k)
+        if rest >= block:
+            return [(slice(None), block)]
+        return [(slice(0, -1), block), (slice(-1, None), rest)]
+
+    def _sums(self, part: Array, first: list[int], dtype: np.dtype[np.generic]) -> Array:
+        block = 1 << self._k
+        for axis in self._plane:
+            if first[axis] % block == 0 and part.shape[axis] % block == 0:
+                for _ in range(self._k):
+                    even = [slice(None)] * part.ndim
+                    odd = list(even)
+                    even[axis], odd[axis] = slice(0, None, 2), slice(1, None, 2)
+                    part = np.add(part[tuple(even)], part[tuple(odd)], dtype=dtype)
+            else:
+                skipped = first[axis] % block
+                cuts = np.arange(-skipped, part.shape[axis], block).clip(min=0)
+                part = np.add.reduceat(part, cuts, axis=axis, dtype=dtype)
+        return part
+
+
+class Pick:
+    """One pixel of every block, `picked(k)` from its start; the last one of a block cut short."""
+
+    def __init__(
+        self,
+        dtype: np.dtype[np.generic],
+        fine_shape: tuple[int, ...],
+        plane: tuple[int, int],
+        k: int,
+        start: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> None:
+        """Like `Mean`."""
+        self._out = np.zeros(shape, dtype)
+        self._positions = [
+            np.minimum((np.arange(a, a + n) << k) + picked(k), fine - 1)
+            if axis in plane
+            else np.arange(a, a + n)
+            for axis, (a, n, fine) in enumerate(zip(start, shape, fine_shape, strict=True))
+        ]
+
+    def add(self, fine: Array, origin: tuple[int, ...]) -> None:
+        """Copy the picked pixels that lie in this piece."""
+        target: list[slice] = []
+        taken: list[Array] = []
+        for positions, first, size in zip(self._positions, origin, fine.shape, strict=True):
+            low, high = np.searchsorted(positions, (first, first + size))
+            target.append(slice(int(low), int(high)))
+            taken.append(positions[low:high] - first)
+        self._out[tuple(target)] = fine[np.ix_(*taken)]
+
+    def finish(self) -> Array:
+        """The picked pixels."""
+        return self._out
+
+
+def picked(k: int) -> int:
+    """Which pixel of a block of 2^k is picked: the middle one, or the one before the middle."""
+    return ((1 << k) - 1) >> 1
+
+
+def sum_dtype(dtype: np.dtype[np.generic], k: int) -> np.dtype[np.generic]:
+    """A type that holds the sum of 4^k values of `dtype` (or of their lower 32 bits)."""
+    if dtype.kind == "f":
+        return np.dtype(np.float64)
+    if dtype.itemsize <= 2 and k <= 8:
+        return np.dtype(np.uint32 if dtype.kind == "u" else np.int32)
+    return np.dtype(np.int64)

@@ -1,0 +1,1 @@
+"""Render: pictures of layers in plain numpy, and the rules that every renderer follows."""
