@@ -121,8 +121,15 @@ class LayerInfo(msgspec.Struct, frozen=True):
     range: tuple[float, float]
 
 
-class Notice(msgspec.Struct, frozen=True, tag="notice"):
+class Notice(msgspec.Struct, frozen=True):
     """A sentence for the user."""
+
+    severity: Severity
+    text: str
+
+
+class NoticeMessage(msgspec.Struct, frozen=True, tag="notice"):
+    """A sentence for the user that came up after the scene was sent."""
 
     severity: Severity
     text: str
@@ -170,7 +177,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     plan_ms: float
 
 
-ToCanvas: TypeAlias = SceneMessage | BrickMessage | Failed | Stats | Notice
+ToCanvas: TypeAlias = SceneMessage | BrickMessage | Failed | Stats | NoticeMessage
 
 
 def wire_key(brick: Brick) -> WireKey:
@@ -204,6 +211,8 @@ def decode_frame(frame: bytes) -> tuple[bytes, memoryview]:
     start = 4 + length + (-(4 + length) % 8)
     if len(frame) < start:
         raise ProtocolError(f"A frame ended after {len(frame)} bytes of {start}.")
+    if any(frame[4 + length : start]):
+        raise ProtocolError("A frame's padding is zero.")
     return frame[4 : 4 + length], memoryview(frame)[start:]
 
 

@@ -24,37 +24,39 @@ class Scene:
     """Layers by id (a higher id is drawn over a lower one), and what the user was told about them.
 
     `images` gives the number of each layer's image in the loader. A scene tells its listeners when
-    it changes; a listener that is no longer interested calls what `listen` returned.
+    it changes; `revision` rises when layers do.
     """
 
     def __init__(self) -> None:
         self.layers: dict[int, Layer] = {}
         self.images: dict[int, int] = {}
         self.notices: list[Notice] = []
+        self.revision = 0
         self._listeners: list[Callable[[], None]] = []
 
     def put(self, number: int, layer: Layer, image: int) -> None:
         """Add a layer under an id, or replace the one that has it."""
         self.layers[number] = layer
         self.images[number] = image
-        self._changed()
+        self.revision += 1
+        self._tell()
 
     def notify(self, severity: Severity, text: str) -> None:
         """Tell the user something, now and whenever a view opens."""
         self.notices.append(Notice(severity, text))
-        self._changed()
+        self._tell()
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every change, until the returned function is called."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def message(self) -> SceneMessage:
-        """The scene as canvases get it."""
+    def message(self, told: int = 0) -> SceneMessage:
+        """The scene as canvases get it, with the notices after the first `told`."""
         layers = tuple(describe(number, layer) for number, layer in sorted(self.layers.items()))
-        return SceneMessage(layers, tuple(self.notices))
+        return SceneMessage(layers, tuple(self.notices[told:]))
 
-    def _changed(self) -> None:
+    def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
 

@@ -17,6 +17,7 @@ from opsin.images.source import Array
 from opsin.views.messages import (
     BrickMessage,
     Failed,
+    NoticeMessage,
     Retry,
     Stats,
     decode_message,
@@ -56,7 +57,8 @@ class Stream:
         self._client = loader.client(self._chunk_changed)
         self._wake = asyncio.Event()
         self._replan = False
-        self._scene_due = False
+        self._scene_sent = -1
+        self._notices_sent = 0
         self._failures: list[Brick] = []
         self._plan_ms = 0.0
         self._stats_at = 0.0
@@ -70,7 +72,7 @@ class Stream:
         Raises:
             ProtocolError: the canvas sent something malformed.
         """
-        forget = self._scene.listen(self._scene_changed)
+        forget = self._scene.listen(self._wake.set)
         writing = asyncio.create_task(self._write())
         reading = asyncio.create_task(self._read())
         try:
@@ -95,19 +97,11 @@ class Stream:
             message = decode_message(frame)
             if message is None:
                 continue
-            first = not self._view.greeted
             if self._view.receive(message, time.monotonic()):
                 self._replan = True
-            if first:
-                self._scene_due = True
             if isinstance(message, Retry):
                 self._loader.retry()
             self._wake.set()
-
-    def _scene_changed(self) -> None:
-        self._view.scene_changed()
-        self._scene_due = self._replan = True
-        self._wake.set()
 
     def _chunk_changed(self, key: ChunkKey) -> None:
         bricks = self._view.chunk_changed(key)
@@ -127,9 +121,7 @@ class Stream:
             self._wake.clear()
             if not self._view.greeted:
                 continue
-            if self._scene_due:
-                self._scene_due = False
-                await self._send(encode_frame(self._scene.message()))
+            await self._send_news()
             if self._replan:
                 self._plan()
             failures, self._failures = self._failures, []
@@ -161,6 +153,19 @@ class Stream:
                     break
         self._client.want(self._view.chunk_wants())
         self._stats_due = True
+
+    async def _send_news(self) -> None:
+        """Send the scene if its layers changed, else the notices that have come up since."""
+        scene, told = self._scene, self._notices_sent
+        self._notices_sent = len(scene.notices)
+        if self._scene_sent != scene.revision:
+            self._scene_sent = scene.revision
+            self._view.scene_changed()
+            self._replan = True
+            await self._send(encode_frame(scene.message(told)))
+            return
+        for notice in scene.notices[told:]:
+            await self._send(encode_frame(NoticeMessage(notice.severity, notice.text)))
 
     async def _send_bricks(self) -> bool:
         """Send what is complete, as far as credit goes; True if anything was sent."""

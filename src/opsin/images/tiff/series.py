@@ -199,6 +199,8 @@ class SeriesReader:
         axes: list[Axis] = []
         for i, letter in enumerate(letters):
             name, kind = letter.lower(), _TYPES.get(letter, "other")
+            if letter in "QI" and set(letters) & set("QIZ") == {letter}:
+                name, kind = "z", "space"  # a plain stack of pages says nothing; most are in z
             if letter == "C" and not rgb:
                 kind = "channel"
             if letter == "S" and (rgb or not has_channels):
