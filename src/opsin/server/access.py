@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Opsin</title>{head}
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Opsin</title>
+<link rel="icon" href="data:,">{head}
 <style>body{{font:16px/1.5 system-ui;background:#0e1013;color:#e6e8eb;display:grid;
 place-items:center;height:100vh;margin:0}}main{{max-width:32rem;padding:2rem}}</style><main>{body}</main></html>"""
 

@@ -1,0 +1,81 @@
+/** The server's HTTP interface, beside the view stream. */
+import { type Histogram, LinkExpired, type Server } from "./ui/server.ts";
+import type { ViewState } from "./ui/view_state.ts";
+
+const COLORMAP_BYTES = 768;
+
+export class Api implements Server {
+  /** Address of the view stream, for the viewer. */
+  readonly stream = "/api/stream";
+
+  async colormaps(): Promise<Readonly<Record<string, Uint8Array>>> {
+    const tables = await request("/api/colormaps");
+    if (typeof tables !== "object" || tables === null) throw new Error("no colour maps came");
+    const decoded = Object.entries(tables).map(([name, text]): [string, Uint8Array] => {
+      const bytes = bytesOf(String(text));
+      if (bytes.length !== COLORMAP_BYTES) {
+        throw new Error(
+          `the colour map “${name}” has ${bytes.length} bytes, not ${COLORMAP_BYTES}`,
+        );
+      }
+      return [name, bytes];
+    });
+    return Object.fromEntries(decoded);
+  }
+
+  async histogram(
+    layer: number,
+    position: Readonly<Record<string, number>>,
+    signal: AbortSignal,
+  ): Promise<Histogram> {
+    const query = encodeURIComponent(JSON.stringify(position));
+    const answer = await request(`/api/layers/${layer}/histogram?position=${query}`, { signal });
+    return answer as Histogram;
+  }
+
+  savedView(): Promise<unknown> {
+    return request("/api/view");
+  }
+
+  async saveView(state: ViewState): Promise<void> {
+    await request("/api/view", {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(state),
+      // The last change is often followed by closing the page.
+      keepalive: true,
+    });
+  }
+}
+
+/** JSON from the server. An error says the server's sentence where it gave one. */
+async function request(path: string, options?: RequestInit): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (options?.signal?.aborted) throw error;
+    throw new Error("The server does not answer.");
+  }
+  if (response.status === 401) throw new LinkExpired("this link has expired");
+  const text = await response.text();
+  const json = parsed(text);
+  if (response.ok) return json;
+  const sentence = (json as { error?: unknown } | null)?.error;
+  throw new Error(
+    typeof sentence === "string" ? sentence : `The server answered ${response.status}.`,
+  );
+}
+
+function parsed(text: string): unknown {
+  if (text === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}

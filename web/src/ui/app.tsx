@@ -1,0 +1,70 @@
+/** The app: a panel, a canvas, sliders below it, a status bar. */
+import type { Commands } from "./commands.ts";
+import type { Desk } from "./desk.ts";
+import { DimensionSliders } from "./dimension_sliders.tsx";
+import { Help } from "./help.tsx";
+import type { HistogramSource } from "./histogram_source.ts";
+import { Hud, ProgressLine } from "./hud.tsx";
+import { ConnectionBanner, NoticeList } from "./notice_list.tsx";
+import type { Notices } from "./notices.ts";
+import type { Playback } from "./playback.ts";
+import { ScaleBar } from "./scale_bar.tsx";
+import { SidePanel } from "./side_panel.tsx";
+import { CanvasHolder, EmptyStage } from "./stage.tsx";
+import { StatusBar } from "./status_bar.tsx";
+import { Toolbar } from "./toolbar.tsx";
+
+/** All that comes to be once the viewer is there. */
+export type Tools = {
+  readonly desk: Desk;
+  readonly commands: Commands;
+  readonly playback: Playback;
+  readonly histograms: HistogramSource;
+};
+
+type AppProps = {
+  readonly canvas: HTMLCanvasElement;
+  readonly notices: Notices;
+  /** Null while the app starts: the canvas has its place and size from the first frame on. */
+  readonly tools: Tools | null;
+};
+
+export function App({ canvas, notices, tools }: AppProps) {
+  const panelOpen = tools === null || tools.commands.panelOpen.value;
+  return (
+    <div class="app">
+      {panelOpen &&
+        (tools ? (
+          <SidePanel desk={tools.desk} histograms={tools.histograms} />
+        ) : (
+          <div class="panel panel-waiting" />
+        ))}
+      <main class="stage" aria-label="Canvas">
+        <CanvasHolder canvas={canvas} />
+        <EmptyStage desk={tools?.desk ?? null} />
+        {tools && (
+          <>
+            <ProgressLine desk={tools.desk} />
+            <Toolbar commands={tools.commands} />
+            <Hud desk={tools.desk} commands={tools.commands} />
+            <ScaleBar desk={tools.desk} />
+            <ConnectionBanner connection={tools.desk.connection.value} />
+          </>
+        )}
+        <NoticeList notices={notices} />
+      </main>
+      {tools && <DimensionSliders desk={tools.desk} playback={tools.playback} />}
+      {tools ? <StatusBar desk={tools.desk} /> : <div class="status" />}
+      {tools && <Help commands={tools.commands} />}
+    </div>
+  );
+}
+
+/** The canvas alone, for measured runs. */
+export function BareApp({ canvas }: { readonly canvas: HTMLCanvasElement }) {
+  return (
+    <main class="bare" aria-label="Canvas">
+      <CanvasHolder canvas={canvas} />
+    </main>
+  );
+}

@@ -1,0 +1,164 @@
+/** The commands of the app: what buttons and keys do. */
+import { signal } from "@preact/signals";
+import type { Desk } from "./desk.ts";
+import { type CommandName, commandFor, type Focus, keepsKey } from "./keymap.ts";
+import type { Playback } from "./playback.ts";
+import { imageTitle } from "./title.ts";
+import type { ViewKeeper } from "./view_keeper.ts";
+
+/** The same step as on the canvas itself. */
+const KEY_ZOOM = Math.SQRT2;
+
+export class Commands {
+  readonly panelOpen = signal(true);
+  readonly numbersOpen = signal(false);
+  readonly helpOpen = signal(false);
+  readonly fullScreen = signal(false);
+
+  readonly #desk: Desk;
+  readonly #playback: Playback;
+  readonly #keeper: ViewKeeper;
+  readonly #cleanup: (() => void)[] = [];
+
+  constructor(desk: Desk, playback: Playback, keeper: ViewKeeper) {
+    this.#desk = desk;
+    this.#playback = playback;
+    this.#keeper = keeper;
+  }
+
+  listen(): void {
+    const press = (event: KeyboardEvent) => this.#press(event);
+    const screen = () => {
+      this.fullScreen.value = document.fullscreenElement !== null;
+    };
+    addEventListener("keydown", press);
+    document.addEventListener("fullscreenchange", screen);
+    this.#cleanup.push(
+      () => removeEventListener("keydown", press),
+      () => document.removeEventListener("fullscreenchange", screen),
+    );
+  }
+
+  dispose(): void {
+    for (const clean of this.#cleanup) clean();
+  }
+
+  run(command: CommandName): void {
+    this.#actions[command]();
+  }
+
+  readonly #actions: { readonly [K in CommandName]: () => void } = {
+    fit: () => this.#desk.viewer.fit(),
+    zoomIn: () => this.#desk.viewer.zoomBy(KEY_ZOOM),
+    zoomOut: () => this.#desk.viewer.zoomBy(1 / KEY_ZOOM),
+    previousSlice: () => this.#stepSlice(-1),
+    nextSlice: () => this.#stepSlice(1),
+    play: () => {
+      const axis = this.#desk.activeSlider;
+      if (axis) this.#playback.toggle(axis);
+    },
+    toggleLayer: () => {
+      const id = this.#desk.selected.peek();
+      if (id !== null) this.#desk.toggleLayer(id);
+    },
+    undo: () => this.#desk.undo(),
+    redo: () => this.#desk.redo(),
+    togglePanel: () => toggle(this.panelOpen),
+    toggleNumbers: () => toggle(this.numbersOpen),
+    help: () => toggle(this.helpOpen),
+    close: () => {
+      this.helpOpen.value = false;
+    },
+    fullScreen: () => this.#toggleFullScreen(),
+    saveScreenshot: () => this.#saveScreenshot(),
+    copyLink: () => this.#copyLink(),
+  };
+
+  #press(event: KeyboardEvent): void {
+    // The canvas handles its own keys first, an open dialog keeps all but the ones that close it.
+    if (event.defaultPrevented) return;
+    const command = commandFor(event);
+    if (command === null || keepsKey(focusOf(event.target), event)) return;
+    if (this.helpOpen.peek() && command !== "help" && command !== "close") return;
+    if (command === "close" && !this.helpOpen.peek()) return;
+    event.preventDefault();
+    this.run(command);
+  }
+
+  #stepSlice(steps: number): void {
+    this.#playback.stop();
+    this.#desk.stepSlice(steps);
+  }
+
+  #toggleFullScreen(): void {
+    const change = document.fullscreenElement
+      ? document.exitFullscreen()
+      : document.documentElement.requestFullscreen();
+    change.catch(() => this.#warn("This browser does not allow full screen here."));
+  }
+
+  async #saveScreenshot(): Promise<void> {
+    try {
+      const blob = await this.#desk.viewer.capture();
+      const address = URL.createObjectURL(blob);
+      const link = document.createElement("a");
+      link.href = address;
+      link.download = screenshotName(imageTitle(this.#desk.scene.peek()), new Date());
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(address), 10_000);
+      this.#desk.notices.add({ severity: "info", text: `Saved ${link.download}.` });
+    } catch (error) {
+      this.#desk.notices.add({
+        severity: "error",
+        text: `The screenshot could not be saved: ${sentenceOf(error)}`,
+      });
+    }
+  }
+
+  async #copyLink(): Promise<void> {
+    const link = this.#keeper.link;
+    try {
+      await navigator.clipboard.writeText(link);
+      this.#desk.notices.add({ severity: "info", text: "The link to this view was copied." });
+    } catch {
+      this.#keeper.flush();
+      this.#warn("This browser does not allow copying. The link is this page's address.");
+    }
+  }
+
+  #warn(text: string): void {
+    this.#desk.notices.add({ severity: "warning", text });
+  }
+}
+
+/** "nuclei-2026-11-22-143005.png": a name that every file system takes. */
+export function screenshotName(title: string, date: Date): string {
+  const safe = title
+    .replace(/[^\p{L}\p{N}._-]+/gu, "-")
+    .replace(/^[-.]+|-+$/g, "")
+    .slice(0, 60);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const time = `${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+  return `${safe || "opsin"}-${day}-${time}.png`;
+}
+
+function toggle(open: { value: boolean }): void {
+  open.value = !open.value;
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function focusOf(target: EventTarget | null): Focus {
+  if (!(target instanceof HTMLElement)) return "other";
+  if (target instanceof HTMLInputElement) {
+    if (target.type === "range") return "slider";
+    return target.type === "checkbox" ? "button" : "text";
+  }
+  if (target instanceof HTMLTextAreaElement || target.isContentEditable) return "text";
+  if (target instanceof HTMLSelectElement) return "text";
+  if (target.getAttribute("role") === "separator") return "slider";
+  return target instanceof HTMLButtonElement ? "button" : "other";
+}

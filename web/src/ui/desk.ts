@@ -1,0 +1,220 @@
+/**
+ * What the app knows: the viewer's events as signals, and what the user has chosen around it.
+ *
+ * Components read signals and call methods of this; only this (and playback) calls the viewer.
+ */
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
+import type {
+  Camera,
+  ConnectionState,
+  Failure,
+  Layer,
+  LayerSettings,
+  Probe,
+  Scene,
+  ViewerHandle,
+  ViewerStats,
+} from "../viewer/types.ts";
+import { type Change, type Edit, History } from "./history.ts";
+import type { Notices } from "./notices.ts";
+import type { Server } from "./server.ts";
+import { indexOf, positionOf, type SliderAxis, sliderAxes } from "./slider_axes.ts";
+
+export type Colormaps = Readonly<Record<string, Uint8Array>>;
+
+const MOST_FAILURES = 20;
+
+export class Desk {
+  readonly viewer: ViewerHandle;
+  readonly server: Server;
+  readonly colormaps: Colormaps;
+  readonly notices: Notices;
+
+  readonly scene = signal<Scene | null>(null);
+  readonly camera = signal<Camera | null>(null);
+  readonly stats = signal<ViewerStats | null>(null);
+  readonly probe = signal<Probe | null>(null);
+  readonly connection = signal<ConnectionState>("connecting");
+  readonly settings = signal<ReadonlyMap<number, LayerSettings>>(new Map());
+  /** The latest failures, each reason once. */
+  readonly failures = signal<readonly Failure[]>([]);
+  readonly selected = signal<number | null>(null);
+  /** The slider that the slice keys move. */
+  readonly activeAxis = signal<string | null>(null);
+
+  /** Top layer first, as the list shows them. */
+  readonly layers: ReadonlySignal<readonly Layer[]> = computed(() =>
+    (this.scene.value?.layers ?? []).toReversed(),
+  );
+  readonly selectedLayer: ReadonlySignal<Layer | null> = computed(
+    () => this.layers.value.find((layer) => layer.id === this.selected.value) ?? null,
+  );
+  readonly #displayed = computed(() => this.camera.value?.displayed.join("\n") ?? "");
+  readonly axes: ReadonlySignal<readonly SliderAxis[]> = computed(() => {
+    const [first, second] = this.#displayed.value.split("\n");
+    if (first === undefined || second === undefined) return [];
+    return sliderAxes(this.scene.value?.layers ?? [], [first, second]);
+  });
+
+  readonly #history = new History();
+  #beforeSolo: Edit | null = null;
+  readonly #unsubscribe: (() => void)[];
+
+  constructor(viewer: ViewerHandle, server: Server, colormaps: Colormaps, notices: Notices) {
+    this.viewer = viewer;
+    this.server = server;
+    this.colormaps = colormaps;
+    this.notices = notices;
+    this.#unsubscribe = [
+      viewer.on("scene", (scene) => this.#showScene(scene)),
+      viewer.on("camera", (camera) => {
+        this.camera.value = camera;
+      }),
+      viewer.on("layer", ({ id, settings }) => this.#keepSettings([[id, settings]])),
+      viewer.on("stats", (stats) => this.#keepStats(stats)),
+      viewer.on("probe", (probe) => {
+        this.probe.value = probe;
+      }),
+      viewer.on("failure", (failure) => this.#keepFailure(failure)),
+      viewer.on("notice", (notice) => this.notices.add(notice)),
+      viewer.on("connection", (connection) => {
+        this.connection.value = connection;
+      }),
+    ];
+    this.camera.value = viewer.camera;
+    if (viewer.scene) this.#showScene(viewer.scene);
+  }
+
+  settingsOf(layer: Layer): LayerSettings {
+    return this.settings.value.get(layer.id) ?? layer.defaults;
+  }
+
+  /** Change settings of one layer, so that it can be undone. */
+  changeLayer(id: number, settings: Partial<LayerSettings>): void {
+    if (settings.visible !== undefined) this.#beforeSolo = null;
+    this.#change(new Map([[id, settings]]));
+  }
+
+  resetLayer(id: number, keys: readonly (keyof LayerSettings)[]): void {
+    const defaults = this.layers.value.find((layer) => layer.id === id)?.defaults;
+    if (defaults) this.changeLayer(id, Object.fromEntries(keys.map((key) => [key, defaults[key]])));
+  }
+
+  toggleLayer(id: number): void {
+    this.changeLayer(id, { visible: !this.viewer.layer(id).visible });
+  }
+
+  /** Show this layer only; a second time, show again what was shown before. */
+  soloLayer(id: number): void {
+    const layers = this.layers.value;
+    const shown = layers.filter((layer) => this.viewer.layer(layer.id).visible);
+    if (this.#beforeSolo && shown.length === 1 && shown[0]?.id === id) {
+      const before = this.#beforeSolo;
+      this.#beforeSolo = null;
+      this.#change(before);
+      return;
+    }
+    this.#beforeSolo = new Map(
+      layers.map((layer) => [layer.id, { visible: this.viewer.layer(layer.id).visible }]),
+    );
+    this.#change(new Map(layers.map((layer) => [layer.id, { visible: layer.id === id }])));
+  }
+
+  undo(): void {
+    const change = this.#history.undo();
+    if (change) this.#apply(change.before);
+  }
+
+  redo(): void {
+    const change = this.#history.redo();
+    if (change) this.#apply(change.after);
+  }
+
+  selectLayer(id: number): void {
+    this.selected.value = id;
+  }
+
+  /** Position along a slider's axis as an index. */
+  sliceIndex(axis: SliderAxis): number {
+    return indexOf(axis, this.camera.value?.position[axis.name] ?? axis.low);
+  }
+
+  showSlice(axis: SliderAxis, index: number): void {
+    this.viewer.setCamera({ position: { [axis.name]: positionOf(axis, index) } });
+  }
+
+  /** Move the slider that was used last (or the first). */
+  stepSlice(steps: number): void {
+    const axis = this.#active();
+    if (axis) this.showSlice(axis, this.sliceIndex(axis) + steps);
+  }
+
+  get activeSlider(): SliderAxis | null {
+    return this.#active();
+  }
+
+  dispose(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  #active(): SliderAxis | null {
+    const axes = this.axes.value;
+    return axes.find((axis) => axis.name === this.activeAxis.value) ?? axes[0] ?? null;
+  }
+
+  #change(after: Edit): void {
+    const before = new Map(
+      [...after].map(([id, settings]) => {
+        const now = this.viewer.layer(id);
+        const keys = Object.keys(settings) as (keyof LayerSettings)[];
+        return [id, Object.fromEntries(keys.map((key) => [key, now[key]]))] as const;
+      }),
+    );
+    const change: Change = { before, after };
+    this.#history.record(change, performance.now());
+    this.#apply(after);
+  }
+
+  #apply(edit: Edit): void {
+    for (const [id, settings] of edit) {
+      // A layer may have gone since this was recorded.
+      if (!this.layers.value.some((layer) => layer.id === id)) continue;
+      this.viewer.setLayer(id, settings);
+      this.#keepSettings([[id, this.viewer.layer(id)]]);
+    }
+  }
+
+  #showScene(scene: Scene): void {
+    batch(() => {
+      this.scene.value = scene;
+      this.camera.value = this.viewer.camera;
+      this.#keepSettings(scene.layers.map((layer) => [layer.id, this.viewer.layer(layer.id)]));
+      if (!scene.layers.some((layer) => layer.id === this.selected.value)) {
+        this.selected.value = firstSelected(scene.layers);
+      }
+    });
+    this.notices.addOfScene(scene.notices);
+  }
+
+  #keepSettings(entries: readonly (readonly [number, LayerSettings])[]): void {
+    this.settings.value = new Map([...this.settings.peek(), ...entries]);
+  }
+
+  #keepStats(stats: ViewerStats): void {
+    this.stats.value = stats;
+    if (stats.failed === 0 && this.failures.peek().length > 0) this.failures.value = [];
+  }
+
+  #keepFailure(failure: Failure): void {
+    const others = this.failures
+      .peek()
+      .filter((other) => other.layer !== failure.layer || other.reason !== failure.reason);
+    this.failures.value = [failure, ...others].slice(0, MOST_FAILURES);
+  }
+}
+
+/** The top image rather than the labels over it: contrast is what one sets first. */
+function firstSelected(layers: readonly Layer[]): number | null {
+  const top = layers.findLast((layer) => layer.kind !== "labels") ?? layers.at(-1);
+  return top?.id ?? null;
+}

@@ -1,0 +1,132 @@
+/** What the loader is doing: one line always, all its numbers on request. */
+import { useSignal } from "@preact/signals";
+import type { Commands } from "./commands.ts";
+import type { Desk } from "./desk.ts";
+import { Icon } from "./icons.tsx";
+import { formatBytes, formatMilliseconds } from "./numbers.ts";
+
+type HudProps = { readonly desk: Desk; readonly commands: Commands };
+
+export function Hud({ desk, commands }: HudProps) {
+  const stats = desk.stats.value;
+  if (!stats) return null;
+  const target = stats.targets[String(desk.selected.value)] ?? Object.values(stats.targets)[0];
+  return (
+    <aside class="hud" aria-label="Loader">
+      <button
+        type="button"
+        class="hud-line"
+        aria-expanded={commands.numbersOpen.value}
+        title="The loader's numbers (H)"
+        onClick={() => commands.run("toggleNumbers")}
+      >
+        <span class={stats.settled ? "hud-dot hud-dot-settled" : "hud-dot"} aria-hidden="true" />
+        <span class="hud-state">{stats.settled ? "Settled" : "Loading"}</span>
+        {target !== undefined && <span class="dim">level {target}</span>}
+        {!stats.settled && (
+          <span class="dim hud-count">
+            {stats.held} / {stats.wanted}
+          </span>
+        )}
+      </button>
+      {stats.failed > 0 && <Failures desk={desk} failed={stats.failed} />}
+      {commands.numbersOpen.value && <Numbers desk={desk} />}
+    </aside>
+  );
+}
+
+function Failures({ desk, failed }: { readonly desk: Desk; readonly failed: number }) {
+  const all = useSignal(false);
+  const failures = desk.failures.value;
+  const shown = all.value ? failures : failures.slice(0, 1);
+  const name = (id: number) => desk.layers.value.find((layer) => layer.id === id)?.name;
+  return (
+    <div class="hud-failed" role="alert">
+      <div class="hud-failed-line">
+        <Icon name="warning" />
+        <span>{failed === 1 ? "1 brick failed" : `${failed} bricks failed`}</span>
+        <button type="button" class="button" onClick={() => desk.viewer.retryFailed()}>
+          Retry
+        </button>
+      </div>
+      {shown.map((failure) => (
+        <p key={`${failure.layer} ${failure.reason}`} class="hud-reason">
+          <span class="dim">
+            {name(failure.layer)}, level {failure.level}:
+          </span>{" "}
+          {failure.reason}
+        </p>
+      ))}
+      {failures.length > 1 && (
+        <button
+          type="button"
+          class="link-button"
+          aria-expanded={all.value}
+          onClick={() => {
+            all.value = !all.value;
+          }}
+        >
+          {all.value ? "Fewer reasons" : `${failures.length - 1} more reasons`}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Numbers({ desk }: { readonly desk: Desk }) {
+  const stats = desk.stats.value;
+  if (!stats) return null;
+  const rows: readonly (readonly [string, string])[] = [
+    ["held / wanted", `${stats.held} / ${stats.wanted}`],
+    ["failed", String(stats.failed)],
+    ["cache", `${formatBytes(stats.cacheBytes)} of ${formatBytes(stats.cacheBudget)}`],
+    [
+      "slots",
+      `${stats.slotCount}, ${formatBytes(stats.slotBytes)} of ${formatBytes(stats.slotBudget)}`,
+    ],
+    ["read", formatBytes(stats.bytesRead)],
+    ["in flight", formatBytes(stats.inFlight)],
+    ["link", formatBytes(stats.linkBytes)],
+    ["frames", `${Math.round(stats.framesPerSecond)} fps`],
+    ["latency", formatMilliseconds(stats.latencyMs)],
+    ["plan", formatMilliseconds(stats.planMs)],
+  ];
+  return (
+    <dl class="hud-numbers">
+      {rows.map(([name, value]) => (
+        <div key={name} class="hud-row">
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** A thin line at the top edge while something is on its way. */
+export function ProgressLine({ desk }: { readonly desk: Desk }) {
+  const stats = desk.stats.value;
+  const connection = desk.connection.value;
+  const waiting = stats === null && connection === "connecting";
+  if (stats?.settled || (stats === null && !waiting)) return null;
+  const fraction = stats && stats.wanted > 0 ? stats.held / stats.wanted : null;
+  return (
+    <div
+      class={fraction === null ? "progress progress-waiting" : "progress"}
+      role="progressbar"
+      aria-label="Loading"
+      {...(fraction === null
+        ? {}
+        : {
+            "aria-valuenow": Math.round(fraction * 100),
+            "aria-valuemin": 0,
+            "aria-valuemax": 100,
+          })}
+    >
+      <div
+        class="progress-done"
+        style={fraction === null ? {} : { transform: `scaleX(${Math.min(1, fraction)})` }}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,64 @@
+/** Icons of the app: strokes of 1.5 on a grid of 16, in the colour of the text around them. */
+
+const PATHS = {
+  eye: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z M8 10a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z",
+  eyeOff:
+    "M2.5 2.5l11 11 M6.3 3.8A6.6 6.6 0 0 1 8 3.5C12 3.5 14.5 8 14.5 8a11.5 11.5 0 0 1-2 2.5 M9.7 12.2A6.6 6.6 0 0 1 8 12.5C4 12.5 1.5 8 1.5 8a11.6 11.6 0 0 1 2.3-2.8",
+  image: "M2 3.5h12v9H2Z M2 10.5l3.5-3 3 2.5 2-1.5 3.5 2.5",
+  labels: "M8.5 2.5H13a.5.5 0 0 1 .5.5v4.5l-6 6-5-5Z M11 5.5v.01",
+  rgb: "M8 7a2.8 2.8 0 1 0 0-5 2.8 2.8 0 1 0 0 5Z M5.3 13.5a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 1 0 0 5.6Z M10.7 13.5a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 1 0 0 5.6Z",
+  fit: "M2.5 5.5v-3h3 M10.5 2.5h3v3 M13.5 10.5v3h-3 M5.5 13.5h-3v-3 M5.5 5.5h5v5h-5Z",
+  link: "M6.5 9.5l3-3 M7 5l1.5-1.5a2.8 2.8 0 0 1 4 4L11 9 M9 11l-1.5 1.5a2.8 2.8 0 0 1-4-4L5 7",
+  camera: "M2 5h2.5l1-1.5h5l1 1.5H14v7.5H2Z M8 11a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 1 0 0 4.6Z",
+  fullScreen: "M9.5 2.5h4v4 M13.5 2.5l-4 4 M6.5 13.5h-4v-4 M2.5 13.5l4-4",
+  fullScreenOff: "M13.5 6.5h-4v-4 M9.5 6.5l4-4 M2.5 9.5h4v4 M6.5 9.5l-4 4",
+  panel: "M2 3h12v10H2Z M6 3v10",
+  help: "M6 6.2a2 2 0 1 1 2.8 1.9c-.6.3-.8.7-.8 1.4 M8 11.8v.01 M8 14.5a6.5 6.5 0 1 0 0-13 6.5 6.5 0 1 0 0 13Z",
+  numbers: "M2.5 13.5V8 M6.2 13.5V4.5 M9.8 13.5v-3.5 M13.5 13.5v-11",
+  play: "M5 3.2v9.6l7.5-4.8Z",
+  pause: "M5.5 3.5v9 M10.5 3.5v9",
+  previous: "M10 3.5L5.5 8l4.5 4.5",
+  next: "M6 3.5L10.5 8 6 12.5",
+  close: "M4 4l8 8 M12 4l-8 8",
+  chevron: "M4.5 6.5L8 10l3.5-3.5",
+  undo: "M5.5 3L2.5 6l3 3 M2.5 6h6.5a4 4 0 0 1 0 8H6",
+  redo: "M10.5 3l3 3-3 3 M13.5 6H7a4 4 0 0 0 0 8h3",
+  warning: "M8 2.5l6 10.5H2Z M8 6.5v3 M8 11.3v.01",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { readonly name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
+
+type IconButtonProps = {
+  readonly icon: IconName;
+  readonly label: string;
+  /** The key that does the same, shown with the label. */
+  readonly hint?: string;
+  readonly pressed?: boolean;
+  readonly disabled?: boolean;
+  readonly onClick: (event: MouseEvent) => void;
+};
+
+export function IconButton(props: IconButtonProps) {
+  const { icon, label, hint, pressed, disabled, onClick } = props;
+  return (
+    <button
+      type="button"
+      class="icon-button"
+      aria-label={label}
+      title={hint ? `${label} (${hint})` : label}
+      {...(pressed === undefined ? {} : { "aria-pressed": pressed })}
+      disabled={disabled ?? false}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
+  );
+}

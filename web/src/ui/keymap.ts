@@ -1,0 +1,133 @@
+/** Which key does what: one table that the keyboard handler and the help page both read. */
+
+export type CommandName =
+  | "fit"
+  | "zoomIn"
+  | "zoomOut"
+  | "previousSlice"
+  | "nextSlice"
+  | "play"
+  | "toggleLayer"
+  | "undo"
+  | "redo"
+  | "togglePanel"
+  | "toggleNumbers"
+  | "fullScreen"
+  | "saveScreenshot"
+  | "copyLink"
+  | "help"
+  | "close";
+
+export type Binding = {
+  readonly command: CommandName;
+  /** `KeyboardEvent.key`; letters in lower case. */
+  readonly keys: readonly string[];
+  /** With Ctrl, or ⌘ on a Mac. */
+  readonly control?: boolean;
+  readonly shift?: boolean;
+  /** How the help page writes it. */
+  readonly written: readonly string[];
+  readonly description: string;
+};
+
+export const BINDINGS: readonly Binding[] = [
+  { command: "fit", keys: ["Home", "0"], written: ["Home", "0"], description: "Show everything" },
+  { command: "zoomIn", keys: ["+", "="], written: ["+"], description: "Zoom in" },
+  { command: "zoomOut", keys: ["-", "_"], written: ["−"], description: "Zoom out" },
+  {
+    command: "previousSlice",
+    keys: [",", "PageUp"],
+    written: [",", "Page Up"],
+    description: "Previous slice",
+  },
+  {
+    command: "nextSlice",
+    keys: [".", "PageDown"],
+    written: [".", "Page Down"],
+    description: "Next slice",
+  },
+  { command: "play", keys: [" "], written: ["Space"], description: "Play or stop the slices" },
+  {
+    command: "toggleLayer",
+    keys: ["v"],
+    written: ["V"],
+    description: "Show or hide the selected layer",
+  },
+  { command: "undo", keys: ["z"], control: true, written: ["Ctrl+Z"], description: "Undo" },
+  {
+    command: "redo",
+    keys: ["z"],
+    control: true,
+    shift: true,
+    written: ["Ctrl+Shift+Z"],
+    description: "Redo",
+  },
+  {
+    command: "toggleNumbers",
+    keys: ["h"],
+    written: ["H"],
+    description: "Show or hide the loader's numbers",
+  },
+  {
+    command: "togglePanel",
+    keys: ["p"],
+    written: ["P"],
+    description: "Show or hide the layer panel",
+  },
+  { command: "fullScreen", keys: ["f"], written: ["F"], description: "Full screen" },
+  {
+    command: "saveScreenshot",
+    keys: ["s"],
+    written: ["S"],
+    description: "Save the canvas as a PNG",
+  },
+  { command: "copyLink", keys: ["l"], written: ["L"], description: "Copy a link to this view" },
+  { command: "help", keys: ["?"], written: ["?"], description: "This help" },
+  { command: "close", keys: ["Escape"], written: ["Esc"], description: "Close what is open" },
+];
+
+/** What the help page adds: what the mouse does, and keys that only controls with the focus take. */
+export const GESTURES: readonly { readonly written: readonly string[]; description: string }[] = [
+  { written: ["Drag"], description: "Move the image" },
+  { written: ["Wheel"], description: "Zoom at the pointer" },
+  { written: ["Shift", "Wheel"], description: "Move along" },
+  { written: ["Double click"], description: "Zoom in at the pointer" },
+  { written: ["←", "→", "↑", "↓"], description: "Move, or step a slider" },
+  { written: ["↑", "↓"], description: "Select a layer (in the list)" },
+  { written: ["Alt", "Click"], description: "On an eye: show this layer only" },
+];
+
+export type KeyPress = {
+  readonly key: string;
+  readonly ctrlKey: boolean;
+  readonly metaKey: boolean;
+  readonly altKey: boolean;
+  readonly shiftKey: boolean;
+};
+
+export function commandFor(press: KeyPress): CommandName | null {
+  if (press.altKey) return null;
+  const control = press.ctrlKey || press.metaKey;
+  const letter = /^[a-z]$/i.test(press.key);
+  const key = letter ? press.key.toLowerCase() : press.key;
+  const binding = BINDINGS.find(
+    (candidate) =>
+      candidate.keys.includes(key) &&
+      (candidate.control ?? false) === control &&
+      // Shift makes another character of most keys ("?" needs it), so it only counts for letters.
+      (!letter || (candidate.shift ?? false) === press.shiftKey),
+  );
+  return binding?.command ?? null;
+}
+
+/** Controls that use a key themselves keep it. */
+export type Focus = "text" | "slider" | "button" | "other";
+
+const SLIDER_KEYS = new Set(["Home", "End", "PageUp", "PageDown", "+", "-", "="]);
+
+export function keepsKey(focus: Focus, press: KeyPress): boolean {
+  if (press.key === "Escape") return false;
+  if (focus === "text") return true;
+  if (focus === "slider") return SLIDER_KEYS.has(press.key);
+  return focus === "button" && press.key === " ";
+}

@@ -1,0 +1,139 @@
+/** Puts the app into a page: makes what it consists of, in order, and can take it all away again. */
+import { effect, untracked } from "@preact/signals";
+import { render } from "preact";
+import type { ViewerHandle, ViewerOptions } from "../viewer/types.ts";
+import { App, BareApp, type Tools } from "./app.tsx";
+import { Commands } from "./commands.ts";
+import { type Colormaps, Desk } from "./desk.ts";
+import { HistogramSource } from "./histogram_source.ts";
+import { MessagePage } from "./message_page.tsx";
+import { Notices } from "./notices.ts";
+import { type Parameters, parametersOf } from "./parameters.ts";
+import { Playback } from "./playback.ts";
+import { LinkExpired, type Server } from "./server.ts";
+import { pageTitle } from "./title.ts";
+import { ViewKeeper } from "./view_keeper.ts";
+
+export type MakeViewer = (canvas: HTMLCanvasElement, options: ViewerOptions) => ViewerHandle;
+
+export type Mounted = {
+  /** Null where the app could not start; the page says why. */
+  readonly viewer: ViewerHandle | null;
+  dispose(): void;
+};
+
+/** How often a lost connection is looked into: has the server gone, or does it no longer know us? */
+const ASK_AGAIN_MS = 4_000;
+
+export async function mount(
+  root: HTMLElement,
+  server: Server,
+  stream: string,
+  makeViewer: MakeViewer,
+): Promise<Mounted> {
+  const parameters = parametersOf(location.search);
+  const notices = new Notices();
+  const canvas = newCanvas();
+  const cleanup: (() => void)[] = [() => render(null, root)];
+  const dispose = () => {
+    for (const clean of cleanup.splice(0).reverse()) clean();
+  };
+  const show = (tools: Tools | null) =>
+    render(
+      parameters.bare ? (
+        <BareApp canvas={canvas} />
+      ) : (
+        <App canvas={canvas} notices={notices} tools={tools} />
+      ),
+      root,
+    );
+  show(null);
+  try {
+    const [colormaps, saved] = await Promise.all([
+      server.colormaps(),
+      parameters.bare ? null : server.savedView(),
+    ]);
+    const viewer = makeViewer(canvas, viewerOptions(stream, colormaps, parameters));
+    const desk = new Desk(viewer, server, colormaps, notices);
+    const keeper = new ViewKeeper(desk, !parameters.bare);
+    cleanup.push(
+      () => viewer.dispose(),
+      () => desk.dispose(),
+      () => keeper.dispose(),
+    );
+    if (!parameters.bare) {
+      const playback = new Playback(desk);
+      const histograms = new HistogramSource(desk);
+      const commands = new Commands(desk, playback, keeper);
+      commands.listen();
+      show({ desk, commands, playback, histograms });
+      probePointer(canvas, viewer);
+      const stopTitle = effect(() => {
+        document.title = pageTitle(desk.scene.value);
+      });
+      cleanup.push(
+        () => playback.dispose(),
+        () => histograms.dispose(),
+        () => commands.dispose(),
+        stopTitle,
+      );
+    }
+    keeper.start(saved);
+    cleanup.push(
+      noticeExpiry(desk, () => {
+        dispose();
+        render(<MessagePage error={new LinkExpired()} />, root);
+      }),
+    );
+    // So that the keys of the canvas work at once; a ring around all of it would say nothing.
+    canvas.focus({ preventScroll: true, focusVisible: false } as FocusOptions);
+    return { viewer, dispose };
+  } catch (error) {
+    dispose();
+    render(<MessagePage error={error} />, root);
+    return { viewer: null, dispose: () => render(null, root) };
+  }
+}
+
+function newCanvas(): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.className = "canvas";
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "Image: arrow keys move, plus and minus zoom");
+  return canvas;
+}
+
+function viewerOptions(
+  stream: string,
+  colormaps: Colormaps,
+  { clear, slots }: Parameters,
+): ViewerOptions {
+  return {
+    stream,
+    colormaps,
+    ...(clear ? { clear } : {}),
+    ...(slots === undefined ? {} : { slots }),
+  };
+}
+
+function probePointer(canvas: HTMLCanvasElement, viewer: ViewerHandle): void {
+  canvas.addEventListener("pointermove", (event) => viewer.probeAt([event.offsetX, event.offsetY]));
+  canvas.addEventListener("pointerleave", () => viewer.probeAt(null));
+}
+
+/** A refused WebSocket does not say why; a server that was started anew answers 401 to anything else. */
+function noticeExpiry(desk: Desk, expired: () => void): () => void {
+  return effect(() => {
+    if (desk.connection.value !== "lost") return;
+    const ask = async () => {
+      try {
+        await desk.server.savedView();
+      } catch (error) {
+        if (error instanceof LinkExpired) untracked(expired);
+      }
+    };
+    const timer = setInterval(ask, ASK_AGAIN_MS);
+    return () => clearInterval(timer);
+  });
+}

@@ -1,0 +1,73 @@
+/** Notices for the user, each shown once. Errors stay until they are dismissed; the rest goes by itself. */
+import { type ReadonlySignal, signal } from "@preact/signals";
+import type { Notice } from "../viewer/types.ts";
+
+export type ShownNotice = Notice & { readonly key: number };
+
+const SHOWN_FOR_MS = { info: 5_000, warning: 12_000 } as const;
+/** Of notices that go by themselves; errors are never pushed out. */
+const MOST_PASSING = 4;
+
+export class Notices {
+  readonly #shown = signal<readonly ShownNotice[]>([]);
+  readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
+  readonly #seenOfScene = new Set<string>();
+  #nextKey = 1;
+
+  get shown(): ReadonlySignal<readonly ShownNotice[]> {
+    return this.#shown;
+  }
+
+  add(notice: Notice): void {
+    // The same sentence twice is one notice: a failing server would otherwise fill the screen.
+    const same = this.#shown
+      .peek()
+      .find((other) => other.text === notice.text && other.severity === notice.severity);
+    if (same) {
+      this.#leaveLater(same);
+      return;
+    }
+    const shown = { ...notice, key: this.#nextKey++ };
+    this.#shown.value = [...this.#shown.peek(), shown];
+    const passing = this.#shown.peek().filter((other) => other.severity !== "error");
+    for (const old of passing.slice(0, -MOST_PASSING)) this.dismiss(old.key);
+    this.#leaveLater(shown);
+  }
+
+  /** A scene is sent again whenever layers come and go: what it says is news only once. */
+  addOfScene(notices: readonly Notice[]): void {
+    for (const notice of notices) {
+      const seen = `${notice.severity} ${notice.text}`;
+      if (this.#seenOfScene.has(seen)) continue;
+      this.#seenOfScene.add(seen);
+      this.add(notice);
+    }
+  }
+
+  dismiss(key: number): void {
+    this.#forget(key);
+    this.#shown.value = this.#shown.peek().filter((notice) => notice.key !== key);
+  }
+
+  /** Whoever reads a notice (pointer on it, focus in it) keeps it. */
+  hold(key: number): void {
+    this.#forget(key);
+  }
+
+  release(key: number): void {
+    const notice = this.#shown.peek().find((other) => other.key === key);
+    if (notice) this.#leaveLater(notice);
+  }
+
+  #leaveLater(notice: ShownNotice): void {
+    this.#forget(notice.key);
+    if (notice.severity === "error") return;
+    const timer = setTimeout(() => this.dismiss(notice.key), SHOWN_FOR_MS[notice.severity]);
+    this.#timers.set(notice.key, timer);
+  }
+
+  #forget(key: number): void {
+    clearTimeout(this.#timers.get(key));
+    this.#timers.delete(key);
+  }
+}

@@ -1,0 +1,61 @@
+/** Numbers as people read them. */
+
+const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] as const;
+
+/** "1.5 MiB": three digits at most, except for whole bytes. */
+export function formatBytes(bytes: number): string {
+  if (!Number.isFinite(bytes)) return "–";
+  let amount = Math.max(0, bytes);
+  let unit = 0;
+  while (amount >= 1023.5 && unit < BYTE_UNITS.length - 1) {
+    amount /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || amount >= 99.95 ? 0 : 1;
+  return `${amount.toFixed(digits)} ${BYTE_UNITS[unit] ?? "B"}`;
+}
+
+/** A number with the decimals that a step of `resolution` makes meaningful. */
+export function formatAt(value: number, resolution: number): string {
+  if (!Number.isFinite(value)) return "–";
+  if (!(resolution > 0) || !Number.isFinite(resolution)) return trimmed(value, 6);
+  if (Math.abs(value) >= 1e9 || (value !== 0 && resolution < 1e-6)) return trimmed(value, 7);
+  const decimals = Math.min(6, Math.max(0, Math.ceil(-Math.log10(resolution) - 1e-9)));
+  return withoutMinusZero(value.toFixed(decimals));
+}
+
+/** At most `digits` significant digits, no trailing zeros; exponents only where they help. */
+export function trimmed(value: number, digits = 5): string {
+  if (!Number.isFinite(value)) return "–";
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return withoutMinusZero(String(value));
+  return withoutMinusZero(String(Number(value.toPrecision(digits))));
+}
+
+/** A zoom factor as a percentage: 0.04 %, 12.5 %, 100 %, 1600 %. */
+export function formatPercent(factor: number): string {
+  if (!Number.isFinite(factor)) return "–";
+  const percent = factor * 100;
+  if (percent >= 99.95) return `${Math.round(percent)} %`;
+  return `${Number(percent.toPrecision(percent >= 10 ? 3 : 2))} %`;
+}
+
+export function formatMilliseconds(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return "–";
+  return milliseconds >= 100 ? `${Math.round(milliseconds)} ms` : `${milliseconds.toFixed(1)} ms`;
+}
+
+export function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** Text a person typed as a finite number, or null. A decimal comma counts as a point. */
+export function parseNumber(text: string): number | null {
+  const cleaned = text.trim().replace(",", ".");
+  if (cleaned === "") return null;
+  const value = Number(cleaned);
+  return Number.isFinite(value) ? value : null;
+}
+
+function withoutMinusZero(text: string): string {
+  return /^-0(\.0*)?$/.test(text) ? text.slice(1) : text;
+}

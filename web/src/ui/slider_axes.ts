@@ -1,0 +1,62 @@
+/** The axes that are not displayed: how far each goes, in steps that a slider can count. */
+import type { AxisType, Layer } from "../viewer/types.ts";
+import { clamp } from "./numbers.ts";
+
+export type SliderAxis = {
+  readonly name: string;
+  readonly type: AxisType;
+  readonly unit: string | null;
+  /** World position of step 0. */
+  readonly low: number;
+  /** World units per step: the finest of all layers. */
+  readonly step: number;
+  /** How many steps there are, at least two. */
+  readonly count: number;
+};
+
+/** One per axis along which some layer has more than one slice, in the order of the layers' axes. */
+export function sliderAxes(
+  layers: readonly Layer[],
+  displayed: readonly [string, string],
+): readonly SliderAxis[] {
+  const spans = new Map<string, { type: AxisType; unit: string | null; spans: Span[] }>();
+  const deepestFirst = [...layers].sort((a, b) => b.axes.length - a.axes.length);
+  for (const layer of deepestFirst) {
+    layer.axes.forEach((axis, index) => {
+      const span = spanOf(layer, index);
+      if (displayed.includes(axis.name) || span === null) return;
+      const known = spans.get(axis.name);
+      if (known) known.spans.push(span);
+      else spans.set(axis.name, { type: axis.type, unit: axis.unit, spans: [span] });
+    });
+  }
+  const axes: SliderAxis[] = [];
+  for (const [name, axis] of spans) {
+    const low = Math.min(...axis.spans.map((span) => span.low));
+    const high = Math.max(...axis.spans.map((span) => span.high));
+    const step = Math.min(...axis.spans.map((span) => span.step));
+    const count = Math.round((high - low) / step) + 1;
+    if (count > 1) axes.push({ name, type: axis.type, unit: axis.unit, low, step, count });
+  }
+  return axes;
+}
+
+export function indexOf(axis: SliderAxis, position: number): number {
+  return clamp(Math.round((position - axis.low) / axis.step), 0, axis.count - 1);
+}
+
+export function positionOf(axis: SliderAxis, index: number): number {
+  return axis.low + axis.step * clamp(Math.round(index), 0, axis.count - 1);
+}
+
+type Span = { readonly low: number; readonly high: number; readonly step: number };
+
+function spanOf(layer: Layer, index: number): Span | null {
+  const finest = layer.levels[0];
+  const size = finest?.shape[index];
+  const scale = finest?.scale[index];
+  const low = finest?.translation[index];
+  if (size === undefined || scale === undefined || low === undefined) return null;
+  if (!(scale > 0) || size < 1) return null;
+  return { low, high: low + scale * (size - 1), step: scale };
+}

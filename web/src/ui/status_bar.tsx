@@ -1,0 +1,106 @@
+/** What is under the pointer, how far one is zoomed in, and whether the server is there. */
+import { labelColour } from "../viewer/label_colour.ts";
+import type { ConnectionState, Layer } from "../viewer/types.ts";
+import type { Desk } from "./desk.ts";
+import { formatAt, formatPercent } from "./numbers.ts";
+import { spaceSymbol } from "./units.ts";
+
+const CONNECTION_TEXT: Readonly<Record<ConnectionState, string>> = {
+  connecting: "Connecting",
+  open: "Connected",
+  lost: "Connection lost",
+  closed: "Closed",
+};
+
+export function StatusBar({ desk }: { readonly desk: Desk }) {
+  const connection = desk.connection.value;
+  return (
+    <section class="status" aria-label="Status">
+      <Pointer desk={desk} />
+      <Zoom desk={desk} />
+      <span class={`connection connection-${connection}`} role="status">
+        <span class="connection-dot" aria-hidden="true" />
+        {CONNECTION_TEXT[connection]}
+      </span>
+    </section>
+  );
+}
+
+function Pointer({ desk }: { readonly desk: Desk }) {
+  const probe = desk.probe.value;
+  const camera = desk.camera.value;
+  if (!probe || !camera) {
+    return <span class="status-hint">Drag to move, wheel to zoom, ? for help</span>;
+  }
+  const pixel = 1 / camera.zoom;
+  const axes = desk.layers.value.flatMap((layer) => layer.axes);
+  const unit = (name: string) => axes.find((axis) => axis.name === name)?.unit ?? null;
+  const [vertical, horizontal] = camera.displayed;
+  const units = [spaceSymbol(unit(vertical)), spaceSymbol(unit(horizontal))];
+  const same = units[0] === units[1];
+  return (
+    <>
+      <output class="status-position" aria-label="Position" aria-live="off">
+        <Coordinate name={vertical} value={formatAt(probe.world[0], pixel)} />
+        {!same && <span class="unit">{units[0]}</span>}
+        <Coordinate name={horizontal} value={formatAt(probe.world[1], pixel)} />
+        <span class="unit">{units[1]}</span>
+      </output>
+      <output class="status-values" aria-label="Values" aria-live="off">
+        {desk.layers.value.map((layer) => (
+          <Value key={layer.id} layer={layer} desk={desk} />
+        ))}
+      </output>
+    </>
+  );
+}
+
+function Coordinate({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <span class="coordinate">
+      <span class="dim">{name}</span> {value}
+    </span>
+  );
+}
+
+function Value({ desk, layer }: { readonly desk: Desk; readonly layer: Layer }) {
+  const found = desk.probe.value?.values.find((value) => value.layer === layer.id);
+  if (!found || found.value === null) return null;
+  const colour = layer.kind === "labels" ? idColour(found.value) : null;
+  return (
+    <span class="status-value">
+      <span class="dim status-layer" title={layer.name}>
+        {layer.name}
+      </span>
+      {colour && <span class="id-swatch" style={{ background: colour }} aria-hidden="true" />}
+      <span class="status-number">{found.value}</span>
+      {found.level !== null && (
+        <span class="level" title={`Read off level ${found.level}`}>
+          L{found.level}
+        </span>
+      )}
+    </span>
+  );
+}
+
+/** 100 % is one pixel of the finest level per pixel of the screen. */
+function Zoom({ desk }: { readonly desk: Desk }) {
+  const camera = desk.camera.value;
+  const layer = desk.selectedLayer.value ?? desk.layers.value[0];
+  if (!camera || !layer) return null;
+  const axis = layer.axes.findIndex((candidate) => candidate.name === camera.displayed[1]);
+  const scale = layer.levels[0]?.scale[axis];
+  if (scale === undefined) return null;
+  return (
+    <span class="status-zoom" title="100 %: one data pixel per pixel of the screen">
+      {formatPercent(camera.zoom * scale)}
+    </span>
+  );
+}
+
+/** The colour that the canvas draws a label in; null for 0, which is no label. */
+function idColour(value: string): string | null {
+  if (!/^-?\d+$/.test(value)) return null;
+  const colour = labelColour(BigInt(value));
+  return colour && `rgb(${colour.map((component) => Math.round(component * 255)).join(" ")})`;
+}

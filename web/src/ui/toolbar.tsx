@@ -1,0 +1,44 @@
+/** The commands that have a button. */
+import type { Commands } from "./commands.ts";
+import { IconButton } from "./icons.tsx";
+
+export function Toolbar({ commands }: { readonly commands: Commands }) {
+  const full = commands.fullScreen.value;
+  return (
+    <div class="toolbar" role="toolbar" aria-label="Commands">
+      <IconButton
+        icon="panel"
+        label="Layer panel"
+        hint="P"
+        pressed={commands.panelOpen.value}
+        onClick={() => commands.run("togglePanel")}
+      />
+      <IconButton
+        icon="fit"
+        label="Show everything"
+        hint="Home"
+        onClick={() => commands.run("fit")}
+      />
+      <IconButton
+        icon="link"
+        label="Copy link to this view"
+        hint="L"
+        onClick={() => commands.run("copyLink")}
+      />
+      <IconButton
+        icon="camera"
+        label="Save screenshot"
+        hint="S"
+        onClick={() => commands.run("saveScreenshot")}
+      />
+      <IconButton
+        icon={full ? "fullScreenOff" : "fullScreen"}
+        label="Full screen"
+        hint="F"
+        pressed={full}
+        onClick={() => commands.run("fullScreen")}
+      />
+      <IconButton icon="help" label="Keys" hint="?" onClick={() => commands.run("help")} />
+    </div>
+  );
+}

@@ -1,0 +1,181 @@
+/**
+ * The whole state of a view as one small JSON value, which lives in the page's address and on the server.
+ *
+ * What comes back from an address was typed, cut or made up by somebody: everything is checked, what is
+ * wrong is left out and named, and nothing that is wrong ever reaches the viewer.
+ */
+import type { Blending, Camera, LayerSettings, Pair, Scene } from "../viewer/types.ts";
+
+export type ViewState = {
+  readonly version: 1;
+  readonly camera: Pick<Camera, "center" | "zoom" | "position"> | null;
+  readonly layers: Readonly<Record<string, Partial<LayerSettings>>>;
+};
+
+export type Decoded = {
+  /** Null where nothing could be used. */
+  readonly state: ViewState | null;
+  /** Sentences for the user. */
+  readonly problems: readonly string[];
+};
+
+const PREFIX = "#view=";
+const LONGEST_HASH = 65_536;
+const BLENDINGS: readonly Blending[] = ["translucent", "additive", "opaque", "minimum"];
+
+/** Numbers beyond this are no place to look at: float32 shaders turn them into infinities. */
+const LARGEST = 1e30;
+
+export function encodeHash(state: ViewState): string {
+  return PREFIX + encodeURIComponent(JSON.stringify(state));
+}
+
+/** The state in a page's hash; no state and no problems where the hash holds no view. */
+export function decodeHash(hash: string): Decoded {
+  if (!hash.startsWith(PREFIX)) return { state: null, problems: [] };
+  if (hash.length > LONGEST_HASH) return unusable("it is too long");
+  let json: unknown;
+  try {
+    json = JSON.parse(decodeURIComponent(hash.slice(PREFIX.length)));
+  } catch {
+    return unusable("it is cut or damaged");
+  }
+  return decodeState(json);
+}
+
+/** A state from parsed JSON, with everything left out that is not what it should be. */
+export function decodeState(json: unknown): Decoded {
+  if (!isRecord(json)) return unusable("it is not a view");
+  if (json["version"] !== 1) return unusable("it was made by another version of Opsin");
+  const wrong: string[] = [];
+  const camera = json["camera"] == null ? null : decodeCamera(json["camera"]);
+  if (json["camera"] != null && camera === null) wrong.push("the camera");
+  const layers: [string, Partial<LayerSettings>][] = [];
+  if (isRecord(json["layers"])) {
+    for (const [id, value] of Object.entries(json["layers"])) {
+      if (!/^\d{1,9}$/.test(id) || !isRecord(value)) {
+        wrong.push(`layer ${id.slice(0, 20)}`);
+        continue;
+      }
+      const { settings, rejected } = decodeSettings(value);
+      if (rejected.length > 0) wrong.push(`${rejected.join(", ")} of layer ${id}`);
+      layers.push([id, settings]);
+    }
+  } else if (json["layers"] != null) {
+    wrong.push("the layers");
+  }
+  const problems =
+    wrong.length > 0 ? [`Part of the view in this address was ignored: ${shortList(wrong)}.`] : [];
+  return { state: { version: 1, camera, layers: Object.fromEntries(layers) }, problems };
+}
+
+/** The part of a state that fits a scene: layers and colour maps that exist, axes that are there. */
+export function stateForScene(
+  state: ViewState,
+  scene: Scene,
+  colormaps: ReadonlySet<string>,
+): Decoded {
+  const problems: string[] = [];
+  const known = new Set(scene.layers.map((layer) => String(layer.id)));
+  const axes = new Set(scene.layers.flatMap((layer) => layer.axes.map((axis) => axis.name)));
+  const unknown = Object.keys(state.layers).filter((id) => !known.has(id));
+  if (unknown.length > 0) {
+    const noun = unknown.length === 1 ? "a layer that is" : "layers that are";
+    problems.push(`The view in this address has ${noun} not open here.`);
+  }
+  const layers = Object.entries(state.layers)
+    .filter(([id]) => known.has(id))
+    .map(([id, settings]): [string, Partial<LayerSettings>] => {
+      const { colormap, ...rest } = settings;
+      if (colormap === undefined) return [id, settings];
+      if (isColour(colormap) || colormaps.has(colormap)) return [id, settings];
+      problems.push(`The colour map “${colormap.slice(0, 30)}” is not known here.`);
+      return [id, rest];
+    });
+  const camera = state.camera && {
+    ...state.camera,
+    position: Object.fromEntries(
+      Object.entries(state.camera.position).filter(([axis]) => axes.has(axis)),
+    ),
+  };
+  return { state: { version: 1, camera, layers: Object.fromEntries(layers) }, problems };
+}
+
+/** What differs from the defaults: all that an address needs to hold. */
+export function changedSettings(
+  settings: LayerSettings,
+  defaults: LayerSettings,
+): Partial<LayerSettings> {
+  const changed = (Object.keys(settings) as (keyof LayerSettings)[]).filter(
+    (key) => JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]),
+  );
+  return Object.fromEntries(changed.map((key) => [key, settings[key]]));
+}
+
+export function isColour(text: string): boolean {
+  return /^#[0-9a-f]{6}$/i.test(text);
+}
+
+function decodeCamera(value: unknown): ViewState["camera"] {
+  if (!isRecord(value)) return null;
+  const center = pair(value["center"]);
+  const zoom = value["zoom"];
+  const position = value["position"] ?? {};
+  if (center === null || !isUsable(zoom) || zoom < 1e-12 || zoom > 1e12) return null;
+  if (!isRecord(position)) return null;
+  const entries = Object.entries(position).filter((entry): entry is [string, number] =>
+    isUsable(entry[1]),
+  );
+  return { center, zoom, position: Object.fromEntries(entries.slice(0, 32)) };
+}
+
+const CHECKS: {
+  readonly [K in keyof LayerSettings]: (value: unknown) => LayerSettings[K] | null;
+} = {
+  visible: (value) => (typeof value === "boolean" ? value : null),
+  opacity: (value) => (isUsable(value) && value >= 0 && value <= 1 ? value : null),
+  contrast: (value) => {
+    const limits = pair(value);
+    return limits !== null && limits[0] < limits[1] ? limits : null;
+  },
+  gamma: (value) => (isUsable(value) && value >= 0.01 && value <= 100 ? value : null),
+  colormap: (value) =>
+    typeof value === "string" && value !== "" && value.length <= 100 ? value : null,
+  blending: (value) => BLENDINGS.find((name) => name === value) ?? null,
+};
+
+function decodeSettings(value: Readonly<Record<string, unknown>>) {
+  const rejected: string[] = [];
+  const entries: [string, unknown][] = [];
+  for (const key of Object.keys(CHECKS) as (keyof LayerSettings)[]) {
+    if (!Object.hasOwn(value, key)) continue;
+    const checked = CHECKS[key](value[key]);
+    if (checked === null) rejected.push(key);
+    else entries.push([key, checked]);
+  }
+  return { settings: Object.fromEntries(entries) as Partial<LayerSettings>, rejected };
+}
+
+function pair(value: unknown): Pair | null {
+  if (!Array.isArray(value) || value.length !== 2) return null;
+  const [first, second]: unknown[] = value;
+  return isUsable(first) && isUsable(second) ? [first, second] : null;
+}
+
+function isUsable(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && Math.abs(value) <= LARGEST;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function shortList(items: readonly string[]): string {
+  return items.length <= 3
+    ? items.join("; ")
+    : `${items.slice(0, 3).join("; ")} and ${items.length - 3} more`;
+}
+
+function unusable(reason: string): Decoded {
+  return { state: null, problems: [`The view in this address was ignored: ${reason}.`] };
+}
