@@ -1,0 +1,160 @@
+"""Zarr array: the chunks of one array, of zarr format 2 or 3, sharded or not.
+
+Metadata is parsed once; after that a chunk is key → bytes → decode. (zarr-python does the same with
+ten times the CPU per chunk.)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from opsin.errors import Corrupt, OpenError, Unsupported
+from opsin.images.source import Array, Encoded, Index
+from opsin.images.store import Store
+from opsin.images.zarr_codecs import Bytes
+from opsin.images.zarr_metadata import ZarrMetadata, parse_v2, parse_v3
+from opsin.images.zarr_shards import ShardIndexes
+
+METADATA_LIMIT = 32 << 20
+
+
+async def read_json(store: Store, key: str) -> dict[str, Any] | None:
+    """The JSON object at `key`, or None where there is nothing.
+
+    Raises:
+        OpenError: it is not a JSON object.
+        ReadError: the store failed.
+    """
+    data = await store.get(key, limit=METADATA_LIMIT)
+    if data is None:
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise OpenError(f"{store.where}/{key} is not valid JSON ({error}).") from None
+    if not isinstance(value, dict):
+        raise OpenError(f"{store.where}/{key} is not a JSON object.")
+    return value
+
+
+class ZarrArray:
+    """The chunks of one array below `path` in a store, which the owner of the array closes."""
+
+    def __init__(self, store: Store, path: str, metadata: ZarrMetadata) -> None:
+        self._store = store
+        self._path = f"{path}/" if path else ""
+        self.metadata = metadata
+        self._shards: ShardIndexes | None = None
+        if metadata.shard is not None:
+            layout = metadata.shard
+            self._shards = ShardIndexes(self._read_shard_index, layout.index_size, layout.per_shard)
+
+    async def fetch(self, index: Index) -> bytes | None:
+        """The stored bytes of a chunk; None for one that is not stored.
+
+        Raises:
+            Unreachable, Corrupt, ReadError: as the `Source` protocol says.
+        """
+        if self._shards is None:
+            limit = self.metadata.codec.stored_limit
+            return await self._store.get(self._key(index), limit=limit)
+        shard, place = self._shards.locate(index)
+        span = await self._shards.span(shard, place)
+        if span is None:
+            return None
+        key, (start, length) = self._key(shard), span
+        if length > self.metadata.codec.stored_limit or start >= 2**62:
+            raise Corrupt(
+                f"Chunk {index} in {self._where(key)} is corrupt: the index of its shard says "
+                f"{length} bytes from {start}, which cannot be."
+            )
+        data = await self._store.get_range(key, start=start, length=length)
+        if data is None or len(data) != length:
+            got = "no shard" if data is None else f"{len(data)} of them"
+            raise Corrupt(
+                f"Chunk {index} in {self._where(key)} is corrupt: it should have {length} bytes "
+                f"from {start}, but there is {got}."
+            )
+        return data
+
+    def decode(self, index: Index, encoded: Encoded | None) -> Array:
+        """The chunk, clipped to the array's shape, in native byte order and C order.
+
+        Raises:
+            Corrupt: `encoded` is not such a chunk; the message names its key.
+        """
+        metadata = self.metadata
+        clipped = tuple(
+            min(chunk, size - i * chunk)
+            for i, chunk, size in zip(index, metadata.chunks, metadata.shape, strict=True)
+        )
+        if encoded is None:
+            return np.full(clipped, metadata.fill, metadata.dtype)
+        try:
+            data = encoded.tobytes() if isinstance(encoded, np.ndarray) else encoded
+            chunk = metadata.codec.decode(data)
+        except Corrupt as error:
+            key = self._key(index if self._shards is None else self._shards.locate(index)[0])
+            raise Corrupt(f"Chunk {index} in {self._where(key)} is corrupt: {error}.") from error
+        if clipped == metadata.chunks:
+            return chunk
+        # A copy, so that what is thrown away does not stay in memory with what is kept.
+        return chunk[tuple(slice(0, size) for size in clipped)].copy()
+
+    @property
+    def transient_bytes(self) -> int:
+        """Memory that reading a chunk takes at most beside the clipped chunk itself."""
+        codec = self.metadata.codec
+        stages = codec.size if not codec.decoders else len(codec.decoders) * codec.stored_limit
+        return codec.stored_limit + stages
+
+    def _key(self, index: Index) -> str:
+        return self._path + self.metadata.key(index)
+
+    def _where(self, key: str) -> str:
+        return f"{self._store.where}/{key}"
+
+    async def _read_shard_index(self, shard: Index) -> Array | None:
+        """The index of a shard: uint64, shape (chunks of the shard, 2); None if not stored."""
+        layout = self.metadata.shard
+        assert layout is not None
+        key = self._key(shard)
+        size = layout.index_size
+        data: Bytes | None
+        if layout.at_end:
+            data = await self._store.get_range(key, suffix=size)
+        else:
+            data = await self._store.get_range(key, start=0, length=size)
+        if data is None:
+            return None
+        try:
+            return layout.index_codec.decode(data).reshape(-1, 2)
+        except Corrupt as error:
+            raise Corrupt(
+                f"The index of the shard {self._where(key)} is corrupt: {error}."
+            ) from error
+
+
+async def open_array(store: Store, path: str) -> ZarrArray | None:
+    """Open the array at `path` below a store, of either zarr format; None if there is none.
+
+    Raises:
+        OpenError: its metadata makes no sense.
+        Unsupported: Opsin cannot read such an array.
+        ReadError: the store failed.
+    """
+    prefix = f"{path}/" if path else ""
+    where = f"{store.where}/{path}".rstrip("/")
+    try:
+        v3 = await read_json(store, f"{prefix}zarr.json")
+        if v3 is not None:
+            return ZarrArray(store, path, parse_v3(v3))
+        v2 = await read_json(store, f"{prefix}.zarray")
+        return ZarrArray(store, path, parse_v2(v2)) if v2 is not None else None
+    except Unsupported as error:
+        raise Unsupported(f"The array {where} cannot be read: {error}.") from error
+    except OpenError as error:
+        raise OpenError(f"The array {where} cannot be read: {str(error).rstrip('.')}.") from error

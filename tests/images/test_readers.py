@@ -1,0 +1,162 @@
+"""Opening by address: the right reader, and for bad input one sentence that helps."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import zarr
+
+from opsin.errors import NotFound, OpenError, Unsupported
+from opsin.images.memory import image_from_array
+from opsin.images.readers import open_image, open_images, readers
+from opsin.images.readers.address import Address
+from opsin.images.write import write_image
+from tests.images.conftest import Site
+
+NUCLEI = Path("tests/data/nuclei/test")
+ARRAY = np.arange(12000, dtype=np.uint16).reshape(100, 120)
+
+
+def test_every_reader_keeps_the_contract() -> None:
+    found = readers()
+    assert len(found) >= 3
+    for reader in found:
+        assert reader.READS
+        assert callable(reader.recognises)
+        assert callable(reader.open)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "stem", "suffix"),
+    [
+        ("/data/plate.ome.zarr", "plate.ome.zarr", "plate", ".zarr"),
+        ("/data/plate.ome.zarr/", "plate.ome.zarr", "plate", ".zarr"),
+        ("a.b.TIF", "a.b.TIF", "a.b", ".tif"),
+        ("x/folder", "folder", "folder", ""),
+        ("https://host/a%20b/c.zarr/", "c.zarr", "c", ".zarr"),
+        ("http://host", "host", "host", ""),
+        ("file:///data/a%20b.png", "a b.png", "a b", ".png"),
+        ("C:/data/x.png", "x.png", "x", ".png"),
+    ],
+)
+def test_addresses(text: str, name: str, stem: str, suffix: str) -> None:
+    address = Address.parse(text)
+    assert (address.name, address.suffix) == (name, suffix)
+    assert address.stem in (stem, name)
+    assert (address.path is None) == text.startswith("http")
+
+
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/a.zarr", "ftp://host/x", "http://", "http://h/a?b=c"]
+)
+def test_addresses_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(Unsupported, match="cannot be read: give"):
+        open_image(text)
+
+
+def test_a_missing_path(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"There is nothing at .*none\.tif\."):
+        open_image(tmp_path / "none.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "notes.tif",
+            b"Dear diary,\n",
+            "notes.tif is named like a TIFF but begins with plain text",
+        ),
+        ("x.png", b"II*\0", None),
+        ("x.jpg", b"GIF89a", "named like a JPEG but begins with a GIF"),
+        ("x.tif", b"", "begins with nothing: it is empty"),
+        ("x", b"\0\1\2\3" * 9, "begins with bytes of no known format, which no reader knows"),
+        ("x.zarr", b"PK\x03\x04", "named like a zarr but begins with a ZIP archive"),
+        ("x.html", b"<!doctype html><html>", "begins with HTML"),
+    ],
+)
+def test_a_file_that_nobody_reads(
+    tmp_path: Path, name: str, content: bytes, message: str | None
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(OpenError, match=message) as caught:
+        open_image(tmp_path / name)
+    if message:
+        assert isinstance(caught.value, Unsupported)
+        assert "Opsin reads " in str(caught.value)
+        assert "OME-Zarr" in str(caught.value)
+
+
+def test_a_folder_that_is_no_zarr(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=r"is a folder, but not a zarr\. Opsin reads"):
+        open_image(tmp_path)
+    (tmp_path / "a.ome.zarr").mkdir()
+    with pytest.raises(Unsupported, match=r"open one of those in it, such as a\.ome\.zarr"):
+        open_image(tmp_path)
+
+
+def test_a_name_that_the_system_refuses() -> None:
+    with pytest.raises(OpenError):
+        open_image("x" * 5000)
+
+
+def test_real_png_local_and_by_http(site: Site) -> None:
+    path = NUCLEI / "images/005.png"
+    shutil.copy(path, site.root / "n.png")
+    expected = imagecodecs.png_decode(path.read_bytes())
+    for address in (path, str(path), f"{site.url}/n.png"):
+        with open_image(address) as image:
+            np.testing.assert_array_equal(image.read(), expected)
+
+
+def test_http_failures_while_opening(site: Site) -> None:
+    write_image(image_from_array(ARRAY), site.root / "a.zarr")
+    with pytest.raises(NotFound, match=r"no zarr at http.*b\.zarr"):
+        open_image(f"{site.url}/b.zarr")
+    with pytest.raises(NotFound, match="There is nothing at"):
+        open_image(f"{site.url}/b.png")
+    site.status["0/zarr.json"] = 502
+    with pytest.raises(OpenError, match=r"a\.zarr/0/zarr\.json answered 502"):
+        open_image(f"{site.url}/a.zarr")
+    site.status = {".": 500}
+    for path in ("a.zarr", "a.png", "a"):
+        with pytest.raises(OpenError, match=f"{path}.* answered 500 Internal Server Error"):
+            open_image(f"{site.url}/{path}")
+    with pytest.raises(OpenError, match=r"127\.0\.0\.1:1/.* did not answer"):
+        open_image("http://127.0.0.1:1/a.zarr")
+
+
+def test_a_zarr_by_an_address_that_does_not_say_so_on_a_server_that_refuses_to_list(
+    site: Site,
+) -> None:
+    write_image(image_from_array(ARRAY), site.root / "data")
+    site.status["data/?$"] = 403
+    with open_image(f"{site.url}/data") as image:
+        np.testing.assert_array_equal(image.read(), ARRAY)
+
+
+def test_a_server_that_refuses_what_is_missing(site: Site) -> None:
+    """As some object stores do where nobody may list."""
+    zarr.create_array(site.root / "a.zarr", data=ARRAY, zarr_format=2)
+    site.status[r"zarr\.json|zgroup"] = 403
+    with pytest.raises(OpenError, match="403"):
+        open_image(f"{site.url}/a.zarr")
+    site.status = {}
+    with open_image(f"{site.url}/a.zarr") as image:
+        np.testing.assert_array_equal(image.read(), ARRAY)
+
+
+def test_open_image_is_the_first_of_open_images(tmp_path: Path) -> None:
+    labels = image_from_array((ARRAY > 50).astype(np.uint8), name="spots", kind="labels")
+    write_image(image_from_array(ARRAY), tmp_path / "a.zarr", labels=(labels,))
+    images = open_images(tmp_path / "a.zarr")
+    assert [(image.name, image.kind) for image in images] == [("a", "image"), ("spots", "labels")]
+    for image in images:
+        image.close()
+    with open_image(tmp_path / "a.zarr") as image:
+        assert image.kind == "image"
+        np.testing.assert_array_equal(image.read(), ARRAY)

@@ -1,0 +1,38 @@
+/** The link to whoever sends bricks. A view opens one; what it says and hears is protocol/VIEW.md. */
+
+import type { BrickKey } from "./brick_key.ts";
+import type { ServerMessage } from "./server_messages.ts";
+import type { Camera, ConnectionState, Notice, Pair } from "./types.ts";
+
+export type ViewRequest = {
+  readonly generation: number;
+  readonly center: Pair;
+  readonly zoom: number;
+  /** [width, height] */
+  readonly size: Pair;
+  readonly displayed: Camera["displayed"];
+  readonly position: Camera["position"];
+  readonly visible: readonly number[];
+  readonly moving: boolean;
+};
+
+export type StreamListener = {
+  /** A new session has begun: the other side knows nothing of what is held here. */
+  opened(): void;
+  message(message: ServerMessage): void;
+  state(state: ConnectionState): void;
+  /** Something that the user should know about the link itself. */
+  notice(notice: Notice): void;
+};
+
+/** Whatever is sent while the link is down is dropped: `opened` is the time to say it again. */
+export interface BrickStream {
+  open(listener: StreamListener): void;
+  sendView(view: ViewRequest): void;
+  sendAck(bytes: number, evicted: readonly BrickKey[]): void;
+  sendLost(): void;
+  sendRetry(): void;
+  close(): void;
+  /** Bytes received since the start. */
+  readonly received: number;
+}

@@ -1,0 +1,240 @@
+/** Draws layers: clears, then brick by brick, one fragment per layer and device pixel. */
+
+import { brickParts, type Sampling } from "../brick_parts.ts";
+import type { DrawList, DrawnBrick } from "../draw_list.ts";
+import type { Rect } from "../geometry.ts";
+import type { Blending, Layer, LayerSettings, Pair, WireType } from "../types.ts";
+import type { BrickTexture } from "./brick_texture.ts";
+import { ColourTables } from "./colour_tables.ts";
+import { Program } from "./program.ts";
+import {
+  brickShader,
+  type ColourKind,
+  FLAT,
+  HATCH,
+  RECTANGLE,
+  type SamplerKind,
+} from "./shaders.ts";
+
+export type PaintedLayer = {
+  readonly layer: Layer;
+  readonly settings: LayerSettings;
+  readonly list: DrawList<BrickTexture>;
+};
+
+/** Clip space depths: what is as fine as it should be, what has failed, what stands in for it, nothing. */
+const DEPTH = { fine: -0.5, failed: 0, coarse: 0.5, failedBase: 0.75 } as const;
+const BLENDING: Readonly<Record<Blending, number>> = {
+  translucent: 0,
+  additive: 1,
+  opaque: 2,
+  minimum: 3,
+};
+const COLOUR_TABLE_UNIT = 4;
+
+export class Painter {
+  readonly #gl: WebGL2RenderingContext;
+  readonly #tables: ColourTables;
+  readonly #bricks = new Map<string, Program>();
+  readonly #hatch: Program;
+  readonly #flat: Program;
+
+  constructor(gl: WebGL2RenderingContext, colormaps: Readonly<Record<string, Uint8Array>>) {
+    this.#gl = gl;
+    this.#tables = new ColourTables(gl, colormaps);
+    this.#hatch = new Program(gl, RECTANGLE, HATCH);
+    this.#flat = new Program(gl, RECTANGLE, FLAT);
+  }
+
+  paint(
+    size: Pair,
+    clear: readonly [number, number, number],
+    layers: readonly PaintedLayer[],
+  ): void {
+    const gl = this.#gl;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, size[0], size[1]);
+    gl.disable(gl.DITHER);
+    gl.clearColor(...clear, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.enable(gl.DEPTH_TEST);
+    gl.depthFunc(gl.LESS);
+    gl.clearDepth(1);
+    gl.enable(gl.BLEND);
+    for (const one of layers) this.#paintLayer(size, one);
+  }
+
+  /** Counts, exactly, device pixels inside the layers' extents and those of them that nothing covered. */
+  coverage(size: Pair, layers: readonly PaintedLayer[]): { inside: number; uncovered: number } {
+    const gl = this.#gl;
+    const frame = gl.createFramebuffer();
+    const target = gl.createTexture();
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, target);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA8, size[0], size[1]);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, target, 0);
+    gl.viewport(0, 0, size[0], size[1]);
+    gl.disable(gl.DEPTH_TEST);
+    gl.enable(gl.BLEND);
+    gl.blendEquation(gl.MAX);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.#flat.use();
+    const fill = (rects: Iterable<Rect>, red: number, green: number) => {
+      gl.uniform4f(this.#flat.at("u_colour"), red, green, 0, 1);
+      for (const rect of rects) this.#rectangle(this.#flat, size, rect, 0);
+    };
+    for (const { list } of layers) {
+      fill([list.bounds], 1, 0);
+      fill(
+        list.bricks.map((brick) => brick.rect),
+        0,
+        1,
+      );
+      fill([...list.failed, ...list.failedBase], 0, 1);
+    }
+    const pixels = new Uint8Array(size[0] * size[1] * 4);
+    gl.readPixels(0, 0, size[0], size[1], gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.deleteFramebuffer(frame);
+    gl.deleteTexture(target);
+    let [inside, uncovered] = [0, 0];
+    for (let i = 0; i < pixels.length; i += 4) {
+      if (pixels[i] === 0) continue;
+      inside += 1;
+      if (pixels[i + 1] === 0) uncovered += 1;
+    }
+    return { inside, uncovered };
+  }
+
+  #paintLayer(size: Pair, { layer, settings, list }: PaintedLayer): void {
+    const gl = this.#gl;
+    gl.clear(gl.DEPTH_BUFFER_BIT);
+    this.#setBlending(settings.blending);
+    // Level by level, since better levels come first; within one, parts of one kind together.
+    for (const bricks of byLevel(list.bricks)) {
+      const parts = bricks.flatMap((brick) =>
+        brickParts(brick).map((part) => ({ ...part, brick })),
+      );
+      for (const sampling of ["nearest", "inner", "border"] as const) {
+        const alike = parts.filter((part) => part.sampling === sampling);
+        const sampler = alike[0]?.brick.slot.content.sampler;
+        if (!sampler) continue;
+        const program = this.#brickProgram(sampler, colourKind(layer), sampling);
+        program.use();
+        this.#setLayer(program, size, layer, settings);
+        for (const { brick, rect } of alike) this.#paintPart(program, size, brick, rect);
+      }
+    }
+    if (list.failed.length + list.failedBase.length > 0) {
+      this.#hatch.use();
+      this.#setBlending("translucent");
+      const hatch = this.#hatch;
+      for (const rect of list.failed) this.#rectangle(hatch, size, rect, DEPTH.failed);
+      for (const rect of list.failedBase) this.#rectangle(hatch, size, rect, DEPTH.failedBase);
+    }
+  }
+
+  #setLayer(program: Program, size: Pair, layer: Layer, settings: LayerSettings): void {
+    const gl = this.#gl;
+    gl.uniform1f(program.at("u_height"), size[1]);
+    gl.uniform1f(program.at("u_opacity"), settings.opacity);
+    gl.uniform1i(program.at("u_blending"), BLENDING[settings.blending]);
+    for (const [unit, name] of ["u_main", "u_right", "u_lower", "u_diagonal"].entries()) {
+      gl.uniform1i(program.at(name), unit);
+    }
+    if (layer.kind === "labels") return;
+    const [low, high] = settings.contrast;
+    // Integers are taken relative to the lower limit before they become floats, which have 24 bits.
+    const origin = originOf(layer.dtype, low);
+    if (layer.dtype.startsWith("uint")) gl.uniform1ui(program.at("u_origin"), origin);
+    else if (layer.dtype.startsWith("int")) gl.uniform1i(program.at("u_origin"), origin);
+    gl.uniform1f(program.at("u_low"), low - origin);
+    gl.uniform1f(program.at("u_span"), high - low);
+    gl.uniform1f(program.at("u_gamma"), settings.gamma);
+    gl.uniform1i(program.at("u_alpha"), layer.samples === 4 ? 1 : 0);
+    gl.uniform1f(program.at("u_alpha_scale"), 1 / largest(layer.dtype));
+    gl.uniform1i(program.at("u_table"), COLOUR_TABLE_UNIT);
+    this.#tables.bind(COLOUR_TABLE_UNIT, settings.colormap);
+  }
+
+  #paintPart(program: Program, size: Pair, brick: DrawnBrick<BrickTexture>, rect: Rect): void {
+    const gl = this.#gl;
+    const { content } = brick.slot;
+    for (const [unit, slot] of [brick.slot, ...brick.neighbours].entries()) {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      // A missing neighbour is never read, but its unit must hold a texture of the right type.
+      gl.bindTexture(gl.TEXTURE_2D, (slot ?? brick.slot).content.texture);
+    }
+    const [right, lower, diagonal] = brick.neighbours;
+    gl.uniform3i(program.at("u_held"), right ? 1 : 0, lower ? 1 : 0, diagonal ? 1 : 0);
+    gl.uniform2i(program.at("u_size"), content.columns, content.rows);
+    gl.uniform2f(program.at("u_first"), brick.rect.x0, brick.rect.y0);
+    gl.uniform2f(program.at("u_start"), brick.start[1], brick.start[0]);
+    gl.uniform2f(program.at("u_step"), brick.step[1], brick.step[0]);
+    this.#rectangle(program, size, rect, brick.coarser ? DEPTH.coarse : DEPTH.fine);
+  }
+
+  /** Edges of device pixels, so which pixels are covered is decided by whole numbers, not by rounding. */
+  #rectangle(program: Program, size: Pair, rect: Rect, depth: number): void {
+    const gl = this.#gl;
+    const x = (column: number) => (column / size[0]) * 2 - 1;
+    const y = (row: number) => 1 - (row / size[1]) * 2;
+    gl.uniform4f(program.at("u_rect"), x(rect.x0), y(rect.y0), x(rect.x1), y(rect.y1));
+    gl.uniform1f(program.at("u_depth"), depth);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  #setBlending(blending: Blending): void {
+    const gl = this.#gl;
+    gl.blendEquation(blending === "minimum" ? gl.MIN : gl.FUNC_ADD);
+    gl.blendFunc(gl.ONE, blending === "additive" ? gl.ONE : gl.ONE_MINUS_SRC_ALPHA);
+  }
+
+  #brickProgram(sampler: SamplerKind, colour: ColourKind, sampling: Sampling): Program {
+    const name = `${sampler} ${colour} ${sampling}`;
+    const held = this.#bricks.get(name);
+    if (held) return held;
+    const program = new Program(this.#gl, RECTANGLE, brickShader(sampler, colour, sampling));
+    this.#bricks.set(name, program);
+    return program;
+  }
+}
+
+/** Consecutive bricks of one level. */
+function byLevel(bricks: readonly DrawnBrick<BrickTexture>[]): DrawnBrick<BrickTexture>[][] {
+  const runs: DrawnBrick<BrickTexture>[][] = [];
+  for (const brick of bricks) {
+    const run = runs.at(-1);
+    if (run?.[0]?.slot.key[1] === brick.slot.key[1]) run.push(brick);
+    else runs.push([brick]);
+  }
+  return runs;
+}
+
+function colourKind(layer: Layer): ColourKind {
+  if (layer.kind === "labels") return "labels";
+  return layer.samples === 1 ? "scalar" : "rgb";
+}
+
+const LIMITS: Readonly<Record<WireType, Pair>> = {
+  uint8: [0, 0xff],
+  int8: [-0x80, 0x7f],
+  uint16: [0, 0xffff],
+  int16: [-0x8000, 0x7fff],
+  uint32: [0, 0xffffffff],
+  int32: [-0x80000000, 0x7fffffff],
+  float32: [0, 1],
+  uint64: [0, 0xffffffff],
+};
+
+function largest(dtype: WireType): number {
+  return LIMITS[dtype][1];
+}
+
+function originOf(dtype: WireType, low: number): number {
+  if (dtype === "float32") return 0;
+  const [least, most] = LIMITS[dtype];
+  return Math.min(Math.max(Math.floor(low), least), most);
+}

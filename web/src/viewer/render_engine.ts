@@ -1,0 +1,478 @@
+/**
+ * What happens in the render worker: one frame after another, but only when something changed.
+ *
+ * A frame says what is looked at, uploads a few bricks, draws, lets go of what is too much, and
+ * acknowledges. Everything that decides is in pure modules; here it is put in order.
+ */
+
+import { BrickStore } from "./brick_store.ts";
+import type { BrickStream, StreamListener, ViewRequest } from "./brick_stream.ts";
+import { sightOf } from "./camera.ts";
+import { drawList } from "./draw_list.ts";
+import { FrameClock } from "./frame_clock.ts";
+import { baseLevel, isWhole, planeOf, toWorld } from "./geometry.ts";
+import type { BrickTexture } from "./gl/brick_texture.ts";
+import type { PaintedLayer } from "./gl/painter.ts";
+import { Surface } from "./gl/surface.ts";
+import { texelText } from "./gl/texel_reader.ts";
+import { SettingsTable } from "./layer_settings.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+import { pointedTexel } from "./pointed_texel.ts";
+import type { ServerMessage, ServerStats } from "./server_messages.ts";
+import { ShownSlices } from "./shown_slices.ts";
+import type { Slot } from "./slots.ts";
+import type { Camera, FrameRecord, Layer, Pair, Probe, Scene, ViewerStats } from "./types.ts";
+
+/** After this long without a change the camera rests. */
+const REST_MS = 150;
+const STATS_MS = 200;
+const DISPLAYED: Camera["displayed"] = ["y", "x"];
+
+export type EngineOptions = {
+  readonly canvas: OffscreenCanvas;
+  readonly colormaps: Readonly<Record<string, Uint8Array>>;
+  readonly slots: number;
+  readonly clear: readonly [number, number, number];
+  readonly stream: BrickStream;
+  readonly post: (message: FromWorker) => void;
+};
+
+export class RenderEngine implements StreamListener {
+  readonly #stream: BrickStream;
+  readonly #post: (message: FromWorker) => void;
+  readonly #clear: readonly [number, number, number];
+  readonly #surface: Surface;
+  readonly #store: BrickStore;
+  readonly #shown = new ShownSlices();
+  readonly #settings = new SettingsTable();
+  readonly #clock = new FrameClock();
+  #layers = new Map<number, Layer>();
+  #pinnable = new Map<number, number>();
+  #camera: Camera | null = null;
+  #size: Pair = [1, 1];
+  #painted: readonly PaintedLayer[] = [];
+
+  #frame = 0;
+  #scheduled = false;
+  #stale = true;
+  #revision = 0;
+  #disposed = false;
+  /** The context is about to be lost on purpose. */
+  #losing = false;
+
+  #generation = 0;
+  #viewChanged = false;
+  #moving = false;
+  #movedAt = Number.NEGATIVE_INFINITY;
+  #restTimer: ReturnType<typeof setTimeout> | undefined;
+
+  #heard: ServerStats | null = null;
+  #statsTimer: ReturnType<typeof setTimeout> | undefined;
+  #statsAt = Number.NEGATIVE_INFINITY;
+  /** The revision that was last seen settled, and the one that was said to be. */
+  #settledRevision = -1;
+  #announced = -1;
+
+  #probeAt: Pair | null = null;
+  #probeMoved = false;
+  #probed = "";
+  #records: FrameRecord[] | null = null;
+
+  constructor(options: EngineOptions) {
+    this.#stream = options.stream;
+    this.#post = options.post;
+    this.#clear = options.clear;
+    this.#store = new BrickStore(options.slots);
+    this.#surface = new Surface(options.canvas, options.colormaps, {
+      lost: () => this.#lostContext(),
+      restored: () => this.#invalidate(),
+    });
+    this.#stream.open(this);
+  }
+
+  // From the stream.
+
+  opened(): void {
+    this.#store.forgetSession();
+    this.#heard = null;
+    this.#viewChanged = true;
+    this.#invalidate();
+  }
+
+  state(state: "connecting" | "open" | "lost" | "closed"): void {
+    if (state !== "open") this.#heard = null;
+    this.#post({ type: "connection", state });
+  }
+
+  notice(notice: { severity: "info" | "warning" | "error"; text: string }): void {
+    this.#post({ type: "notice", notice });
+  }
+
+  message(message: ServerMessage): void {
+    switch (message.type) {
+      case "scene":
+        this.#setScene(message);
+        break;
+      case "brick":
+        this.#store.receive(message);
+        this.#schedule();
+        break;
+      case "failed": {
+        const { key, reason } = message;
+        this.#store.slots.fail(key, reason);
+        this.#post({ type: "failure", failure: { layer: key[0], level: key[1], reason } });
+        this.#invalidate();
+        break;
+      }
+      case "stats": {
+        const aims = JSON.stringify(this.#heard?.targets) !== JSON.stringify(message.targets);
+        this.#heard = message;
+        // A raised target moves the marks of what has failed.
+        if (aims) this.#stale = true;
+        this.#schedule();
+        break;
+      }
+      case "notice":
+        this.#post({ type: "notice", notice: message });
+        break;
+    }
+  }
+
+  // From the page.
+
+  handle(message: Exclude<ToWorker, { type: "start" }>): void {
+    if ("revision" in message) this.#revision = message.revision;
+    switch (message.type) {
+      case "resize":
+        this.#size = message.size;
+        this.#viewChanged = true;
+        this.#invalidate();
+        break;
+      case "camera":
+        this.#setCamera(message.camera, message.moving, message.time);
+        break;
+      case "layer": {
+        const before = this.#settings.get(message.id).visible;
+        const after = this.#settings.change(message.id, message.settings).visible;
+        if (before !== after) this.#viewChanged = true;
+        this.#invalidate();
+        break;
+      }
+      case "probe":
+        this.#probeAt = message.at;
+        this.#probeMoved = true;
+        this.#schedule();
+        break;
+      case "retry":
+        this.#store.slots.forgetFailures();
+        this.#stream.sendRetry();
+        // A new generation: what was said to be settled before does not count any more.
+        this.#viewChanged = true;
+        this.#invalidate();
+        break;
+      case "capture":
+        void this.#capture(message.id);
+        break;
+      case "record":
+        if (message.on) this.#records = [];
+        else this.#post({ type: "recorded", frames: this.#records ?? [] });
+        if (!message.on) this.#records = null;
+        break;
+      case "loseContext":
+        this.#losing = true;
+        this.#surface.loseContext();
+        break;
+      case "dispose":
+        this.#dispose();
+        break;
+    }
+  }
+
+  #setScene(scene: Scene): void {
+    const before = this.#layers;
+    this.#layers = new Map(scene.layers.map((layer) => [layer.id, layer]));
+    const same = (id: number) =>
+      JSON.stringify(before.get(id)) === JSON.stringify(this.#layers.get(id));
+    // After a new connection ids may mean other images: pictures of those must not be shown as these.
+    this.#store.drop(this.#surface.gl, (slot) => !same(slot.key[0]));
+    this.#shown.keepOnly(scene.layers.filter((layer) => same(layer.id)));
+    this.#settings.setScene(scene.layers);
+    this.#pinnable.clear();
+    this.#painted = [];
+    this.#viewChanged = true;
+    this.#post({ type: "scene", scene: { layers: scene.layers, notices: scene.notices } });
+    this.#invalidate();
+  }
+
+  #setCamera(camera: Camera, moving: boolean, time: number): void {
+    const now = performance.now();
+    // One jump is where somebody goes; changes in quick succession are a journey.
+    this.#moving = moving || now - this.#movedAt < REST_MS;
+    this.#movedAt = now;
+    this.#camera = camera;
+    this.#clock.moved(time - performance.timeOrigin);
+    this.#viewChanged = true;
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(() => {
+      if (!this.#moving) return;
+      this.#moving = false;
+      this.#viewChanged = true;
+      this.#schedule();
+    }, REST_MS);
+    this.#invalidate();
+  }
+
+  #lostContext(): void {
+    this.#losing = false;
+    this.#store.lose();
+    this.#painted = [];
+    this.#stream.sendLost();
+    this.#viewChanged = true;
+    this.#schedule();
+  }
+
+  #invalidate(): void {
+    this.#stale = true;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#disposed) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      if (!this.#disposed) this.#present();
+    });
+  }
+
+  #present(): void {
+    const { gl, painter } = this.#surface;
+    this.#sendView();
+    if (!painter) return;
+    this.#frame += 1;
+    if (this.#store.upload(gl, this.#layers, this.#displayed, this.#frame) > 0) this.#stale = true;
+    const announcing = this.#announceSettled();
+    // A record ends with the frame that was complete.
+    if (announcing && this.#records) this.#stale = true;
+    const drawn = this.#stale;
+    if (drawn) this.#draw();
+    if (drawn || this.#probeMoved) this.#probe();
+    const evicted = this.#store.evict(gl, (slot) => this.#isPinned(slot));
+    // What was just drawn is missing from the next frame, which therefore must be drawn.
+    if (evicted.some((slot) => slot.drawn === this.#frame)) this.#stale = true;
+    const report = this.#store.takeReport();
+    if (report) this.#stream.sendAck(report.bytes, report.evicted);
+    this.#reportStats(announcing);
+    if (this.#stale || this.#store.isWaiting || this.#settledRevision !== this.#announced) {
+      this.#schedule();
+    }
+  }
+
+  get #displayed(): Camera["displayed"] {
+    return this.#camera?.displayed ?? DISPLAYED;
+  }
+
+  #sendView(): void {
+    if (!this.#viewChanged || !this.#camera || this.#size[0] < 1 || this.#size[1] < 1) return;
+    this.#viewChanged = false;
+    this.#generation += 1;
+    const { center, zoom, displayed, position } = this.#camera;
+    const view: ViewRequest = {
+      generation: this.#generation,
+      center,
+      zoom,
+      size: this.#size,
+      displayed,
+      position,
+      visible: [...this.#layers.keys()].filter((id) => this.#settings.get(id).visible),
+      moving: this.#moving,
+    };
+    this.#stream.sendView(view);
+  }
+
+  #draw(): void {
+    const painter = this.#surface.painter;
+    if (!painter) return;
+    this.#stale = false;
+    this.#surface.resize(this.#size);
+    this.#painted = this.#camera ? this.#plan(this.#camera) : [];
+    painter.paint(this.#size, this.#clear, this.#painted);
+    for (const { list } of this.#painted) {
+      for (const brick of list.bricks) {
+        brick.slot.drawn = this.#frame;
+        for (const slot of brick.neighbours) if (slot) slot.drawn = this.#frame;
+      }
+    }
+    this.#clock.drawn(performance.now());
+    const settled = this.#isComplete();
+    if (settled) this.#settledRevision = this.#revision;
+    if (this.#records && this.#camera) {
+      this.#records.push({
+        time: performance.timeOrigin + performance.now(),
+        center: this.#camera.center,
+        zoom: this.#camera.zoom,
+        ...painter.coverage(this.#size, this.#painted),
+        settled,
+      });
+    }
+  }
+
+  /** What to draw for every layer that is visible, from the lowest to the uppermost. */
+  #plan(camera: Camera): readonly PaintedLayer[] {
+    const sight = sightOf(camera, this.#size);
+    const { slots } = this.#store;
+    const painted: PaintedLayer[] = [];
+    for (const layer of this.#layers.values()) {
+      const settings = this.#settings.get(layer.id);
+      if (!settings.visible) {
+        this.#shown.hide(layer.id);
+        continue;
+      }
+      this.#shown.update(layer, camera, sight, slots);
+      const slices = this.#shown.shown(layer.id);
+      const aim = this.#heard?.targets[String(layer.id)];
+      const list = drawList(layer, camera.displayed, slices, sight, slots, aim);
+      painted.push({ layer, settings, list });
+    }
+    return painted;
+  }
+
+  /** Whether a frame drawn now shows all that will come for the present camera. */
+  #isComplete(): boolean {
+    return (
+      this.#camera !== null &&
+      this.#heard?.settled === true &&
+      this.#heard.generation >= this.#generation &&
+      !this.#viewChanged &&
+      !this.#moving &&
+      !this.#losing &&
+      !this.#store.isWaiting &&
+      !this.#stale
+    );
+  }
+
+  /** True once a complete frame has been presented, which is one frame after it was drawn. */
+  #announceSettled(): boolean {
+    const complete = this.#isComplete();
+    if (complete && this.#settledRevision === this.#revision) {
+      if (this.#announced === this.#revision) return false;
+      this.#announced = this.#revision;
+      // Whatever an earlier session sent and this one did not send again may be out of date.
+      const dropped = this.#store.drop(this.#surface.gl, (slot) => !slot.known);
+      if (dropped.length > 0) this.#stale = true;
+      return true;
+    }
+    if (!complete) {
+      this.#settledRevision = -1;
+      this.#announced = -1;
+    } else {
+      this.#settledRevision = this.#revision;
+    }
+    return false;
+  }
+
+  #isPinned(slot: Slot<BrickTexture>): boolean {
+    const [id, level, slice] = slot.key;
+    const layer = this.#layers.get(id);
+    if (!layer || !this.#settings.get(id).visible || level !== this.#pinnedLevel(layer))
+      return false;
+    const name = slice.join();
+    return this.#shown.both(id).some((slices) => slices?.[level]?.join() === name);
+  }
+
+  /** The base of a layer, or -1 where it is too large to be kept whole. */
+  #pinnedLevel(layer: Layer): number {
+    const known = this.#pinnable.get(layer.id);
+    if (known !== undefined) return known;
+    const base = baseLevel(layer, this.#displayed);
+    const plane = planeOf(layer, base, this.#displayed);
+    const level = plane && isWhole(plane) ? base : -1;
+    this.#pinnable.set(layer.id, level);
+    return level;
+  }
+
+  #probe(): void {
+    this.#probeMoved = false;
+    const probe = this.#readProbe();
+    const text = JSON.stringify(probe);
+    if (text === this.#probed) return;
+    this.#probed = text;
+    this.#post({ type: "probe", probe });
+  }
+
+  #readProbe(): Probe | null {
+    const { reader } = this.#surface;
+    const at = this.#probeAt;
+    if (!at || !this.#camera || !reader) return null;
+    const values = this.#painted.map(({ layer, list }) => {
+      const texel = pointedTexel(list, at);
+      // A brick that was evicted after it was drawn has no texture any more.
+      if (!texel || this.#store.slots.get(texel.slot.key) !== texel.slot) {
+        return { layer: layer.id, value: null, level: null };
+      }
+      const words = reader.read(texel.slot.content, texel.row, texel.column);
+      return {
+        layer: layer.id,
+        value: texelText(words, layer.dtype, layer.samples),
+        level: texel.slot.key[1],
+      };
+    });
+    return { world: toWorld(sightOf(this.#camera, this.#size), at[0], at[1]), values };
+  }
+
+  async #capture(id: number): Promise<void> {
+    let blob: Blob | null = null;
+    try {
+      if (this.#surface.painter) {
+        this.#draw();
+        blob = await this.#surface.capture();
+      }
+    } finally {
+      this.#post({ type: "captured", id, blob });
+    }
+  }
+
+  #reportStats(now: boolean): void {
+    const wait = now ? 0 : this.#statsAt + STATS_MS - performance.now();
+    if (wait <= 0) {
+      clearTimeout(this.#statsTimer);
+      this.#statsTimer = undefined;
+      this.#statsAt = performance.now();
+      this.#post({ type: "stats", stats: this.#stats(), revision: this.#revision });
+      return;
+    }
+    this.#statsTimer ??= setTimeout(() => {
+      this.#statsTimer = undefined;
+      this.#reportStats(true);
+    }, wait);
+  }
+
+  #stats(): ViewerStats {
+    const heard = this.#heard;
+    return {
+      settled: this.#announced === this.#revision,
+      wanted: heard?.wanted ?? 0,
+      held: heard?.held ?? 0,
+      failed: heard?.failed ?? 0,
+      targets: heard?.targets ?? {},
+      bytesRead: heard?.bytesRead ?? 0,
+      cacheBytes: heard?.cacheBytes ?? 0,
+      cacheBudget: heard?.cacheBudget ?? 0,
+      inFlight: heard?.inFlight ?? 0,
+      planMs: heard?.planMs ?? 0,
+      slotBytes: this.#store.slots.bytes,
+      slotBudget: this.#store.slots.budget,
+      slotCount: this.#store.slots.count,
+      linkBytes: this.#stream.received,
+      framesPerSecond: this.#clock.framesPerSecond,
+      latencyMs: this.#clock.latencyMs,
+    };
+  }
+
+  #dispose(): void {
+    this.#disposed = true;
+    clearTimeout(this.#restTimer);
+    clearTimeout(this.#statsTimer);
+    this.#stream.close();
+  }
+}

@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { fixture } from "../../tests/viewer/fixture.ts";
+import { random, whole } from "../../tests/viewer/random.ts";
+import { encodeFrame, type Header, ProtocolError } from "./frames.ts";
+import { parseServerFrame } from "./server_messages.ts";
+
+type Sent = { readonly name: string; readonly header: Header; readonly payload: string };
+const sent = new Map(fixture<{ frames: Sent[] }>("frames").frames.map((one) => [one.name, one]));
+const parse = (header: Header, payload: Uint8Array = new Uint8Array(0)) =>
+  parseServerFrame(encodeFrame(header, payload));
+
+function known(name: string) {
+  const { header, payload } = sent.get(name) ?? { header: { type: "" }, payload: "" };
+  return { header, payload: Uint8Array.from(Buffer.from(payload, "hex")) };
+}
+
+test("the messages of a server are understood", () => {
+  for (const name of ["scene", "brick", "brick without a range", "failed", "stats", "notice"]) {
+    const { header, payload } = known(name);
+    expect(parse(header, payload)?.type).toBe(header.type);
+  }
+  const { header, payload } = known("brick");
+  expect(parse(header, payload)).toMatchObject({ key: [0, 1, [4], 0, 0], shape: [2, 3] });
+  expect(parse(known("stats").header)).toMatchObject({ bytesRead: 9007199254740991, planMs: 0.75 });
+});
+
+test("what is not known is ignored", () => {
+  expect(parse({ type: "thumbnail" })).toBeNull();
+  expect(parse({ ...known("notice").header, colour: "red" })).toMatchObject({ severity: "info" });
+});
+
+test("a payload that lies about its length is refused", () => {
+  const { header, payload } = known("brick");
+  expect(() => parse(header, payload.subarray(1))).toThrow(ProtocolError);
+  expect(() => parse({ ...header, shape: [0, 3] }, payload)).toThrow(ProtocolError);
+  expect(() => parse({ ...header, shape: [2, 513] }, payload)).toThrow(ProtocolError);
+});
+
+test("any field of the wrong type is refused, and nothing else is thrown", () => {
+  const next = random(3);
+  const junk = [null, -1, 1.5, "x", [], {}, true, [[]], [null], Number.MAX_VALUE];
+  for (const name of ["scene", "brick", "failed", "stats", "notice"]) {
+    const { header, payload } = known(name);
+    for (let i = 0; i < 500; i++) {
+      const damaged = structuredClone(header) as Record<string, unknown>;
+      damage(damaged, next, junk);
+      try {
+        parse({ ...damaged, type: header.type }, payload);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ProtocolError);
+      }
+    }
+  }
+  expect(() => parse({ ...known("stats").header, settled: 1 })).toThrow("`settled`");
+});
+
+/** Replace one value, somewhere. */
+function damage(value: object, next: () => number, junk: readonly unknown[]): void {
+  const fields = value as Record<string, unknown>;
+  const names = Object.keys(fields);
+  const name = names[whole(next, 0, names.length - 1)];
+  if (name === undefined) return;
+  const inner = fields[name];
+  if (typeof inner === "object" && inner !== null && next() < 0.7) damage(inner, next, junk);
+  else fields[name] = junk[whole(next, 0, junk.length - 1)];
+}

@@ -1,0 +1,252 @@
+/** What the server says, checked: bytes from outside become types here or a `ProtocolError`. */
+
+import type { BrickKey } from "./brick_key.ts";
+import { decodeFrame, type Header, ProtocolError } from "./frames.ts";
+import type { Axis, Layer, LayerSettings, Level, Notice, Pair, Scene, WireType } from "./types.ts";
+
+export type Brick = {
+  readonly type: "brick";
+  readonly generation: number;
+  readonly key: BrickKey;
+  /** [rows, columns] */
+  readonly shape: Pair;
+  readonly provenance: string;
+  readonly payload: Uint8Array;
+};
+export type ServerStats = {
+  readonly type: "stats";
+  readonly generation: number;
+  readonly settled: boolean;
+  readonly wanted: number;
+  readonly held: number;
+  readonly failed: number;
+  readonly targets: Readonly<Record<string, number>>;
+  readonly bytesRead: number;
+  readonly cacheBytes: number;
+  readonly cacheBudget: number;
+  readonly inFlight: number;
+  readonly planMs: number;
+};
+export type ServerMessage =
+  | ({ readonly type: "scene" } & Scene)
+  | Brick
+  | { readonly type: "failed"; readonly key: BrickKey; readonly reason: string }
+  | ServerStats
+  | ({ readonly type: "notice" } & Notice);
+
+export const VERSION = 1;
+export const BYTES_PER_VALUE: Readonly<Record<WireType, number>> = {
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
+  uint32: 4,
+  int32: 4,
+  float32: 4,
+  uint64: 8,
+};
+
+/** Null for a type that this version does not know. */
+export function parseServerFrame(frame: Uint8Array): ServerMessage | null {
+  const { header, payload } = decodeFrame(frame);
+  switch (header.type) {
+    case "scene":
+      return parseScene(header);
+    case "brick":
+      return parseBrick(header, payload);
+    case "failed":
+      return { type: "failed", key: key(header["key"]), reason: text(header["reason"], "reason") };
+    case "stats":
+      return parseStats(header);
+    case "notice":
+      return { type: "notice", ...notice(header) };
+    default:
+      return null;
+  }
+}
+
+function parseScene(header: Header): ServerMessage {
+  if (header["version"] !== VERSION) {
+    throw new ProtocolError(`The server speaks another version: ${String(header["version"])}.`);
+  }
+  const layers = list(header["layers"], "layers").map(layer);
+  if (new Set(layers.map((one) => one.id)).size !== layers.length) {
+    throw new ProtocolError("Two layers have the same id.");
+  }
+  return { type: "scene", layers, notices: list(header["notices"], "notices").map(notice) };
+}
+
+function parseBrick(header: Header, payload: Uint8Array): Brick {
+  const shape = list(header["shape"], "shape").map((one) => whole(one, "shape"));
+  const [rows, columns] = shape;
+  if (shape.length !== 2 || !rows || !columns || rows > 512 || columns > 512) {
+    throw new ProtocolError("A brick's shape is not two numbers from 1 to 512.");
+  }
+  if (whole(header["bytes"], "bytes") !== payload.length) {
+    throw new ProtocolError("A brick's payload is not as long as it says.");
+  }
+  return {
+    type: "brick",
+    generation: whole(header["generation"], "generation"),
+    key: key(header["key"]),
+    shape: [rows, columns],
+    provenance: text(header["provenance"], "provenance"),
+    payload,
+  };
+}
+
+function parseStats(header: Header): ServerStats {
+  return {
+    type: "stats",
+    // Before the first view it is -1.
+    generation: number(header["generation"], "generation"),
+    settled: truth(header["settled"], "settled"),
+    wanted: number(header["wanted"], "wanted"),
+    held: number(header["held"], "held"),
+    failed: number(header["failed"], "failed"),
+    targets: Object.fromEntries(
+      Object.entries(record(header["targets"], "targets")).map(([id, level]) => [
+        id,
+        whole(level, "targets"),
+      ]),
+    ),
+    bytesRead: number(header["bytes_read"], "bytes_read"),
+    cacheBytes: number(header["cache_bytes"], "cache_bytes"),
+    cacheBudget: number(header["cache_budget"], "cache_budget"),
+    inFlight: number(header["in_flight"], "in_flight"),
+    planMs: number(header["plan_ms"], "plan_ms"),
+  };
+}
+
+function layer(value: unknown): Layer {
+  const fields = record(value, "layer");
+  const axes = list(fields["axes"], "axes").map(axis);
+  const levels = list(fields["levels"], "levels").map((one) => level(one, axes.length));
+  if (levels.length === 0) throw new ProtocolError("A layer has no levels.");
+  const samples = whole(fields["samples"], "samples");
+  if (samples !== 1 && samples !== 3 && samples !== 4) {
+    throw new ProtocolError("A layer's samples are not 1, 3 or 4.");
+  }
+  return {
+    id: whole(fields["id"], "id"),
+    name: text(fields["name"], "name"),
+    kind: oneOf(fields["kind"], ["image", "labels", "rgb"] as const, "kind"),
+    dtype: oneOf(fields["dtype"], Object.keys(BYTES_PER_VALUE) as WireType[], "dtype"),
+    data_dtype: text(fields["data_dtype"], "data_dtype"),
+    samples,
+    axes,
+    levels,
+    defaults: settings(fields["defaults"]),
+    range: pair(fields["range"], "range"),
+  };
+}
+
+function axis(value: unknown): Axis {
+  const fields = record(value, "axis");
+  const unit = fields["unit"];
+  return {
+    name: text(fields["name"], "name"),
+    type: oneOf(fields["type"], ["space", "time", "channel", "other"] as const, "type"),
+    unit: unit === null || unit === undefined ? null : text(unit, "unit"),
+  };
+}
+
+function level(value: unknown, dimensions: number): Level {
+  const fields = record(value, "level");
+  const shape = list(fields["shape"], "shape").map((one) => whole(one, "shape"));
+  const scale = list(fields["scale"], "scale").map((one) => number(one, "scale"));
+  const translation = list(fields["translation"], "translation").map((one) =>
+    number(one, "translation"),
+  );
+  if ([shape, scale, translation].some((one) => one.length !== dimensions)) {
+    throw new ProtocolError("A level does not have one number per axis.");
+  }
+  if (shape.some((one) => one < 1) || scale.some((one) => one <= 0)) {
+    throw new ProtocolError("A level's shape or scale is not positive.");
+  }
+  return { shape, scale, translation };
+}
+
+function settings(value: unknown): LayerSettings {
+  const fields = record(value, "defaults");
+  return {
+    visible: truth(fields["visible"], "visible"),
+    opacity: number(fields["opacity"], "opacity"),
+    contrast: pair(fields["contrast"], "contrast"),
+    gamma: number(fields["gamma"], "gamma"),
+    colormap: text(fields["colormap"], "colormap"),
+    blending: oneOf(
+      fields["blending"],
+      ["translucent", "additive", "opaque", "minimum"] as const,
+      "blending",
+    ),
+  };
+}
+
+function notice(value: unknown): Notice {
+  const fields = record(value, "notice");
+  return {
+    severity: oneOf(fields["severity"], ["info", "warning", "error"] as const, "severity"),
+    text: text(fields["text"], "text"),
+  };
+}
+
+function key(value: unknown): BrickKey {
+  const parts = list(value, "key");
+  if (parts.length !== 5) throw new ProtocolError("A key does not have five parts.");
+  return [
+    whole(parts[0], "key"),
+    whole(parts[1], "key"),
+    list(parts[2], "key").map((one) => whole(one, "key")),
+    whole(parts[3], "key"),
+    whole(parts[4], "key"),
+  ];
+}
+
+function pair(value: unknown, name: string): Pair {
+  const [first, second, ...rest] = list(value, name);
+  if (rest.length > 0) throw new ProtocolError(`\`${name}\` is not two numbers.`);
+  return [number(first, name), number(second, name)];
+}
+
+function oneOf<T extends string>(value: unknown, choices: readonly T[], name: string): T {
+  const found = choices.find((choice) => choice === value);
+  if (found === undefined) throw new ProtocolError(`\`${name}\` is none of ${choices.join(", ")}.`);
+  return found;
+}
+
+function record(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ProtocolError(`\`${name}\` is not an object.`);
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function list(value: unknown, name: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new ProtocolError(`\`${name}\` is not a list.`);
+  return value;
+}
+
+function number(value: unknown, name: string): number {
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    throw new ProtocolError(`\`${name}\` is not a number.`);
+  }
+  return value;
+}
+
+function whole(value: unknown, name: string): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    throw new ProtocolError(`\`${name}\` is not a whole number.`);
+  }
+  return value;
+}
+
+function truth(value: unknown, name: string): boolean {
+  if (typeof value !== "boolean") throw new ProtocolError(`\`${name}\` is not true or false.`);
+  return value;
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== "string") throw new ProtocolError(`\`${name}\` is not a string.`);
+  return value;
+}

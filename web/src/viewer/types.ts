@@ -1,0 +1,169 @@
+/** The words of the viewer: what the page, the render worker and the server say to each other. */
+
+/** World or level coordinates on the two displayed axes: [first axis (y), second axis (x)]. */
+export type Pair = readonly [number, number];
+
+export type AxisType = "space" | "time" | "channel" | "other";
+export type Axis = { readonly name: string; readonly type: AxisType; readonly unit: string | null };
+
+export type Level = {
+  readonly shape: readonly number[];
+  readonly scale: readonly number[];
+  readonly translation: readonly number[];
+};
+
+export type LayerKind = "image" | "labels" | "rgb";
+export type Blending = "translucent" | "additive" | "opaque" | "minimum";
+export type WireType =
+  | "uint8"
+  | "int8"
+  | "uint16"
+  | "int16"
+  | "uint32"
+  | "int32"
+  | "float32"
+  | "uint64";
+
+/** How a layer is drawn. All of it can be changed without fetching anything again. */
+export type LayerSettings = {
+  readonly visible: boolean;
+  readonly opacity: number;
+  readonly contrast: Pair;
+  readonly gamma: number;
+  /** A name that the server knows, or `#rrggbb` for black to that colour. */
+  readonly colormap: string;
+  readonly blending: Blending;
+};
+
+/** A layer as the server describes it (protocol/VIEW.md). */
+export type Layer = {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: LayerKind;
+  readonly dtype: WireType;
+  readonly data_dtype: string;
+  readonly samples: 1 | 3 | 4;
+  readonly axes: readonly Axis[];
+  readonly levels: readonly Level[];
+  readonly defaults: LayerSettings;
+  readonly range: Pair;
+};
+
+export type Notice = { readonly severity: "info" | "warning" | "error"; readonly text: string };
+export type Scene = { readonly layers: readonly Layer[]; readonly notices: readonly Notice[] };
+
+/** Where one looks. `zoom` is device pixels per world unit; `position` covers every other axis. */
+export type Camera = {
+  readonly center: Pair;
+  readonly zoom: number;
+  readonly position: Readonly<Record<string, number>>;
+  readonly displayed: readonly [string, string];
+};
+
+/** The loader's numbers (from the server) beside the canvas's own. */
+export type ViewerStats = {
+  readonly settled: boolean;
+  readonly wanted: number;
+  readonly held: number;
+  readonly failed: number;
+  readonly targets: Readonly<Record<string, number>>;
+  readonly bytesRead: number;
+  readonly cacheBytes: number;
+  readonly cacheBudget: number;
+  readonly inFlight: number;
+  readonly planMs: number;
+  readonly slotBytes: number;
+  readonly slotBudget: number;
+  readonly slotCount: number;
+  readonly linkBytes: number;
+  readonly framesPerSecond: number;
+  /** Milliseconds from the last camera change to the frame that shows it. */
+  readonly latencyMs: number;
+};
+
+/** What lies under the pointer. Values come from the brick that is drawn there. */
+export type Probe = {
+  readonly world: Pair;
+  readonly values: readonly {
+    readonly layer: number;
+    /** A decimal string: a 64-bit label does not fit a number. RGB: "r, g, b". Null outside. */
+    readonly value: string | null;
+    readonly level: number | null;
+  }[];
+};
+
+export type Failure = { readonly layer: number; readonly level: number; readonly reason: string };
+
+export type ConnectionState = "connecting" | "open" | "lost" | "closed";
+
+/** Everything that a viewer tells the page that embeds it. */
+export type ViewerEvents = {
+  scene: Scene;
+  camera: Camera;
+  layer: { readonly id: number; readonly settings: LayerSettings };
+  stats: ViewerStats;
+  probe: Probe | null;
+  failure: Failure;
+  notice: Notice;
+  connection: ConnectionState;
+};
+
+/** What `recordFrames` saw of one presented frame (for tests and benchmarks). */
+export type FrameRecord = {
+  readonly time: number;
+  readonly center: Pair;
+  readonly zoom: number;
+  /** Canvas pixels inside a visible layer's extent that no brick covered. */
+  readonly uncovered: number;
+  /** Canvas pixels inside a visible layer's extent. */
+  readonly inside: number;
+  readonly settled: boolean;
+};
+
+export type ViewerOptions = {
+  /** WebSocket address of the view stream; relative addresses are resolved against the page. */
+  readonly stream: string;
+  /** Colour tables by name, 256 × RGB each. */
+  readonly colormaps: Readonly<Record<string, Uint8Array>>;
+  /** Bytes of textures that the canvas may hold. */
+  readonly slots?: number;
+  /** Background; default is black. Components 0…1. */
+  readonly clear?: readonly [number, number, number];
+};
+
+/**
+ * A canvas that shows layers and keeps showing the best it holds.
+ *
+ * The page owns the canvas element; input handling, overlays and panels stand around it and call this.
+ */
+export interface ViewerHandle {
+  readonly scene: Scene | null;
+  readonly camera: Camera | null;
+  /** Current settings of a layer; its defaults until `setLayer` changed them. */
+  layer(id: number): LayerSettings;
+  /** Size of the canvas in device pixels: [width, height]. */
+  readonly size: readonly [number, number];
+  on<K extends keyof ViewerEvents>(type: K, handler: (event: ViewerEvents[K]) => void): () => void;
+  setCamera(camera: Partial<Pick<Camera, "center" | "zoom" | "position">>): void;
+  /** Show all visible layers whole. */
+  fit(): void;
+  /** Move by canvas CSS pixels. */
+  panBy(dx: number, dy: number): void;
+  /** Multiply the zoom, keeping the world under a canvas CSS pixel in place (default: the middle). */
+  zoomBy(factor: number, at?: readonly [x: number, y: number]): void;
+  setLayer(id: number, settings: Partial<LayerSettings>): void;
+  /** Report what is under this canvas CSS pixel by `probe` events, now and when it changes. */
+  probeAt(at: readonly [x: number, y: number] | null): void;
+  /** World position of a canvas CSS pixel. */
+  toWorld(at: readonly [x: number, y: number]): Pair;
+  retryFailed(): void;
+  /** Resolves when the presented frame shows the current camera completely (or failed there). */
+  settled(): Promise<void>;
+  /** The canvas as a PNG, exactly what is presented. */
+  capture(): Promise<Blob>;
+  /** Record every presented frame until the returned function is called. */
+  recordFrames(): () => Promise<readonly FrameRecord[]>;
+  /** Lose and restore the GL context (tests). */
+  loseContext(): void;
+  dispose(): void;
+}
