@@ -110,7 +110,8 @@ def test_it_serves_the_app_and_stops_when_told(server: subprocess.Popen[str]) ->
         url = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", line)
 
     with httpx.Client(follow_redirects=True, trust_env=False, timeout=PATIENCE) as client:
-        page = client.get(url.group())
+        client.get(url.group()).raise_for_status()  # turns the token into a cookie
+        page = client.get(urljoin(url.group(), "/"))
         assert page.status_code == 200
         assert "text/html" in page.headers["content-type"]
         script = re.search(r'<script[^>]* src="([^"]+)"', page.text)

@@ -82,6 +82,16 @@ class App:
         """Wait until the presented frame shows the current camera completely."""
         self.page.evaluate("window.opsin.viewer.settled()")
 
+    def watch(self) -> None:
+        """Keep the newest numbers in `window.stats`, and all failures in `window.failures`."""
+        self.page.evaluate(
+            """() => {
+                window.failures = [];
+                window.opsin.viewer.on("failure", (failure) => window.failures.push(failure));
+                window.opsin.viewer.on("stats", (stats) => { window.stats = stats; });
+            }"""
+        )
+
     @property
     def scene(self) -> dict[str, Any]:
         scene: dict[str, Any] = self.page.evaluate("window.opsin.viewer.scene")

@@ -74,8 +74,8 @@ VARIANTS: dict[str, tuple[Array, dict[str, Any], str]] = {
     "uint64": (noise(30, 20, dtype="u8"), {}, "yx"),
     "float16": (noise(30, 20, dtype="f2"), {}, "yx"),
     "bilevel": (noise(30, 20) > 5000, {}, "yx"),
-    "stack": (noise(5, 60, 40), {}, "qyx"),
-    "stack zlib": (noise(5, 60, 40), {"compression": "zlib"}, "qyx"),
+    "stack": (noise(5, 60, 40), {}, "zyx"),
+    "stack zlib": (noise(5, 60, 40), {"compression": "zlib"}, "zyx"),
     "five axes": (
         noise(2, 3, 4, 30, 20),
         {"photometric": "minisblack", "metadata": {"axes": "TZCYX"}, "compression": "zlib"},
@@ -87,7 +87,7 @@ VARIANTS: dict[str, tuple[Array, dict[str, Any], str]] = {
     "rgba tiles": (
         noise(90, 80, 4, dtype="u1"), {"photometric": "rgb", "tile": (32, 32)}, "yxc",
     ),
-    "rgb stack": (noise(4, 90, 80, 3, dtype="u1"), {"photometric": "rgb"}, "qyxc"),
+    "rgb stack": (noise(4, 90, 80, 3, dtype="u1"), {"photometric": "rgb"}, "zyxc"),
     "two samples": (
         noise(90, 80, 2), {"photometric": "minisblack", "planarconfig": "contig"}, "yxc",
     ),
@@ -100,7 +100,7 @@ VARIANTS: dict[str, tuple[Array, dict[str, Any], str]] = {
     "planar stack": (
         noise(4, 3, 90, 80),
         {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib"},
-        "qcyx",
+        "zcyx",
     ),
     "volume tiles": (
         noise(20, 70, 60),

@@ -36,12 +36,12 @@ def test_contrast_is_read_off_the_shown_plane() -> None:
     volume = tifffile.imread("tests/data/volume/img3d.tif")
     with open_image("tests/data/volume/img3d.tif") as image:
         (layer,) = layers_of(image)
-        view = replace(fit([layer], (57, 61)), position={"q": 20})
+        view = replace(fit([layer], (57, 61)), position={"z": 20})
         low, high = auto_contrast(volume[20])
         expected = ((volume[20] - float(low)) / (high - low)).clip(0, 1) * 255
         picture = snapshot(image, view)
         np.testing.assert_allclose(picture[..., 0], expected, atol=0.51)
-        assert snapshot(image, replace(view, position={"q": 99})).max() == 0
+        assert snapshot(image, replace(view, position={"z": 99})).max() == 0
 
 
 def test_a_large_image_is_averaged_not_skipped_over(tmp_path: Path) -> None:

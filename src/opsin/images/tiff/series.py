@@ -199,7 +199,7 @@ class SeriesReader:
         axes: list[Axis] = []
         for i, letter in enumerate(letters):
             name, kind = letter.lower(), _TYPES.get(letter, "other")
-            if letter in "QI" and set(letters) & set("QIZ") == {letter}:
+            if letter in "QI" and [other for other in letters if other in "QIZ"] == [letter]:
                 name, kind = "z", "space"  # a plain stack of pages says nothing; most are in z
             if letter == "C" and not rgb:
                 kind = "channel"
