@@ -10,7 +10,9 @@
     │   └── Corrupt         the source answered, but not with the chunk: a retry is no use
     ├── BudgetExceeded      the memory budget cannot hold what was asked for
     ├── WriteError          an image cannot be written
-    └── ProtocolError       a message from outside does not follow the protocol
+    ├── ProtocolError       a message from outside does not follow the protocol
+    ├── ConnectionLost      the other side of a link is gone; what was pending has failed
+    └── RemoteError         a call failed on the other side, with an error that has no name here
 
 A message is one sentence that says what happened, and where there is something to do, what.
 """
@@ -60,3 +62,11 @@ class WriteError(OpsinError):
 
 class ProtocolError(OpsinError):
     """A message from outside does not follow the protocol."""
+
+
+class ConnectionLost(OpsinError):
+    """The other side of a link is gone."""
+
+
+class RemoteError(OpsinError):
+    """A call failed on the other side, with an error that has no name here."""

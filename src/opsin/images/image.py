@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -15,6 +14,7 @@ import numpy as np
 
 from opsin.errors import UsageError
 from opsin.images.source import Array, Index, Source
+from opsin.images.waiting import wait_for
 
 AxisType = Literal["space", "time", "channel", "other"]
 Kind = Literal["image", "labels"]
@@ -145,9 +145,7 @@ class Image:
             UsageError: no such level, or an index outside it.
             ReadError: a chunk could not be read.
         """
-        with ThreadPoolExecutor(1, thread_name_prefix="opsin-read") as executor:
-            # A thread with a loop of its own works inside a running loop (a notebook's) too.
-            return executor.submit(asyncio.run, self.read_async(level, index)).result()
+        return wait_for(self.read_async(level, index))
 
     async def read_async(self, level: int = 0, index: Sequence[int | slice] = ()) -> Array:
         """Like `read`, for callers that run an event loop."""

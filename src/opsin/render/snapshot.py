@@ -14,7 +14,7 @@ from opsin.chunks.camera import Camera, fit, slice_index
 from opsin.errors import UsageError, WriteError
 from opsin.images.derived import with_derived_levels
 from opsin.images.image import Image
-from opsin.images.layer import Layer, layers_of
+from opsin.images.layer import Layer, layers_of, layers_of_all
 from opsin.images.readers import open_images
 from opsin.images.source import Array
 from opsin.render.histogram import auto_contrast
@@ -56,7 +56,7 @@ def snapshot(
         return _snapshot(layers_of(with_derived_levels(image)), view, size, level)
     opened = open_images(image)
     try:
-        return _snapshot([layer for one in opened for layer in layers_of(one)], view, size, level)
+        return _snapshot(layers_of_all(opened), view, size, level)
     finally:
         for one in opened:
             one.close()

@@ -1,0 +1,1 @@
+"""RPC: two-way calls between processes, pages and threads (protocol/RPC.md)."""

@@ -1,0 +1,1 @@
+"""Transports: ways to carry frames: `send`, `receive`, `close`. Adding one is adding a file."""
