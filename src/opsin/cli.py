@@ -80,17 +80,26 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument(
         "--zoom", type=float, metavar="Z", help="picture pixels per world unit (default: fit)"
     )
+    snapshot.add_argument(
+        "--position",
+        type=_positions,
+        default={},
+        metavar="WHERE",
+        help="world position on other axes, such as z=4.5,t=0 (default: the middle of z, t=0)",
+    )
     snapshot.add_argument("--level", type=int, metavar="K", help="level to draw (0 is the finest)")
     snapshot.set_defaults(run=_snapshot)
     return parser
 
 
 def _view(options: argparse.Namespace) -> int:
-    from opsin.server.launch import serve
+    from opsin.server.launch import bind, make_token, serve
     from opsin.server.session import Session
 
+    token, listener = make_token(), bind(options.port)
     images, problems = _open_all(options.paths)
     if not images:
+        listener.close()
         return 1
     session = Session(images, options.memory or default_memory(), notices=problems)
 
@@ -99,7 +108,7 @@ def _view(options: argparse.Namespace) -> int:
 
     names = ", ".join(image.name for group in images for image in group)
     announce(f"Opsin shows {names}. Ctrl-C stops it.")
-    serve(session, port=options.port, browser=not options.no_browser, announce=announce)
+    serve(session, listener, token=token, browser=not options.no_browser, announce=announce)
     return 0
 
 
@@ -131,8 +140,13 @@ def _snapshot(options: argparse.Namespace) -> int:
 
     images = open_images(options.path)
     try:
+        _warn(images)
         layers = layers_of_all(images)
         view = fit(layers, options.size)
+        if unknown := options.position.keys() - view.position.keys():
+            known = ", ".join(view.position) or "none"
+            raise UsageError(f"There is no slider {min(unknown)!r}: this image has {known}.")
+        view = replace(view, position={**view.position, **options.position})
         if options.zoom is not None:
             view = replace(view, zoom=options.zoom)
         if options.center is not None:
@@ -158,11 +172,16 @@ def _open_all(paths: Sequence[str]) -> tuple[list[tuple[Image, ...]], list[str]]
             problems.append(str(error))
             print(f"opsin: {error}", file=sys.stderr)
             continue
-        for image in opened:
-            for warning in image.warnings:
-                print(f"opsin: {image.name}: {warning}", file=sys.stderr)
+        _warn(opened)
         images.append(opened)
     return images, problems
+
+
+def _warn(images: Sequence[Image]) -> None:
+    """Print what was wrong with images that opened all the same."""
+    for image in images:
+        for warning in image.warnings:
+            print(f"opsin: {image.name}: {warning}", file=sys.stderr)
 
 
 def default_memory() -> int:
@@ -198,6 +217,17 @@ def _dimensions(text: str) -> tuple[int, int]:
     if not (0 < width <= 16384 and 0 < height <= 16384):
         raise argparse.ArgumentTypeError("a picture has 1 to 16384 pixels along each side")
     return width, height
+
+
+def _positions(text: str) -> dict[str, float]:
+    """World positions by axis from `z=4.5,t=0`."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {axis.strip(): float(world) for axis, world in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of positions: write it like z=4.5,t=0"
+        ) from None
 
 
 def _point(text: str) -> tuple[float, float]:

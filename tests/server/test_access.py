@@ -146,3 +146,37 @@ def test_the_browser_is_sent_by_a_private_file_that_goes_away(tmp_path: Path) ->
 
 def cookie_header(server: Running) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in server.cookies.items())}
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in it, long", "percent%20percent%20"])
+def test_a_token_that_is_not_safe_is_refused(token: str) -> None:
+    done = subprocess.run(
+        [str(OPSIN), "view", str(IMAGE), "--no-browser"],
+        env={**os.environ, "OPSIN_TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "OPSIN_TOKEN" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_taken_port_is_told_before_anything_else(server: Running) -> None:
+    done = subprocess.run(
+        [str(OPSIN), "view", str(IMAGE), "--no-browser", "--port", str(server.port)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert str(server.port) in done.stderr
+    assert done.stdout == ""
+
+
+def test_sigterm_ends_it_in_order() -> None:
+    with opsin_view([IMAGE]) as other:
+        other.process.terminate()
+        assert other.process.wait(20) == 0

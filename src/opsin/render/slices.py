@@ -23,6 +23,7 @@ The canvas is rounded to 8 bits once, at the end: `floor(255·v + 0.5)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,9 +70,13 @@ def render(
     width, height = camera.size
     canvas = np.empty((height, width, 3), np.float32)
     canvas[:] = background
+    lowest = True
     for layer in layers:
         if not layer.visible:
             continue
+        if lowest and layer.blending == "minimum":
+            layer = replace(layer, blending="opaque")  # the minimum with black would be black
+        lowest = False
         for name in camera.displayed:
             if name not in {axis.name for axis in layer.axes}:
                 raise UsageError(f"{layer.name} cannot be shown: it has no axis {name!r}.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -44,22 +46,38 @@ def bind(port: int) -> socket.socket:
     return listener
 
 
+def make_token() -> str:
+    """A token for one start: that of `OPSIN_TOKEN`, or a fresh one.
+
+    Raises:
+        UsageError: the one given is too short to be safe, or would not survive in an address.
+    """
+    given = os.environ.get("OPSIN_TOKEN")
+    if not given:
+        return secrets.token_urlsafe(24)
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{16,512}", given):
+        raise UsageError(
+            "OPSIN_TOKEN needs 16 or more letters, digits or . _ ~ - and nothing else."
+        )
+    return given
+
+
 def serve(
     session: Session,
+    listener: socket.socket,
     *,
-    port: int = 0,
+    token: str,
     browser: bool = True,
     announce: Callable[[str], None] = print,
 ) -> None:
     """Serve a session until Ctrl-C or SIGTERM.
 
     Args:
-        port: 0 takes a free one.
+        listener: from `bind`; it is closed at the end.
+        token: what a browser needs to be let in.
         browser: open the user's browser on it.
         announce: is given the address, token included.
     """
-    token = os.environ.get("OPSIN_TOKEN") or secrets.token_urlsafe(24)
-    listener = bind(port)
     port = listener.getsockname()[1]
     address = f"http://127.0.0.1:{port}/?token={token}"
     config = uvicorn.Config(
@@ -73,6 +91,8 @@ def serve(
         lifespan="on",
     )
     redirect: Path | None = None
+    # uvicorn raises the signal that stopped it once more at the end: it must not skip `finally`.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         announce(address)
         if browser:
@@ -85,6 +105,7 @@ def serve(
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
     finally:
+        signal.signal(signal.SIGTERM, before)
         if redirect is not None:
             _remove(redirect)
         listener.close()

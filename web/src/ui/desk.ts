@@ -202,7 +202,12 @@ export class Desk {
 
   #keepStats(stats: ViewerStats): void {
     this.stats.value = stats;
-    if (stats.failed === 0 && this.failures.peek().length > 0) this.failures.value = [];
+  }
+
+  /** Try again what has failed; what fails once more says so anew. */
+  retryFailed(): void {
+    this.failures.value = [];
+    this.viewer.retryFailed();
   }
 
   #keepFailure(failure: Failure): void {

@@ -45,7 +45,7 @@ function Failures({ desk, failed }: { readonly desk: Desk; readonly failed: numb
       <div class="hud-failed-line">
         <Icon name="warning" />
         <span>{failed === 1 ? "1 brick failed" : `${failed} bricks failed`}</span>
-        <button type="button" class="button" onClick={() => desk.viewer.retryFailed()}>
+        <button type="button" class="button" onClick={() => desk.retryFailed()}>
           Retry
         </button>
       </div>
@@ -66,7 +66,7 @@ function Failures({ desk, failed }: { readonly desk: Desk; readonly failed: numb
             all.value = !all.value;
           }}
         >
-          {all.value ? "Fewer reasons" : `${failures.length - 1} more reasons`}
+          {all.value ? "Fewer reasons" : `${failures.length - 1} more`}
         </button>
       )}
     </div>

@@ -61,7 +61,7 @@ export class Painter {
     gl.depthFunc(gl.LESS);
     gl.clearDepth(1);
     gl.enable(gl.BLEND);
-    for (const one of layers) this.#paintLayer(size, one);
+    for (const [place, one] of layers.entries()) this.#paintLayer(size, one, place === 0);
   }
 
   /** Counts, exactly, device pixels inside the layers' extents and those of them that nothing covered. */
@@ -108,8 +108,11 @@ export class Painter {
     return { inside, uncovered };
   }
 
-  #paintLayer(size: Pair, { layer, settings, list }: PaintedLayer): void {
+  #paintLayer(size: Pair, { layer, settings: chosen, list }: PaintedLayer, lowest: boolean): void {
     const gl = this.#gl;
+    // The minimum with the background, which is black, would be black.
+    const alone = lowest && chosen.blending === "minimum";
+    const settings: LayerSettings = alone ? { ...chosen, blending: "opaque" } : chosen;
     gl.clear(gl.DEPTH_BUFFER_BIT);
     this.#setBlending(settings.blending);
     // Level by level, since better levels come first; within one, parts of one kind together.

@@ -1,0 +1,1 @@
+"""Workers: environments to run plugins in, and the processes that do."""

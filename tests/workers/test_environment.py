@@ -1,0 +1,105 @@
+"""Environments, made by the real uv."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from opsin.errors import EnvironmentFailed
+from opsin.workers.environment import current, lacking, prepare
+
+SMALL = ["six==1.16.0"]
+"""A package that this environment has in another version, or not at all."""
+
+
+def packages(python: Path) -> dict[str, str]:
+    code = "import importlib.metadata as m\nfor d in m.distributions(): print(d.name, d.version)"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    return {name.lower(): version for name, version in map(str.split, done.stdout.splitlines())}
+
+
+def test_what_is_here_already_is_used() -> None:
+    assert lacking(["numpy>=1.20", "msgspec"], ">=3.11") is None
+    found = asyncio.run(prepare(["numpy>=1.20"], folder=Path("/nonexistent")))
+    assert found == current()
+
+
+@pytest.mark.parametrize(
+    ("requirements", "python", "word"),
+    [
+        (["numpy<1"], "", "numpy"),
+        (["surely-not-a-package"], "", "not installed"),
+        (["numpy @ file:///tmp/numpy.whl"], "", "wanted from"),
+        (["numpy"], "<3", "Python"),
+        (["starlette[full]"], "", "full"),
+    ],
+)
+def test_what_is_lacking_is_said(requirements: list[str], python: str, word: str) -> None:
+    reason = lacking(requirements, python)
+    assert reason is not None
+    assert word in reason
+
+
+def test_a_requirement_for_another_platform_is_not_lacking() -> None:
+    assert lacking(["surely-not-a-package; sys_platform == 'plan9'"]) is None
+
+
+@pytest.mark.parametrize(("requirements", "python"), [(["numpy >>> 1"], ""), (["numpy"], "three")])
+def test_malformed_requirements_are_told(requirements: list[str], python: str) -> None:
+    with pytest.raises(EnvironmentFailed, match="malformed"):
+        lacking(requirements, python)
+
+
+def test_an_environment_is_made_once_and_shared_by_equal_locks(tmp_path: Path) -> None:
+    said: list[str] = []
+    first = asyncio.run(prepare(SMALL, folder=tmp_path, output=said.append))
+    assert said
+    found = packages(first.python)
+    assert found["six"] == "1.16.0"
+    assert {"numpy", "msgspec"} <= found.keys(), "what the worker needs is there too"
+    assert "starlette" not in found
+
+    started = time.process_time()
+    again = asyncio.run(prepare(["six ==1.16.0"], folder=tmp_path, output=said.append))
+    assert again == first
+    assert time.process_time() - started < 2
+    made = [path for path in tmp_path.iterdir() if (path / "complete").exists()]
+    assert len(made) == 1
+
+
+def test_two_at_once_make_one(tmp_path: Path) -> None:
+    async def both() -> None:
+        one, two = await asyncio.gather(
+            prepare(SMALL, folder=tmp_path), prepare(SMALL, folder=tmp_path)
+        )
+        assert one == two
+        assert packages(one.python)["six"] == "1.16.0"
+
+    asyncio.run(both())
+
+
+def test_a_failed_install_names_the_package_and_leaves_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(EnvironmentFailed, match=r"six"):
+        asyncio.run(prepare(["six==99.0"], folder=tmp_path, output=said.append))
+    assert any("six" in line for line in said)
+    assert not list(tmp_path.glob("*/pyvenv.cfg"))
+    assert not list((tmp_path / "locks").iterdir())
+
+
+def test_cancelling_stops_uv(tmp_path: Path) -> None:
+    async def test() -> None:
+        task = asyncio.create_task(prepare(["scikit-image", "six==1.16.0"], folder=tmp_path))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(test())
+    assert not [p for p in psutil.Process().children(recursive=True) if "uv" in p.name()]
+    assert not list(tmp_path.glob("*/complete"))
