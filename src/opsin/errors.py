@@ -10,6 +10,9 @@
     │   └── Corrupt         the source answered, but not with the chunk: a retry is no use
     ├── BudgetExceeded      the memory budget cannot hold what was asked for
     ├── WriteError          an image cannot be written
+    ├── PluginError         a plugin's file or manifest cannot be understood
+    ├── EnvironmentFailed   the packages that a plugin runs with cannot be installed
+    ├── Cancelled           somebody cancelled the job: raised inside it, at its next step
     ├── ProtocolError       a message from outside does not follow the protocol
     ├── ConnectionLost      the other side of a link is gone; what was pending has failed
     └── RemoteError         a call failed on the other side, with an error that has no name here
@@ -58,6 +61,18 @@ class BudgetExceeded(OpsinError):
 
 class WriteError(OpsinError):
     """An image cannot be written."""
+
+
+class PluginError(OpsinError):
+    """A plugin's file or manifest cannot be understood; the message names the file and line."""
+
+
+class EnvironmentFailed(OpsinError):
+    """The packages that a plugin runs with cannot be installed."""
+
+
+class Cancelled(OpsinError):
+    """Somebody cancelled the job. Raised inside it, where it reports its progress."""
 
 
 class ProtocolError(OpsinError):
