@@ -46,10 +46,10 @@ def test_the_value_under_the_cursor_is_that_of_the_data(sizes: App, demo: Path) 
             at = app.page.evaluate("at => window.opsin.viewer.toWorld(at)", centre)
             row, column = (int(np.floor(world / scale + 0.5)) for world in at)
             app.page.mouse.move(x, y)
-            expect(values).to_contain_text(f"demo{pixels[row, column]}L0")
+            expect(values).to_contain_text(f"demo{np.asarray(pixels[row, column])}L0")
             if ids[row, column]:
                 labelled += 1
-                expect(values).to_contain_text(f"nuclei{ids[row, column]}L0")
+                expect(values).to_contain_text(f"nuclei{np.asarray(ids[row, column])}L0")
             shown = [float(text) for text in re.findall(r"-?\d+\.?\d*", position.inner_text())]
             np.testing.assert_allclose(shown[:2], at, atol=scale)
             expect(position).to_contain_text("µm")
