@@ -1,0 +1,58 @@
+"""`opsin view`, with a page beside its own that runs a tour by itself and reports.
+
+Prints the address of that page, and when the report comes `report: ` and its JSON, with the CPU
+time of this process since the page was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
+
+from opsin import cli
+from opsin.server import launch
+from opsin.server.app import STATIC, make_app
+from opsin.server.session import Session
+
+TOUR = Path(__file__).with_name("tour.js")
+
+
+def measured_app(session: Session, *, token: str, port: int) -> Starlette:
+    """The app of the server, and three more routes."""
+    app = make_app(session, token=token, port=port)
+    began = 0.0
+
+    async def page(_request: Request) -> Response:
+        nonlocal began
+        began = time.process_time()
+        html = (STATIC / "index.html").read_text()
+        return HTMLResponse(html.replace("<head>", '<head><script src="/tour.js"></script>', 1))
+
+    async def report(request: Request) -> Response:
+        content = await request.json()
+        content["serverCpu"] = time.process_time() - began
+        print("report:", json.dumps(content), flush=True)
+        return Response(status_code=204)
+
+    async def tour(_request: Request) -> Response:
+        return FileResponse(TOUR)
+
+    app.router.routes[:0] = [
+        Route("/measured", page),
+        Route("/tour.js", tour),
+        Route("/report", report, methods=["POST"]),
+    ]
+    return app
+
+
+if __name__ == "__main__":
+    with patch.object(launch, "make_app", measured_app):
+        sys.exit(cli.main(["view", *sys.argv[1:], "--no-browser"]))

@@ -1,0 +1,202 @@
+"""How soon a real browser shows an image, and how it feels to move in it.
+
+A plain headless Chromium, which nothing listens to: the page itself opens the image, goes to ten
+views (a camera change per animation frame, then a rest) and reports. Server, browser and profile
+are fresh in every round; the browser has started before the clock does. Chromium draws in
+software here, and counts uncovered pixels of every frame, so a frame takes longer than it would.
+
+* first_content: from the navigation to the first frame that covers the image; target: to the frame
+  that shows it as sharp as it gets; view_settled: the same from the last camera change of a view.
+* input_latency: from a camera change to the first frame that shows it (or a later one);
+  longest_frame_gap: the worst while moving.
+* link: bytes that came over the view's socket; server_cpu: from the navigation to the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from harness.demo import FULL, demo_image, scratch
+from harness.side_by_side import Figure, arguments, conclude
+
+MEASURES = "Opening an image in Chromium and looking at ten places: when what was on the canvas"
+UNITS = {
+    "first_content_ms": "ms",
+    "target_ms": "ms",
+    "view_settled_ms": "ms",
+    "input_latency_ms": "ms",
+    "longest_frame_gap_ms": "ms",
+    "link_mib": "MiB",
+    "server_cpu_s": "s of CPU",
+}
+SERVER = Path(__file__).parent / "harness" / "measured_server.py"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+]
+WINDOW = (640, 743)
+"""Of which the browser leaves 640 × 600 to the page: more than the coarsest level has."""
+BROWSER_STARTS_MS = 1500
+LONGEST = 120.0
+"""Seconds that a round may take."""
+
+START_PAGE = """<!doctype html><title>Start</title><script>
+setTimeout(() => {{
+  location.href = "{address}&navigated=" + (performance.timeOrigin + performance.now());
+}}, {wait});
+</script>"""
+
+
+@contextmanager
+def server(image: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server in a process of its own, and the address of its page that measures."""
+    command = [sys.executable, str(SERVER), str(image)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        address = next((found for line in _lines(process) if (found := _address(line))), None)
+        assert address is not None, "the server ended before it said where it is"
+        yield address, process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    return iter(process.stdout.readline, "")
+
+
+def _address(line: str) -> str | None:
+    found = re.search(r"(http://127\.0\.0\.1:\d+/)(\?token=\S+)", line)
+    return None if found is None else f"{found[1]}measured{found[2]}&bare&clear=ff00ff"
+
+
+@contextmanager
+def browser(address: str) -> Iterator[None]:
+    """A fresh Chromium, which goes to the address once it has started."""
+    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if program is None:
+        raise SystemExit(f"None of {', '.join(BROWSERS)} is installed here.")
+    with scratch() as profile:
+        start = profile / "start.html"
+        start.write_text(START_PAGE.format(address=address, wait=BROWSER_STARTS_MS))
+        size = f"--window-size={WINDOW[0]},{WINDOW[1]}"
+        process = subprocess.Popen(
+            [program, *FLAGS, size, f"--user-data-dir={profile}", start.as_uri()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+            with suppress(ProcessLookupError):  # none of its children writes into the profile
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def look(image: Path) -> dict[str, Any]:
+    """What the page reports of one tour."""
+    with server(image) as (address, process), browser(address):
+        late = threading.Timer(LONGEST, process.kill)
+        late.start()
+        try:
+            line = next((text for text in _lines(process) if text.startswith("report:")), None)
+        finally:
+            late.cancel()
+    if line is None:
+        raise SystemExit(f"The page did not report within {LONGEST:.0f} s.")
+    report: dict[str, Any] = json.loads(line.removeprefix("report:"))
+    assert "error" not in report, report["error"]
+    assert report["failed"] == 0, f"{report['failed']} chunks failed"
+    return report
+
+
+def numbers(report: dict[str, Any]) -> dict[str, float]:
+    """The figures of one tour."""
+    began = report["navigated"]
+    covered = (f["time"] for f in report["opening"] if f["inside"] and not f["uncovered"])
+    settled = (f["time"] for f in report["opening"] if f["settled"])
+    views = report["views"]
+    latencies = [latency for view in views for latency in _latencies(view)]
+    return {
+        "first_content_ms": next(covered) - began,
+        "target_ms": next(settled) - began,
+        "view_settled_ms": median(_settled(view) for view in views),
+        "input_latency_ms": median(latencies),
+        "longest_frame_gap_ms": max(_longest_gap(view) for view in views),
+        "link_mib": report["linkBytes"] / 2**20,
+        "server_cpu_s": report["serverCpu"],
+    }
+
+
+def _shows(view: dict[str, Any]) -> list[tuple[float, int]]:
+    """Of every frame of a camera of this view: when, and which camera, counted from 0."""
+    numbers = {(*i["center"], i["zoom"]): number for number, i in enumerate(view["inputs"])}
+    cameras = ((f["time"], numbers.get((*f["center"], f["zoom"]))) for f in view["frames"])
+    return [(time, number) for time, number in cameras if number is not None]
+
+
+def _latencies(view: dict[str, Any]) -> Iterator[float]:
+    shows = _shows(view)
+    for number, entry in enumerate(view["inputs"]):
+        yield next(time for time, shown in shows if shown >= number) - entry["time"]
+
+
+def _longest_gap(view: dict[str, Any]) -> float:
+    """Between presented frames, from the first camera to the frame that shows the last."""
+    shows = _shows(view)
+    last = len(view["inputs"]) - 1
+    end = next(time for time, shown in shows if shown == last)
+    times = [time for time, _ in shows if time <= end]
+    return max((b - a for a, b in pairwise(times)), default=0.0)
+
+
+def _settled(view: dict[str, Any]) -> float:
+    arrived: float = view["inputs"][-1]["time"]
+    settled = (f["time"] for f in view["frames"] if f["settled"] and f["time"] > arrived)
+    return float(next(settled)) - arrived
+
+
+def main() -> None:
+    parser = arguments(MEASURES)
+    parser.add_argument("--size", type=int, default=FULL, help="pixels of the image along y and x")
+    options = parser.parse_args()
+    image = demo_image(options.size)
+    rounds = options.rounds or (2 if options.quick else 7)
+    reports = [look(image) for _ in range(rounds)]
+    found = [numbers(report) for report in reports]
+    figures = [
+        Figure(name, unit, median(one[name] for one in found)) for name, unit in UNITS.items()
+    ]
+    width, height = reports[0]["size"]
+    about = f"{options.size} × {options.size} pixels, canvas {width} × {height}, {rounds} rounds"
+    conclude(f"{MEASURES}; {about}", figures, options.json)
+
+
+if __name__ == "__main__":
+    main()

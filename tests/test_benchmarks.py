@@ -1,0 +1,60 @@
+"""Every benchmark runs, and writes its figures in the form that others read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+CODECS = ("raw", "blosc_lz4", "zstd", "sharded_blosc_lz4")
+FIGURES = {
+    "chunk_read.py": {
+        f"{codec}_256_vs_{peer}" for codec, peer in product(CODECS, ("floor", "zarr_python"))
+    },
+    "write_pyramid.py": {f"{what}_vs_zarr_python" for what in ("cpu", "peak", "wall")},
+    "look.py": {
+        "first_content_ms",
+        "input_latency_ms",
+        "link_mib",
+        "longest_frame_gap_ms",
+        "server_cpu_s",
+        "target_ms",
+        "view_settled_ms",
+    },
+}
+WITHOUT_PEER = {"look.py"}
+
+
+def test_every_benchmark_is_tried_here() -> None:
+    assert {path.name for path in BENCHMARKS.glob("*.py")} == FIGURES.keys()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_benchmark_prints_and_writes_its_figures(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    smallest = ["--quick", "--size", "1024", "--rounds", "1"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / name, *smallest, "--json", file],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())
+    assert figures.keys() >= FIGURES[name]  # more where more peers are installed
+    for figure, entry in figures.items():
+        assert figure in done.stdout
+        assert entry.keys() == {"ours", "peer", "ratio", "unit"}
+        assert entry["ours"] > 0
+        if name in WITHOUT_PEER:
+            assert entry["peer"] is None
+            assert entry["ratio"] is None
+        else:
+            assert entry["ratio"] == pytest.approx(entry["ours"] / entry["peer"])
