@@ -121,7 +121,7 @@ def plain(layer: Layer, arrays: Levels, camera: Camera, background: float = 0.0)
             elif layer.blending == "additive":
                 out[j, i] = np.minimum(d + c * a, 1)
             elif a > 0:
-                out[j, i] = c if layer.blending == "opaque" else np.minimum(c, d)
+                out[j, i] = c  # of one layer, which has nothing below it: minimum too
     return out
 
 

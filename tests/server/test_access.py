@@ -180,3 +180,20 @@ def test_sigterm_ends_it_in_order() -> None:
     with opsin_view([IMAGE]) as other:
         other.process.terminate()
         assert other.process.wait(20) == 0
+
+
+def test_it_may_be_stopped_at_any_moment() -> None:
+    for delay in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4):
+        with opsin_view([IMAGE]):
+            time.sleep(delay)  # leaving sends Ctrl-C, and wants an exit in order
+
+
+def test_answers_come_at_once(server: Running) -> None:
+    with httpx.Client(base_url=server.origin, cookies=server.cookies) as client:
+        client.get("/")
+        took = []
+        for _ in range(9):
+            started = time.perf_counter()
+            client.get("/api/view")
+            took.append(time.perf_counter() - started)
+    assert min(took) < 0.03, "Nagle's algorithm takes 40 ms"

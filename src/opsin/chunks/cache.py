@@ -27,6 +27,8 @@ class Cache(Generic[K]):
         self.used = 0
         self.reserved = 0
         self.peak = 0
+        self.displaced = 0
+        """Wanted chunks that were let go of so far, for more urgent ones."""
         self._idle: OrderedDict[K, Array] = OrderedDict()
         self._base: OrderedDict[K, Array] = OrderedDict()
         self._wanted: dict[K, Array] = {}
@@ -133,5 +135,6 @@ class Cache(Generic[K]):
             self.used -= array.nbytes
             if home is self._base:
                 self._base_bytes -= array.nbytes
+            self.displaced += home is self._wanted
             self._base_keys.discard(key)
         return True

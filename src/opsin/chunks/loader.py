@@ -89,6 +89,8 @@ class Loader:
         self._failed: dict[ChunkKey, OpsinError] = {}
         self._order: list[ChunkKey] = []
         self._ranks: dict[ChunkKey, int] = {}
+        self._cursor = 0  # everything before it in the order is here, on its way, or has failed
+        self._displaced = 0
         self._closed = False
 
     # What clients call
@@ -115,6 +117,7 @@ class Loader:
     def retry(self) -> None:
         """Forget failures, so that what is wanted is tried again."""
         self._failed.clear()
+        self._cursor = 0
         self._pump()
 
     @property
@@ -182,6 +185,7 @@ class Loader:
             return
         self._order = list(dict.fromkeys(_interleave([tuple(c.wants) for c in self._clients])))
         self._ranks = {key: rank for rank, key in enumerate(self._order)}
+        self._cursor = 0
         self.cache.want(self._ranks)
         for key, job in self._jobs.items():
             if job.task is not None and job.abortable and key not in self._ranks:
@@ -190,25 +194,33 @@ class Loader:
 
     def _pump(self) -> None:
         """Start as many wanted chunks as there are places and room for, most urgent first."""
-        if self._closed:
-            return
-        for rank, key in enumerate(self._order):
+        if self.cache.displaced != self._displaced:
+            self._displaced = self.cache.displaced
+            self._cursor = 0
+        while not self._closed and self._cursor < len(self._order):
             if len(self._jobs) >= self._fetches:
                 return
-            if key in self._jobs or key in self._failed or key in self.cache:
-                continue
-            image = self.images[key.image]
-            size = image.chunk_bytes(key.level, key.grid)
-            transient = image.source.transient_bytes(key.level, key.grid)
-            if size + transient > self.cache.budget:
-                self._fail(key, _too_large(image, size + transient, self.cache.budget))
-                continue
-            if not self.cache.reserve(size + transient, rank):
+            key = self._order[self._cursor]
+            settled = key in self._jobs or key in self._failed or key in self.cache
+            if not settled and not self._start(key):
                 return
-            job = self._jobs[key] = _Job(key, size + transient)
-            job.task = asyncio.create_task(self._load(job, size))
-            # Not `finally` in the task: one that is cancelled before it began never gets there.
-            job.task.add_done_callback(partial(self._done, job))
+            self._cursor += 1
+
+    def _start(self, key: ChunkKey) -> bool:
+        """Set out to load a chunk, or fail it; False if there is no room for it now."""
+        image = self.images[key.image]
+        size = image.chunk_bytes(key.level, key.grid)
+        transient = image.source.transient_bytes(key.level, key.grid)
+        if size + transient > self.cache.budget:
+            self._fail(key, _too_large(image, size + transient, self.cache.budget))
+            return True
+        if not self.cache.reserve(size + transient, self._ranks[key]):
+            return False
+        job = self._jobs[key] = _Job(key, size + transient)
+        job.task = asyncio.create_task(self._load(job, size))
+        # Not `finally` in the task: one that is cancelled before it began never gets there.
+        job.task.add_done_callback(partial(self._done, job))
+        return True
 
     async def _load(self, job: _Job, size: int) -> None:
         key = job.key
@@ -228,8 +240,11 @@ class Loader:
     def _done(self, job: _Job, _task: asyncio.Task[None]) -> None:
         self.cache.release(job.reserved)
         del self._jobs[job.key]
+        done = job.key in self.cache or job.key in self._failed
+        if not done and job.key in self._ranks:
+            self._cursor = 0  # it was aborted, and then wanted again
         self._pump()
-        if job.key in self.cache or job.key in self._failed:
+        if done:
             self._tell(job.key)
 
     async def _attempts(self, job: _Job) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from opsin.render import colormaps
 from opsin.server.access import Access
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
@@ -27,7 +30,9 @@ def make_app(session: Session, *, token: str, port: int) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         session.start()
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
+        await warming
         await session.close()
 
     policy = "; ".join(
@@ -68,3 +73,10 @@ def make_app(session: Session, *, token: str, port: int) -> Starlette:
     )
     app.state.session = session
     return app
+
+
+def _warm_up() -> None:
+    """What the first page would wait for otherwise, done while the browser starts (0.2 s)."""
+    importlib.import_module("anyio._backends._asyncio")
+    for name in colormaps.NAMES:
+        colormaps.lut(name)

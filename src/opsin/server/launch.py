@@ -31,7 +31,8 @@ def bind(port: int) -> socket.socket:
     Raises:
         UsageError: the port is taken or not allowed.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off (40 ms per answer) only where the protocol is named.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -90,9 +91,14 @@ def serve(
         timeout_graceful_shutdown=1,
         lifespan="on",
     )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        """Take a signal that comes before uvicorn listens, or that it passes on at its end."""
+        server.should_exit = True
+
     redirect: Path | None = None
-    # uvicorn raises the signal that stopped it once more at the end: it must not skip `finally`.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         announce(address)
         if browser:
@@ -102,10 +108,10 @@ def serve(
             timer = threading.Timer(REDIRECT_SECONDS, _remove, (redirect,))
             timer.daemon = True
             timer.start()
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if redirect is not None:
             _remove(redirect)
         listener.close()
