@@ -142,3 +142,30 @@ def test_a_whole_view_of_a_huge_image_wants_a_handful_of_bricks() -> None:
     wants = plan({0: one}, fit([one], (800, 600)), set(), EXPLORE, PLENTY).wants
     assert 0 < len(wants) < 20
     assert Brick(0, 17, (), 0, 0) in {want.brick for want in wants}
+
+
+def test_planning_hundreds_of_layers_takes_turns_not_squares() -> None:
+    def cost(count: int) -> float:
+        layers = {n: layer((4096, 4096), levels=4, dtype="uint8") for n in range(count)}
+        camera = Camera((2048, 2048), 1.0, (800, 800))
+        started = time.process_time()
+        plan(layers, camera, set(), EXPLORE, 64 * 2**20)
+        return time.process_time() - started
+
+    cost(10)
+    assert cost(200) < 6 * cost(50) + 0.05
+
+
+def test_a_base_that_does_not_fit_is_not_wanted_for_ever() -> None:
+    one = layer((40000, 40000), levels=1)
+    camera = fit([one], (800, 800))
+    slots = 64 * 2**20
+    wants = plan({0: one}, camera, set(), EXPLORE, slots).wants
+    assert 0 < sum(want.bytes for want in wants) <= slots
+
+
+def test_views_at_absurd_places_are_planned() -> None:
+    one = layer((4096, 4096), levels=4, scale=1e-9)
+    for zoom in (1e-299, 1e299):
+        for center in (0.0, 1e299, -1e299):
+            plan({0: one}, Camera((center, center), zoom, (9, 9)), set(), EXPLORE, PLENTY)

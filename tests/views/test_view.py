@@ -102,7 +102,7 @@ def test_it_settles_to_the_target_and_never_loses_a_parent_before_its_children(
             view.receive(current, now)
             view.replan(here.__contains__)
         elif action == "load":
-            wanted = [key for key in view.chunk_wants() if key not in here]
+            wanted = [key for group in view.chunk_wants() for key in group if key not in here]
             if wanted:
                 here.add(wanted[0])
                 view.chunk_changed(wanted[0])

@@ -139,4 +139,5 @@ def assemble(
         order.append(layer.image.channel_axis)
     rest = [i for i in range(out.ndim) if i not in order]
     plane = out.transpose(rest + order).reshape([out.shape[i] for i in order])
-    return np.ascontiguousarray(plane, dtype=wire.newbyteorder("<"))
+    with np.errstate(over="ignore"):  # float64 beyond float32 is drawn as infinite
+        return np.ascontiguousarray(plane, dtype=wire.newbyteorder("<"))

@@ -86,6 +86,16 @@ def target_level(layer: Layer, camera: Camera) -> int:
     return target
 
 
+def base_level(layer: Layer, displayed: tuple[str, str] = ("y", "x")) -> int:
+    """The level with the fewest pixels along the displayed axes; the coarser one of equals."""
+    names = [axis.name for axis in layer.axes]
+    i, j = (names.index(name) for name in displayed)
+    shapes = [layer.level(number).shape for number in range(len(layer.image.levels))]
+    return min(
+        reversed(range(len(shapes))), key=lambda number: shapes[number][i] * shapes[number][j]
+    )
+
+
 def slice_index(layer: Layer, level: int, camera: Camera) -> tuple[int, ...] | None:
     """Pixel of `level` on each axis that is not displayed, in the order of `layer.axes`.
 

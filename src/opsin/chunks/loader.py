@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +21,7 @@ import numpy as np
 
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.cache import Cache
+from opsin.chunks.queue import Queue
 from opsin.errors import BudgetExceeded, OpsinError, ReadError, Unreachable
 from opsin.images.image import Image, chunk_origin, copy_overlap
 from opsin.images.source import Array, Index
@@ -47,11 +49,17 @@ class Client:
     def __init__(self, loader: Loader, on_change: Callable[[ChunkKey], None]) -> None:
         self._loader = loader
         self._on_change = on_change
-        self.wants: dict[ChunkKey, None] = {}
+        self.groups: tuple[tuple[ChunkKey, ...], ...] = ()
+        self.wants: frozenset[ChunkKey] = frozenset()
 
-    def want(self, keys: Iterable[ChunkKey]) -> None:
-        """Replace what this client wants, most urgent first."""
-        self.wants = dict.fromkeys(keys)
+    def want(self, groups: Iterable[Iterable[ChunkKey]]) -> None:
+        """Replace what this client wants, most urgent first, in groups that are used together.
+
+        Clients take turns by groups, never inside one: with little memory one group after the
+        other becomes complete, where single turns would leave all of them incomplete for ever.
+        """
+        self.groups = tuple(map(tuple, groups))
+        self.wants = frozenset(key for group in self.groups for key in group)
         self._loader.wants_changed()
 
     def notify(self, key: ChunkKey) -> None:
@@ -60,7 +68,7 @@ class Client:
 
     def close(self) -> None:
         """Want nothing any more."""
-        self.wants = {}
+        self.groups, self.wants = (), frozenset()
         self._loader.forget(self)
 
 
@@ -87,9 +95,10 @@ class Loader:
         self._clients: list[Client] = []
         self._jobs: dict[ChunkKey, _Job] = {}
         self._failed: dict[ChunkKey, OpsinError] = {}
-        self._order: list[ChunkKey] = []
+        self._tries: dict[ChunkKey, int] = {}
+        self._resting: dict[ChunkKey, asyncio.TimerHandle] = {}
         self._ranks: dict[ChunkKey, int] = {}
-        self._cursor = 0  # everything before it in the order is here, on its way, or has failed
+        self._queue = Queue()
         self._displaced = 0
         self._closed = False
 
@@ -117,8 +126,29 @@ class Loader:
     def retry(self) -> None:
         """Forget failures, so that what is wanted is tried again."""
         self._failed.clear()
-        self._cursor = 0
+        self._tries.clear()
+        self._queue.rewind()
         self._pump()
+
+    def room_for(self, keys: Iterable[ChunkKey]) -> None:
+        """Check that these chunks can be in memory together.
+
+        Raises:
+            BudgetExceeded: they cannot, whatever else is let go of.
+        """
+        size = transient = 0
+        name = ""
+        for key in keys:
+            image = self.images[key.image]
+            name = image.name
+            size += image.chunk_bytes(key.level, key.grid)
+            transient = max(transient, image.source.transient_bytes(key.level, key.grid))
+        if size + transient > self.cache.budget:
+            raise BudgetExceeded(
+                f"A view of {name} needs chunks of {(size + transient) / 2**20:.0f} MiB at once, "
+                f"more than the memory budget of {self.cache.budget / 2**20:.0f} MiB: start with "
+                "a larger --memory."
+            )
 
     @property
     def in_flight(self) -> int:
@@ -142,11 +172,11 @@ class Loader:
                 changed.clear()
                 for key in sorted(missing):
                     if (error := self._failed.get(key)) is not None:
-                        raise error
+                        raise bare(error)
                     if (chunk := self.cache.get(key)) is not None:
                         copy_overlap(out, start, chunk, chunk_origin(geometry, key.grid))
                         missing.discard(key)
-                client.want(sorted(missing))
+                client.want([key] for key in sorted(missing))
                 if missing and not any(k in self.cache or k in self._failed for k in missing):
                     await changed.wait()
         finally:
@@ -157,7 +187,10 @@ class Loader:
         """Abort what is on its way and let go of all chunks and images. Idempotent."""
         self._closed = True
         self._clients.clear()
-        self._order, self._ranks = [], {}
+        self._ranks = {}
+        for timer in self._resting.values():
+            timer.cancel()
+        self._resting.clear()
         jobs = [job.task for job in self._jobs.values() if job.task is not None]
         for task in jobs:
             task.cancel()
@@ -183,36 +216,46 @@ class Loader:
         """A client changed its mind: put all wants in one order and act on it."""
         if self._closed:
             return
-        self._order = list(dict.fromkeys(_interleave([tuple(c.wants) for c in self._clients])))
-        self._ranks = {key: rank for rank, key in enumerate(self._order)}
-        self._cursor = 0
+        order = dict.fromkeys(_in_turns([client.groups for client in self._clients]))
+        self._ranks = {key: rank for rank, key in enumerate(order)}
+        self._queue = Queue(order)
         self.cache.want(self._ranks)
         for key, job in self._jobs.items():
             if job.task is not None and job.abortable and key not in self._ranks:
                 job.task.cancel()
+        for key in [key for key in self._resting if key not in self._ranks]:
+            self._resting.pop(key).cancel()
+        self._tries = {key: n for key, n in self._tries.items() if key in self._ranks}
         self._pump()
 
     def _pump(self) -> None:
         """Start as many wanted chunks as there are places and room for, most urgent first."""
         if self.cache.displaced != self._displaced:
             self._displaced = self.cache.displaced
-            self._cursor = 0
-        while not self._closed and self._cursor < len(self._order):
-            if len(self._jobs) >= self._fetches:
+            self._queue.rewind()
+        while not self._closed and len(self._jobs) < self._fetches:
+            # With several images none may take all places: one may hang, or be slow.
+            share = self._fetches if len(self._queue) == 1 else max(1, self._fetches // 2)
+            busy = Counter(key.image for key in self._jobs)
+            full = {image for image, count in busy.items() if count >= share}
+            key = self._queue.first(self._is_due, full)
+            if key is None or not self._start(key):
                 return
-            key = self._order[self._cursor]
-            settled = key in self._jobs or key in self._failed or key in self.cache
-            if not settled and not self._start(key):
-                return
-            self._cursor += 1
+
+    def _is_due(self, key: ChunkKey) -> bool:
+        known = (self._jobs, self._failed, self._resting, self.cache)
+        return not any(key in place for place in known)
 
     def _start(self, key: ChunkKey) -> bool:
         """Set out to load a chunk, or fail it; False if there is no room for it now."""
         image = self.images[key.image]
         size = image.chunk_bytes(key.level, key.grid)
         transient = image.source.transient_bytes(key.level, key.grid)
-        if size + transient > self.cache.budget:
-            self._fail(key, _too_large(image, size + transient, self.cache.budget))
+        try:
+            self.room_for([key])
+        except BudgetExceeded as error:
+            self._failed[key] = bare(error)
+            asyncio.get_running_loop().call_soon(self._tell, key)
             return True
         if not self.cache.reserve(size + transient, self._ranks[key]):
             return False
@@ -225,40 +268,46 @@ class Loader:
     async def _load(self, job: _Job, size: int) -> None:
         key = job.key
         try:
-            array = await self._attempts(job)
-        except OpsinError as error:
-            self._failed[key] = error
-        except Exception as error:  # a decoder's bug must not stop the other chunks
-            self._failed[key] = ReadError(f"{type(error).__name__}: {error}")
-        else:
+            array = await self._fetch_and_decode(job)
             self.cache.release(job.reserved - size)
             job.reserved = size
             base = key.level == len(self.images[key.image].levels) - 1
             self.cache.commit(key, array, size, base=base)
             job.reserved = 0
+        except Unreachable as error:
+            self._rest(key, error)
+        except OpsinError as error:
+            self._failed[key] = bare(error)
+        except Exception as error:  # a decoder's bug must not stop the other chunks
+            self._failed[key] = ReadError(f"{type(error).__name__}: {error}")
+
+    def _rest(self, key: ChunkKey, error: Unreachable) -> None:
+        """Try again later, without holding a place or memory meanwhile; at last, fail."""
+        tried = self._tries.get(key, 0)
+        if tried >= len(RETRY_DELAYS):
+            self._failed[key] = bare(error)
+            return
+        self._tries[key] = tried + 1
+        loop = asyncio.get_running_loop()
+        self._resting[key] = loop.call_later(RETRY_DELAYS[tried], self._rested, key)
+
+    def _rested(self, key: ChunkKey) -> None:
+        self._resting.pop(key, None)
+        self._queue.rewind()
+        self._pump()
 
     def _done(self, job: _Job, _task: asyncio.Task[None]) -> None:
         self.cache.release(job.reserved)
         del self._jobs[job.key]
         done = job.key in self.cache or job.key in self._failed
         if not done and job.key in self._ranks:
-            self._cursor = 0  # it was aborted, and then wanted again
+            self._queue.rewind()  # it was aborted, and then wanted again
         self._pump()
         if done:
+            self._tries.pop(job.key, None)
             self._tell(job.key)
 
-    async def _attempts(self, job: _Job) -> Array:
-        delays = iter(RETRY_DELAYS)
-        while True:
-            try:
-                return await self._attempt(job)
-            except Unreachable:
-                delay = next(delays, None)
-                if delay is None:
-                    raise
-                await asyncio.sleep(delay)
-
-    async def _attempt(self, job: _Job) -> Array:
+    async def _fetch_and_decode(self, job: _Job) -> Array:
         key = job.key
         source = self.images[key.image].source
         encoded = await source.fetch(key.level, key.grid)
@@ -274,21 +323,15 @@ class Loader:
             job.abortable = True
         return _kept(array)
 
-    def _fail(self, key: ChunkKey, error: OpsinError) -> None:
-        self._failed[key] = error
-        asyncio.get_running_loop().call_soon(self._tell, key)
-
     def _tell(self, key: ChunkKey) -> None:
         for client in list(self._clients):
             if key in client.wants:
                 client.notify(key)
 
 
-def _too_large(image: Image, size: int, budget: int) -> OpsinError:
-    return BudgetExceeded(
-        f"One chunk of {image.name} needs {size / 2**20:.0f} MiB, more than the memory budget of "
-        f"{budget / 2**20:.0f} MiB: start with a larger --memory."
-    )
+def bare(error: OpsinError) -> OpsinError:
+    """The same error without its traceback, whose frames hold on to the bytes of a chunk."""
+    return type(error)(*error.args)
 
 
 def _kept(array: Array) -> Array:
@@ -300,10 +343,10 @@ def _kept(array: Array) -> Array:
     return array
 
 
-def _interleave(wants: Sequence[Sequence[ChunkKey]]) -> Iterable[ChunkKey]:
-    """Fair turns: the first wants of all clients, then their second ones, and so on."""
-    longest = max(map(len, wants), default=0)
+def _in_turns(clients: Sequence[Sequence[Sequence[ChunkKey]]]) -> Iterable[ChunkKey]:
+    """The first groups of all clients, then their second ones, and so on."""
+    longest = max(map(len, clients), default=0)
     for place in range(longest):
-        for keys in wants:
-            if place < len(keys):
-                yield keys[place]
+        for groups in clients:
+            if place < len(groups):
+                yield from groups[place]

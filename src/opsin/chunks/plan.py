@@ -13,13 +13,14 @@ Only what is visible is enumerated, so the size of an image does not matter.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from opsin.chunks.brick import BRICK, Brick, brick_bytes
-from opsin.chunks.camera import Camera, Rect, extent, slice_index, target_level
+from opsin.chunks.camera import Camera, Rect, base_level, extent, slice_index, target_level
 from opsin.chunks.policy import Policy
 from opsin.images.layer import Layer
 
@@ -81,8 +82,8 @@ def plan(
         layers: the layers that are shown, by id.
         camera: where one looks.
         held: the bricks that the canvas has.
-        slots: bytes that the canvas can hold; a plan fills at most `policy.slot_share` of it,
-            by raising the target level of the layer that takes most until that is so.
+        slots: bytes that the canvas can hold; a plan fills at most `policy.slot_share` of it
+            (the base, if need be, all), by raising the target level of the layer that takes most.
     """
     limit = int(slots * policy.slot_share)
     motion = motion or Motion()
@@ -92,45 +93,37 @@ def plan(
         if slice_index(layer, 0, camera) is not None
     }
     targets = {number: target_level(layer, camera) for number, layer in shown.items()}
-    while True:
-        needed = {n: _cost(shown[n], n, camera, targets[n]) for n in shown}
-        if sum(needed.values()) <= limit:
-            break
-        raisable = [n for n in shown if targets[n] < len(shown[n].image.levels) - 1]
-        if not raisable:
-            break
-        targets[max(raisable, key=lambda n: needed[n])] += 1
+    bases = {number: base_level(layer, camera.displayed) for number, layer in shown.items()}
+    _raise_to_fit(shown, camera, targets, bases, limit)
 
     wants: dict[Brick, Want] = {}
     spent = 0
 
-    def add(tier: Tier, bricks: Collection[Ranked], *, must: bool) -> None:
+    def add(tier: Tier, bricks: Collection[Ranked], limit: int = limit) -> None:
         nonlocal spent
         for _, number, brick in sorted(bricks):
             if brick in wants:
                 continue
             cost = brick_bytes(shown[number], brick, camera.displayed)
-            if not must and spent + cost > limit:
+            if spent + cost > limit:
                 return
             spent += cost
             wants[brick] = Want(brick, tier, cost)
 
     # What must be there is enumerated first, so that the extras get what is left over; the tiers
     # put it in order at the end.
-    add(Tier.BASE, [b for n in shown for b in _base(shown[n], n, camera)], must=True)
-    target = [b for n in shown for b in _visible(shown[n], n, camera, targets[n])]
-    add(Tier.TARGET, target, must=True)
+    add(Tier.BASE, [b for n in shown for b in _base(shown[n], n, camera, bases[n])], slots)
+    add(Tier.TARGET, [b for n in shown for b in _visible(shown[n], n, camera, targets[n])])
     for step in policy.coarse_steps:
         add(
             Tier.COARSE,
             [
                 b
                 for n in shown
-                if targets[n] + step < len(shown[n].image.levels) - 1
+                if targets[n] + step < bases[n]
                 for b in _visible(shown[n], n, camera, targets[n] + step)
                 if not _covered(shown[n], b[2], targets[n], camera, held)
             ],
-            must=False,
         )
     if motion.velocity != (0.0, 0.0):
         ahead = replace(
@@ -141,7 +134,7 @@ def plan(
             ),
         )
         bricks = [b for n in shown for b in _visible(shown[n], n, ahead, targets[n])]
-        add(Tier.AHEAD, bricks, must=False)
+        add(Tier.AHEAD, bricks)
     if motion.axis is not None:
         for neighbour in _neighbours(shown, camera, policy, motion):
             there = {
@@ -149,12 +142,12 @@ def plan(
                 for n, layer in shown.items()
                 if slice_index(layer, 0, neighbour) is not None
             }
-            base = [b for n, layer in there.items() for b in _base(layer, n, neighbour)]
-            add(Tier.NEIGHBOUR, base, must=False)
+            base = [b for n, layer in there.items() for b in _base(layer, n, neighbour, bases[n])]
+            add(Tier.NEIGHBOUR, base)
             fine = [
                 b for n, layer in there.items() for b in _visible(layer, n, neighbour, targets[n])
             ]
-            add(Tier.NEIGHBOUR, fine, must=False)
+            add(Tier.NEIGHBOUR, fine)
     return Plan(tuple(sorted(wants.values(), key=_urgency)), targets)
 
 
@@ -179,11 +172,11 @@ def visible_bricks(
         i = names.index(name)
         size, scale, origin = geometry.shape[i], geometry.scale[i], geometry.translation[i]
         # Half a pixel more on each side: interpolation reads the neighbours of the edge pixels.
-        first = math.floor((low - origin) / scale - 0.5)
-        last = math.ceil((high - origin) / scale + 0.5)
-        if last < 0 or first > size - 1:
+        first, last = (low - origin) / scale - 0.5, (high - origin) / scale + 0.5
+        if not (last >= 0 and first <= size - 1):
             return
-        spans.append(range(max(first, 0) // BRICK, min(last, size - 1) // BRICK + 1))
+        first, last = max(first, 0), min(last, size - 1)  # before rounding: they may be infinite
+        spans.append(range(math.floor(first) // BRICK, math.ceil(last) // BRICK + 1))
         steps.append((origin, scale))
     for row in spans[0]:
         dy = (_middle(row, steps[0]) - camera.center[0]) * camera.zoom
@@ -201,8 +194,7 @@ def _visible(layer: Layer, number: int, camera: Camera, level: int) -> list[Rank
     return list(visible_bricks(layer, number, camera, level))
 
 
-def _base(layer: Layer, number: int, camera: Camera) -> list[Ranked]:
-    level = len(layer.image.levels) - 1
+def _base(layer: Layer, number: int, camera: Camera, level: int) -> list[Ranked]:
     shape = layer.level(level).shape
     names = [axis.name for axis in layer.axes]
     count = 1
@@ -212,11 +204,32 @@ def _base(layer: Layer, number: int, camera: Camera) -> list[Ranked]:
     return list(visible_bricks(layer, number, camera, level, whole))
 
 
-def _cost(layer: Layer, number: int, camera: Camera, level: int) -> int:
-    """Bytes of the base and the visible target bricks of a layer, without listing them."""
-    base = _base(layer, number, camera)
-    total = sum(brick_bytes(layer, b, camera.displayed) for _, _, b in base)
-    if level < len(layer.image.levels) - 1:
+def _raise_to_fit(
+    layers: Mapping[int, Layer],
+    camera: Camera,
+    targets: dict[int, int],
+    bases: Mapping[int, int],
+    limit: int,
+) -> None:
+    """Raise the target of whichever layer takes most, until all fit or are at their base."""
+    needed = {n: _cost(layer, n, camera, targets[n], bases[n]) for n, layer in layers.items()}
+    total = sum(needed.values())
+    heaviest = [(-cost, n) for n, cost in needed.items() if targets[n] < bases[n]]
+    heapq.heapify(heaviest)
+    while total > limit and heaviest:
+        cost, n = heapq.heappop(heaviest)
+        targets[n] += 1
+        needed[n] = _cost(layers[n], n, camera, targets[n], bases[n])
+        total += cost + needed[n]
+        if targets[n] < bases[n]:
+            heapq.heappush(heaviest, (-needed[n], n))
+
+
+def _cost(layer: Layer, number: int, camera: Camera, level: int, base: int) -> int:
+    """Bytes of the base and the visible target bricks of a layer."""
+    bricks = _base(layer, number, camera, base)
+    total = sum(brick_bytes(layer, b, camera.displayed) for _, _, b in bricks)
+    if level != base:
         visible = visible_bricks(layer, number, camera, level)
         total += sum(brick_bytes(layer, b, camera.displayed) for _, _, b in visible)
     return total

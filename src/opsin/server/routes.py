@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import math
@@ -17,6 +18,8 @@ from opsin.render import colormaps
 from opsin.server.session import Session
 from opsin.views.stream import Stream
 
+STUCK = 30.0
+"""Seconds after which a socket that takes nothing is given up."""
 LARGEST_STATE = 2**20
 """Bytes of a saved view, at most."""
 
@@ -56,7 +59,8 @@ async def put_view(request: Request) -> Response:
         if len(body) > LARGEST_STATE:
             raise UsageError("A view state this large is refused.")
     try:
-        state = json.loads(body)
+        state = json.loads(body, parse_constant=_no_constant)
+        json.dumps(state, ensure_ascii=False).encode()  # text that is not Unicode fails here
     except (ValueError, RecursionError):
         raise UsageError("A view state is a JSON object.") from None
     if not isinstance(state, dict):
@@ -79,12 +83,16 @@ async def view_stream(socket: WebSocket) -> None:
             raise ProtocolError("Frames of the view stream are binary.")
         return bytes(data)
 
-    stream = Stream(session.loader, session.scene, socket.send_bytes, receive)
+    async def send(frame: bytes) -> None:
+        async with asyncio.timeout(STUCK):
+            await socket.send_bytes(frame)
+
+    stream = Stream(session.loader, session.scene, send, receive)
     try:
         await stream.run()
     except ProtocolError as error:
         await socket.close(1008, str(error)[:120])
-    except (WebSocketDisconnect, ConnectionError):
+    except (WebSocketDisconnect, ConnectionError, TimeoutError):
         pass
 
 
@@ -111,6 +119,10 @@ ERRORS = {OpsinError: failed}
 def _session(request: Request) -> Session:
     session: Session = request.app.state.session
     return session
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _position(text: str) -> dict[str, float]:

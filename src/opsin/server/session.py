@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from opsin.chunks.brick import plane_box
-from opsin.chunks.camera import Camera, fit, slice_index
+from opsin.chunks.camera import Camera, base_level, fit, slice_index
 from opsin.chunks.loader import Loader
 from opsin.errors import OpsinError, UsageError
+from opsin.images.derived import stored_levels
 from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of_all
 from opsin.images.source import Array
@@ -20,6 +20,12 @@ from opsin.render.histogram import Histogram, auto_contrast, histogram
 from opsin.views.scene import Scene
 
 log = logging.getLogger("opsin")
+
+MOST_LAYERS = 1000
+OPENING = 4
+"""Layers whose contrast is found out at once."""
+PREVIEW = 512
+"""Rows and columns from the middle of an image that give a first contrast."""
 
 
 class Session:
@@ -48,6 +54,13 @@ class Session:
             for layer in layers_of_all(group):
                 self._waiting[len(self._waiting)] = (layer, numbers[id(layer.image)])
         self._opening: list[asyncio.Task[None]] = []
+        self._places = asyncio.Semaphore(OPENING)
+        if len(self._waiting) > MOST_LAYERS:
+            self.scene.notify(
+                "warning",
+                f"These images have {len(self._waiting)} layers; the first {MOST_LAYERS} are open.",
+            )
+            self._waiting = {n: one for n, one in self._waiting.items() if n < MOST_LAYERS}
 
     def start(self) -> None:
         """Begin to put the layers into the scene, each as soon as its contrast is known."""
@@ -61,8 +74,7 @@ class Session:
         """Stop all loading and close the images. Idempotent."""
         for task in self._opening:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._opening, return_exceptions=True)
         self._opening.clear()
         await self.loader.close()
 
@@ -83,16 +95,35 @@ class Session:
 
     async def _open(self, number: int, layer: Layer, image: int) -> None:
         try:
-            values = await self._coarsest(layer, image, fit([layer], (1, 1)).position)
-            layer = replace(layer, contrast=await asyncio.to_thread(auto_contrast, values))
+            async with self._places:
+                position = fit([layer], (1, 1)).position
+                if stored_levels(layer.image) == len(layer.image.levels):
+                    values = await self._coarsest(layer, image, position)
+                else:  # the coarsest level is computed from all the others: that would take long
+                    values = await self._middle(layer, image, position)
+                layer = replace(layer, contrast=await asyncio.to_thread(auto_contrast, values))
         except OpsinError as error:
             # The layer opens all the same: other parts of it may be readable.
             self.scene.notify("error", f"{layer.name}: {error}")
             log.warning("%s: %s", layer.name, error)
+        except Exception as error:
+            self.scene.notify("error", f"{layer.name}: {type(error).__name__}: {error}")
+            log.exception("%s", layer.name)
         self.scene.put(number, layer, image)
 
+    async def _middle(self, layer: Layer, image: int, position: Mapping[str, float]) -> Array:
+        """The middle of the coarsest level that is stored."""
+        level = stored_levels(layer.image) - 1
+        where = slice_index(layer, level, Camera((0.0, 0.0), 1.0, (1, 1), position)) or ()
+        start, stop = (list(corner) for corner in plane_box(layer, level, where))
+        for name in ("y", "x"):
+            axis = layer.image.axis(name)
+            start[axis] = max((stop[axis] - PREVIEW) // 2, 0)
+            stop[axis] = min(start[axis] + PREVIEW, stop[axis])
+        return await self.loader.read(image, level, tuple(start), tuple(stop))
+
     async def _coarsest(self, layer: Layer, image: int, position: Mapping[str, float]) -> Array:
-        level = len(layer.image.levels) - 1
+        level = base_level(layer)
         where = slice_index(layer, level, Camera((0.0, 0.0), 1.0, (1, 1), position))
         if where is None:
             raise UsageError(f"{layer.name} has nothing at that position.")

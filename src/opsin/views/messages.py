@@ -180,6 +180,11 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
 ToCanvas: TypeAlias = SceneMessage | BrickMessage | Failed | Stats | NoticeMessage
 
 
+def plain_text(text: str) -> str:
+    """Text that can travel: what is not Unicode (names of files, of channels) is replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def wire_key(brick: Brick) -> WireKey:
     """A brick's address as messages carry it."""
     return (brick.layer, brick.level, brick.slice, brick.row, brick.column)
@@ -191,8 +196,14 @@ def brick_of(key: WireKey) -> Brick:
 
 
 def encode_frame(message: Any, payload: bytes | memoryview = b"") -> bytes:
-    """One binary frame: header length, JSON header, padding to 8 bytes, payload."""
+    """One binary frame: header length, JSON header, padding to 8 bytes, payload.
+
+    Raises:
+        ProtocolError: the message is longer than a header may be.
+    """
     header = msgspec.json.encode(message)
+    if len(header) > LARGEST_HEADER:
+        raise ProtocolError(f"A message of {len(header)} bytes is too long for the view stream.")
     padding = -(4 + len(header)) % 8
     return b"".join((struct.pack("<I", len(header)), header, bytes(padding), payload))
 

@@ -17,6 +17,7 @@ from opsin.views.messages import (
     Notice,
     SceneMessage,
     Severity,
+    plain_text,
 )
 
 
@@ -43,7 +44,7 @@ class Scene:
 
     def notify(self, severity: Severity, text: str) -> None:
         """Tell the user something, now and whenever a view opens."""
-        self.notices.append(Notice(severity, text))
+        self.notices.append(Notice(severity, plain_text(text)))
         self._tell()
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -64,19 +65,24 @@ class Scene:
 def describe(number: int, layer: Layer) -> LayerInfo:
     """A layer as canvases get it."""
     image = layer.image
-    contrast = layer.contrast or dtype_range(layer)
+    low, high = layer.contrast or dtype_range(layer)
+    contrast = (_finite(low), _finite(high))
+    span = slider_range(layer, contrast)
     levels = []
     for i in range(len(image.levels)):
         level = layer.level(i)
         levels.append(LevelInfo(level.shape, level.scale, level.translation))
     return LayerInfo(
         id=number,
-        name=layer.name,
+        name=plain_text(layer.name),
         kind="labels" if image.kind == "labels" else "rgb" if image.rgb else "image",
         dtype=display_dtype(layer).name,
         data_dtype=image.dtype.name,
         samples=samples(layer),
-        axes=tuple(AxisInfo(axis.name, axis.type, axis.unit) for axis in layer.axes),
+        axes=tuple(
+            AxisInfo(plain_text(axis.name), axis.type, axis.unit and plain_text(axis.unit))
+            for axis in layer.axes
+        ),
         levels=tuple(levels),
         defaults=Defaults(
             visible=layer.visible,
@@ -86,8 +92,14 @@ def describe(number: int, layer: Layer) -> LayerInfo:
             colormap=layer.colormap,
             blending=layer.blending,
         ),
-        range=slider_range(layer, contrast),
+        range=(_finite(span[0]), _finite(span[1])),
     )
+
+
+def _finite(value: float) -> float:
+    """A value as float32 can hold it, which is what is drawn; NaN becomes 0."""
+    largest = float(np.finfo(np.float32).max)
+    return 0.0 if math.isnan(value) else min(max(value, -largest), largest)
 
 
 def dtype_range(layer: Layer) -> tuple[float, float]:

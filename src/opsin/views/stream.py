@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ import numpy as np
 from opsin.chunks.brick import Brick, ChunkKey, assemble
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
+from opsin.errors import BudgetExceeded, OpsinError
 from opsin.images.source import Array
 from opsin.views.messages import (
     BrickMessage,
@@ -22,6 +24,7 @@ from opsin.views.messages import (
     Stats,
     decode_message,
     encode_frame,
+    plain_text,
     wire_key,
 )
 from opsin.views.scene import Scene
@@ -29,6 +32,10 @@ from opsin.views.view import View
 
 STATS_INTERVAL = 0.1
 """Seconds between two stats, at least; a view that has just settled does not wait."""
+SCENE_INTERVAL = 0.25
+"""Seconds between two scenes, at least: many layers that open one by one come together."""
+PATIENCE = 3.0
+"""Seconds that a canvas may owe an ack before what it wants stops taking memory from others."""
 
 Send = Callable[[bytes], Awaitable[None]]
 Receive = Callable[[], Awaitable[bytes]]
@@ -58,6 +65,9 @@ class Stream:
         self._wake = asyncio.Event()
         self._replan = False
         self._scene_sent = -1
+        self._scene_at = -math.inf
+        self._heard = time.monotonic()
+        self._silent = False
         self._notices_sent = 0
         self._failures: list[Brick] = []
         self._plan_ms = 0.0
@@ -97,8 +107,10 @@ class Stream:
             message = decode_message(frame)
             if message is None:
                 continue
-            if self._view.receive(message, time.monotonic()):
+            self._heard = time.monotonic()
+            if self._view.receive(message, self._heard) or self._silent:
                 self._replan = True
+            self._silent = False
             if isinstance(message, Retry):
                 self._loader.retry()
             self._wake.set()
@@ -107,7 +119,7 @@ class Stream:
         bricks = self._view.chunk_changed(key)
         if (error := self._loader.failure(key)) is not None:
             for brick in bricks:
-                self._view.fail(brick, str(error))
+                self._view.fail(brick, plain_text(str(error)))
                 self._failures.append(brick)
         self._stats_due = True
         self._wake.set()
@@ -115,11 +127,10 @@ class Stream:
     async def _write(self) -> None:
         """The only place that sends."""
         while True:
-            pause = STATS_INTERVAL if self._stats_due else None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                await asyncio.wait_for(self._wake.wait(), self._pause())
             self._wake.clear()
-            if not self._view.greeted:
+            if not self._view.greeted or self._is_silent():
                 continue
             await self._send_news()
             if self._replan:
@@ -144,28 +155,60 @@ class Stream:
         self._from_memory = {
             brick: before.get(brick, complete) for brick, complete in self._view.pending()
         }
-        for brick in list(self._from_memory):
-            for key in self._view.chunks(brick):
-                if (error := self._loader.failure(key)) is not None:
-                    self._view.fail(brick, str(error))
-                    self._failures.append(brick)
-                    self._wake.set()
-                    break
+        for brick in self._from_memory:
+            self._fail_if_hopeless(brick)
         self._client.want(self._view.chunk_wants())
         self._stats_due = True
+
+    def _pause(self) -> float | None:
+        """How long to sleep if nothing happens."""
+        if self._scene_sent != self._scene.revision:
+            return SCENE_INTERVAL
+        if self._stats_due:
+            return STATS_INTERVAL
+        return PATIENCE if self._view.outstanding and not self._silent else None
+
+    def _is_silent(self) -> bool:
+        """Whether the canvas has stopped taking bricks (a hidden tab, a frozen page).
+
+        Then it wants nothing until it is heard of again, so that its wants take no memory.
+        """
+        late = time.monotonic() - self._heard > PATIENCE
+        if self._view.outstanding and late and not self._silent:
+            self._silent = True
+            self._client.want(())
+        return self._silent
 
     async def _send_news(self) -> None:
         """Send the scene if its layers changed, else the notices that have come up since."""
         scene, told = self._scene, self._notices_sent
-        self._notices_sent = len(scene.notices)
         if self._scene_sent != scene.revision:
-            self._scene_sent = scene.revision
+            if time.monotonic() - self._scene_at < SCENE_INTERVAL:
+                return
+            self._scene_sent, self._scene_at = scene.revision, time.monotonic()
+            self._notices_sent = len(scene.notices)
             self._view.scene_changed()
             self._replan = True
             await self._send(encode_frame(scene.message(told)))
             return
+        self._notices_sent = len(scene.notices)
         for notice in scene.notices[told:]:
             await self._send(encode_frame(NoticeMessage(notice.severity, notice.text)))
+
+    def _fail_if_hopeless(self, brick: Brick) -> None:
+        """Fail a brick if a chunk of it has failed, or if its chunks do not fit the budget."""
+        keys = tuple(self._view.chunks(brick))
+        failures = (self._loader.failure(key) for key in keys)
+        error: OpsinError | None = next((failure for failure in failures if failure), None)
+        if error is None:
+            try:
+                self._loader.room_for(keys)
+            except BudgetExceeded as too_large:
+                error = too_large
+        if error is not None:
+            self._view.fail(brick, plain_text(str(error)))
+            self._failures.append(brick)
+            self._wake.set()
 
     async def _send_bricks(self) -> bool:
         """Send what is complete, as far as credit goes; True if anything was sent."""
@@ -188,6 +231,7 @@ class Stream:
         missing = {keys[index] for index, chunk in chunks.items() if chunk is None}
         if missing:
             self._view.unready(brick, missing)
+            self._fail_if_hopeless(brick)
             self._client.want(self._view.chunk_wants())
             return None
         here = {index: chunk for index, chunk in chunks.items() if chunk is not None}

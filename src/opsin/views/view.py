@@ -138,10 +138,10 @@ class View:
         for index in brick_chunks(layer, brick, self.displayed):
             yield ChunkKey(image, brick.level, index)
 
-    def chunk_wants(self) -> Iterator[ChunkKey]:
-        """All chunks of pending bricks, most urgent first, those in memory included."""
+    def chunk_wants(self) -> Iterator[tuple[ChunkKey, ...]]:
+        """The chunks of each pending brick, most urgent first, those in memory included."""
         for want in self._pending():
-            yield from self.chunks(want.brick)
+            yield tuple(self.chunks(want.brick))
 
     def next_brick(self) -> Brick | None:
         """The most urgent brick that is complete in memory, if the canvas has credit for it."""
@@ -223,10 +223,9 @@ class View:
         velocity, axis, direction = (0.0, 0.0), self._motion.axis, self._motion.direction
         if before is not None:
             if look.moving and 0 < elapsed < MOTION_EXPIRES and before.zoom == camera.zoom:
-                velocity = (
-                    (camera.center[0] - before.center[0]) / elapsed,
-                    (camera.center[1] - before.center[1]) / elapsed,
-                )
+                moved = [b - a for a, b in zip(before.center, camera.center, strict=True)]
+                if all(map(math.isfinite, moved)):
+                    velocity = (moved[0] / elapsed, moved[1] / elapsed)
             for name, world in camera.position.items():
                 step = world - before.position.get(name, world)
                 if step:
