@@ -101,20 +101,24 @@ def test_memory_stays_under_the_budget_and_flat(app: App, demo: Path) -> None:
         thread = threading.Thread(target=watch)
         thread.start()
         try:
-            middle = 0.0
-            for part in range(5):
-                app.page.evaluate(TOUR, [20, 100 + part])
-                if part == 1:
-                    middle = time.monotonic()
+            warm_at = 0.0
+            parts = 0
+            while parts < 5 or time.monotonic() < warm_at + 5:
+                app.page.evaluate(TOUR, [20, 100 + parts])
+                parts += 1
+                assert parts < 12, "the budget was never filled"
+                if not warm_at and app.page.evaluate("window.peak.bytes") > 0.9 * budget:
+                    warm_at = time.monotonic()  # only now can memory be flat
+                    parts = min(parts, 2)  # and three more tours show whether it is
         finally:
             done.set()
             thread.join()
         peak = app.page.evaluate("window.peak")
         assert peak["budget"] == budget
         assert peak["samples"] > 50
-        assert 0.5 * budget < peak["bytes"] <= budget, "the budget is used, and holds"
+        assert 0.9 * budget < peak["bytes"] <= budget, "the budget is used, and holds"
         highest = max(pss for _, pss in samples)
         assert highest <= budget + 200 * MIB, f"PSS rose to {highest / MIB:.0f} MiB"
-        warm = max(pss for at, pss in samples if at <= middle)
-        later = max(pss for at, pss in samples if at > middle)
+        warm = max(pss for at, pss in samples if at <= warm_at)
+        later = max(pss for at, pss in samples if at > warm_at)
         assert later <= warm + 16 * MIB, f"PSS grew from {warm / MIB:.0f} to {later / MIB:.0f} MiB"

@@ -1,0 +1,215 @@
+"""Manifest: everything that is known of a plugin without running it, as one model.
+
+Formats (`opsin.plugins.formats`) make it; forms, the command line, hosts and workers read it. In
+JSON it has the fields below, and those of a parameter are the keywords of JSON Schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from opsin.errors import PluginError
+from opsin.types import KindName
+
+PluginKind: TypeAlias = Literal["native-python"]
+PermissionName: TypeAlias = Literal["files", "gpu", "network", "processes"]
+ParameterType: TypeAlias = Literal["number", "integer", "boolean", "string"]
+Scalar: TypeAlias = bool | int | float | str | None
+
+LARGEST_INTEGER = 2**53
+"""Whole numbers beyond this are not the same in every language."""
+DEFAULT_AXES = "yx"
+
+
+class Permission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a plugin wants to be allowed, and why."""
+
+    name: PermissionName
+    reason: str = ""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An array or table that an operation takes.
+
+    `axes` are those it works on, one letter each, in array order; None if it declares none (`yx`,
+    or `zyx` when asked for 3D). A `lazy` one is indexed instead of read whole.
+    """
+
+    name: str
+    kind: KindName
+    title: str
+    description: str = ""
+    axes: str | None = None
+    lazy: bool = False
+    optional: bool = False
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An array or table that an operation gives. `axes` None: those of its first input."""
+
+    kind: KindName
+    title: str
+    description: str = ""
+    axes: str | None = None
+
+
+class Parameter(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename={
+        "exclusive_minimum": "exclusiveMinimum",
+        "exclusive_maximum": "exclusiveMaximum",
+        "multiple_of": "multipleOf",
+    },
+):
+    """A plain value that an operation takes.
+
+    A parameter without `default` must be given; a `nullable` one may be None. `enum` are the
+    values to choose from. `step` and `unit` are for forms only.
+
+    Two types of Python are strings here, and whoever calls the function makes them: with
+    `format="path"` it takes a `pathlib.Path`; with `enum_class="Method"` a member of the class of
+    that name in the plugin's file. `enum` has the names of the members, and `enum_values` what
+    they stand for, in the same order (None where that is no plain value).
+    """
+
+    name: str
+    type: ParameterType
+    title: str
+    description: str = ""
+    default: Scalar | UnsetType = UNSET
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: float | None = None
+    exclusive_maximum: float | None = None
+    multiple_of: float | None = None
+    enum: tuple[Scalar, ...] = ()
+    format: Literal["path"] | None = None
+    enum_class: str | None = None
+    enum_values: tuple[Scalar, ...] = ()
+    step: float | None = None
+    unit: str | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a run must give a value."""
+        return self.default is UNSET
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A function of a plugin that a user can run.
+
+    All of `inputs`, `parameters` and `metadata` are given by name. `metadata` maps the name of a
+    `Metadata` parameter to the input that it is about. One output is returned as it is, several
+    as a tuple. `line` is where the function stands in the file, from 1.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    inputs: tuple[Input, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    metadata: dict[str, str] = {}
+    wants_progress: bool = False
+    line: int = 0
+
+    @property
+    def wants_metadata(self) -> bool:
+        """Whether it asks where its inputs lie in the world."""
+        return bool(self.metadata)
+
+    @property
+    def axes(self) -> str:
+        """The axes that it works on: those of its first image or labels."""
+        pixels = (input for input in self.inputs if input.kind in ("image", "labels"))
+        first = next(pixels, None)
+        return (first and first.axes) or DEFAULT_AXES
+
+    def form(self) -> dict[str, Any]:
+        """A JSON Schema of the values of its parameters, as one object."""
+        return {
+            "type": "object",
+            "title": self.title,
+            "properties": {parameter.name: _schema(parameter) for parameter in self.parameters},
+            "required": [parameter.name for parameter in self.parameters if parameter.required],
+            "additionalProperties": False,
+        }
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plugin.
+
+    `requirements` are its packages, each as pip understands it; `python` the versions of Python
+    that it runs with, such as `>=3.11` (empty: any). `source` is where it was read from, as it was
+    given, and `digest` the SHA-256 of what stood there, in hexadecimal digits.
+    """
+
+    name: str
+    kind: PluginKind
+    source: str
+    digest: str
+    version: str = "0"
+    description: str = ""
+    python: str = ""
+    requirements: tuple[str, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    operations: tuple[Operation, ...] = ()
+
+    def operation(self, name: str | None = None) -> Operation:
+        """The operation called `name`, or, if none is named, the only one.
+
+        Raises:
+            PluginError: there is no such operation, or it is not clear which one is meant.
+        """
+        known = [operation.name for operation in self.operations]
+        if name is None and len(known) == 1:
+            return self.operations[0]
+        if name is None:
+            names = ", ".join(known)
+            raise PluginError(f"{self.source} has several operations: add one of :{names}.")
+        if name not in known:
+            names = ", ".join(known)
+            raise PluginError(f"{self.source} has no operation {name!r}: it has {names}.")
+        return self.operations[known.index(name)]
+
+
+def _schema(parameter: Parameter) -> dict[str, Any]:
+    """What JSON Schema says of one parameter."""
+    schema: dict[str, Any] = msgspec.to_builtins(parameter)
+    for ours in ("name", "nullable", "enum_class", "enum_values"):
+        schema.pop(ours, None)
+    if parameter.enum:
+        schema["enum"] = [*parameter.enum, *[None] * parameter.nullable]
+    if parameter.nullable:
+        schema["type"] = [parameter.type, "null"]
+    return schema
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a manifest."""
+    return msgspec.json.schema(Plugin)
+
+
+def encode(plugin: Plugin) -> bytes:
+    """The manifest as JSON."""
+    return msgspec.json.encode(plugin)
+
+
+def decode(document: bytes | str) -> Plugin:
+    """The plugin that a manifest in JSON describes.
+
+    Raises:
+        PluginError: it is not a manifest.
+    """
+    try:
+        return msgspec.json.decode(document, type=Plugin)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise PluginError(f"That is no manifest of a plugin: {error}.") from error

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsin.errors import PluginError
+from opsin.plugins.formats import read_plugin
+from opsin.plugins.manifest import Input, Operation, Parameter, Plugin, decode, encode, schema
+
+EXAMPLES = sorted(Path("examples/plugins").glob("*.py"))
+SMOOTH, COUNT = Operation(name="smooth", title="Smooth"), Operation(name="count", title="Count")
+
+
+def plugin(*operations: Operation) -> Plugin:
+    return Plugin(name="P", kind="native-python", source="p.py", digest="0", operations=operations)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_manifests_go_there_and_back(path: Path) -> None:
+    read = read_plugin(path)
+    assert decode(encode(read)) == read
+
+
+def test_an_operation_is_found_by_its_name() -> None:
+    both = plugin(SMOOTH, COUNT)
+    assert both.operation("count") is COUNT
+    assert plugin(COUNT).operation() is COUNT
+    with pytest.raises(PluginError, match=r"p\.py has no operation 'cuont': it has smooth, count"):
+        both.operation("cuont")
+    with pytest.raises(PluginError, match="has several operations: add one of :smooth, count"):
+        both.operation()
+
+
+def test_axes_are_those_of_the_first_pixels() -> None:
+    points = Input(name="points", kind="points", title="Points")
+    image = Input(name="image", kind="image", title="Image", axes="zyx")
+    assert SMOOTH.axes == "yx"
+    assert Operation(name="a", title="A", inputs=(points, image)).axes == "zyx"
+    assert Operation(name="a", title="A", metadata={"m": "image"}).wants_metadata
+    assert not SMOOTH.wants_metadata
+
+
+def test_a_form_is_a_json_schema() -> None:
+    operation = Operation(
+        name="nuclei",
+        title="Nuclei",
+        parameters=(
+            Parameter(name="n", type="integer", title="N", multiple_of=2, exclusive_minimum=0),
+            Parameter(name="m", type="string", title="M", enum=("a",), default=None, nullable=True),
+        ),
+    )
+    assert operation.form() == {
+        "type": "object",
+        "title": "Nuclei",
+        "properties": {
+            "n": {"type": "integer", "title": "N", "multipleOf": 2, "exclusiveMinimum": 0},
+            "m": {"type": ["string", "null"], "title": "M", "enum": ["a", None], "default": None},
+        },
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    json.dumps(operation.form())
+
+
+def test_the_schema_of_manifests_names_every_field() -> None:
+    definitions = schema()["$defs"]
+    assert set(definitions) == {"Plugin", "Operation", "Input", "Output", "Parameter", "Permission"}
+    assert set(definitions["Plugin"]["required"]) == {"name", "kind", "source", "digest"}
+    assert "multipleOf" in definitions["Parameter"]["properties"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["", "[]", "{}", '{"name": 3}', b"\xff", '{"name": "a", "kind": "window"}', "[" * 100_000],
+)
+def test_what_is_no_manifest(document: bytes | str) -> None:
+    with pytest.raises(PluginError, match="That is no manifest of a plugin"):
+        decode(document)
+
+
+DOCUMENT = encode(read_plugin("examples/plugins/gaussian.py"))
+
+
+@given(st.binary(max_size=100), st.integers(0, len(DOCUMENT)), st.integers(0, 20))
+def test_any_bytes_are_a_manifest_or_a_plugin_error(junk: bytes, start: int, cut: int) -> None:
+    for document in (junk, DOCUMENT[:start] + junk[:4] + DOCUMENT[start + cut :]):
+        with suppress(PluginError):
+            assert isinstance(decode(document), Plugin)
