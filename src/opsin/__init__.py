@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Axes": "opsin.types",
     "Camera": "opsin.chunks.camera",
+    "Image": "opsin.types",
+    "Labels": "opsin.types",
+    "LazyImage": "opsin.types",
+    "Metadata": "opsin.types",
     "OpsinError": "opsin.errors",
+    "Points": "opsin.types",
+    "Shapes": "opsin.types",
+    "Surface": "opsin.types",
+    "Table": "opsin.types",
+    "Tracks": "opsin.types",
+    "Vectors": "opsin.types",
     "image_from_array": "opsin.images.memory",
     "open_image": "opsin.images.readers",
     "open_images": "opsin.images.readers",
@@ -21,8 +32,19 @@ _HOME = {
 }
 
 __all__ = [
+    "Axes",
     "Camera",
+    "Image",
+    "Labels",
+    "LazyImage",
+    "Metadata",
     "OpsinError",
+    "Points",
+    "Shapes",
+    "Surface",
+    "Table",
+    "Tracks",
+    "Vectors",
     "__version__",
     "image_from_array",
     "open_image",
@@ -38,6 +60,19 @@ if TYPE_CHECKING:
     from opsin.images.readers import open_image, open_images
     from opsin.images.write import write_image
     from opsin.render.snapshot import snapshot
+    from opsin.types import (
+        Axes,
+        Image,
+        Labels,
+        LazyImage,
+        Metadata,
+        Points,
+        Shapes,
+        Surface,
+        Table,
+        Tracks,
+        Vectors,
+    )
 
 
 def __getattr__(name: str) -> Any:
