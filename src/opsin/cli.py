@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
+import math
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsin import __version__
-from opsin.errors import OpsinError, UsageError
+from opsin.errors import OpsinError, UsageError, WriteError
 
 if TYPE_CHECKING:
     from opsin.images.image import Image
@@ -21,22 +24,52 @@ UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0, 1 for an error, 2 for wrong usage."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # there are terminals without a µ
+        sys.stdout.reconfigure(errors="replace")
     try:
+        try:
+            options = _parser().parse_args(arguments)
+        except SystemExit:
+            _say()  # the help that argparse wrote, if it can be
+            raise
         status: int = options.run(options)
     except UsageError as error:
-        print(f"opsin: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
     except OpsinError as error:
-        print(f"opsin: {error}", file=sys.stderr)
+        _complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has enough of it
         return 1
     return status
+
+
+def _say(*lines: str) -> None:
+    """Print to standard output, at once.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        WriteError: it cannot be written for another reason, such as a full disk.
+    """
+    try:
+        for line in lines:
+            print(line)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # Python flushes once more when it ends, and would complain on its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise WriteError(f"The output cannot be written: {error.strerror or error}.") from error
+
+
+def _complain(problem: str) -> None:
+    """Print a sentence to standard error."""
+    with suppress(OSError):
+        print(f"opsin: {problem}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "--center", type=_point, metavar="Y,X", help="world position of the middle"
     )
     snapshot.add_argument(
-        "--zoom", type=float, metavar="Z", help="picture pixels per world unit (default: fit)"
+        "--zoom", type=_zoom, metavar="Z", help="picture pixels per world unit (default: fit)"
     )
     snapshot.add_argument(
         "--position",
@@ -103,12 +136,9 @@ def _view(options: argparse.Namespace) -> int:
         return 1
     session = Session(images, options.memory or default_memory(), notices=problems)
 
-    def announce(text: str) -> None:
-        print(text, flush=True)
-
     names = ", ".join(image.name for group in images for image in group)
-    announce(f"Opsin shows {names}. Ctrl-C stops it.")
-    serve(session, listener, token=token, browser=not options.no_browser, announce=announce)
+    _say(f"Opsin shows {names}. Ctrl-C stops it.")
+    serve(session, listener, token=token, browser=not options.no_browser, announce=_say)
     return 0
 
 
@@ -121,9 +151,9 @@ def _info(options: argparse.Namespace) -> int:
     images = open_images(options.path)
     try:
         if options.json:
-            print(json.dumps([describe(image) for image in images], indent=2, allow_nan=False))
+            _say(json.dumps([describe(image) for image in images], indent=2, allow_nan=False))
         else:
-            print("\n\n".join(describe_text(image) for image in images))
+            _say("\n\n".join(describe_text(image) for image in images))
     finally:
         for image in images:
             image.close()
@@ -170,7 +200,7 @@ def _open_all(paths: Sequence[str]) -> tuple[list[tuple[Image, ...]], list[str]]
             opened = open_images(path)
         except OpsinError as error:
             problems.append(str(error))
-            print(f"opsin: {error}", file=sys.stderr)
+            _complain(str(error))
             continue
         _warn(opened)
         images.append(opened)
@@ -181,7 +211,7 @@ def _warn(images: Sequence[Image]) -> None:
     """Print what was wrong with images that opened all the same."""
     for image in images:
         for warning in image.warnings:
-            print(f"opsin: {image.name}: {warning}", file=sys.stderr)
+            _complain(f"{image.name}: {warning}")
 
 
 def default_memory() -> int:
@@ -223,7 +253,7 @@ def _positions(text: str) -> dict[str, float]:
     """World positions by axis from `z=4.5,t=0`."""
     try:
         pairs = [part.split("=") for part in text.split(",")]
-        return {axis.strip(): float(world) for axis, world in pairs}
+        return {axis.strip(): _finite(world) for axis, world in pairs}
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a list of positions: write it like z=4.5,t=0"
@@ -233,9 +263,32 @@ def _positions(text: str) -> dict[str, float]:
 def _point(text: str) -> tuple[float, float]:
     """World position from `Y,X`."""
     try:
-        y, x = map(float, text.split(","))
+        y, x = map(_finite, text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a position: write it like 1200.5,340"
         ) from None
     return y, x
+
+
+def _zoom(text: str) -> float:
+    """A positive number, with room for computing with it."""
+    try:
+        zoom = float(text)
+    except ValueError:
+        zoom = 0
+    if not 1e-100 < zoom < 1e100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a zoom: give a number above 0")
+    return zoom
+
+
+def _finite(text: str) -> float:
+    """A number that is somewhere.
+
+    Raises:
+        ValueError: it is none, or infinite.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is nowhere")
+    return number

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin.errors import NotFound, OpenError, OpsinError, Unreachable, Unsupported
+from opsin.images.description import describe
 from opsin.images.image import Axis, Channel
 from opsin.images.ome_metadata import checked_path
 from opsin.images.readers import open_image, open_images
@@ -363,7 +364,8 @@ def test_plain_arrays_with_names_and_colours(tmp_path: Path) -> None:
     data = np.zeros((20, 30, 3), np.uint8)
     zarr.create_array(tmp_path / "a.zarr", data=data, dimension_names=["t", "lat", "lon"])
     with open_image(tmp_path / "a.zarr") as image:
-        assert image.axis_names == ("t", "lat", "lon")
+        assert image.axis_names == ("t", "y", "x")
+        assert image.warnings == ("The axes lat and lon are shown as y and x.",)
         assert [axis.type for axis in image.axes] == ["time", "space", "space"]
         assert not image.rgb
     zarr.create_array(tmp_path / "b.zarr", data=data)
@@ -374,6 +376,18 @@ def test_plain_arrays_with_names_and_colours(tmp_path: Path) -> None:
     array.attrs["_ARRAY_DIMENSIONS"] = ["c", "y", "x"]
     with open_image(tmp_path / "c.zarr") as image:
         assert image.channel_axis == 0
+
+
+def test_names_that_no_encoding_takes(tmp_path: Path) -> None:
+    entry = multiscale(axes=[AXES[0], {"name": "y\ud800", "type": "space"}, AXES[2]])
+    folder = make(tmp_path / "a.zarr", multiscales=[multiscale()])
+    ome = {"multiscales": [entry], "omero": {"channels": [{"label": "\udcff"}]}}
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+    (folder / "zarr.json").write_text(json.dumps(group))
+    with open_image(folder) as image:
+        json.dumps(describe(image), ensure_ascii=False).encode()
+        assert image.channels == (Channel("\ufffd"),)
+        assert image.warnings == ("The axis y\ufffd is shown as y.",)
 
 
 def test_a_chunk_whose_server_fails_is_unreachable_and_the_rest_goes_on(site: Site) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
-from opsin.errors import NotFound, OpenError, Unsupported
+from opsin.errors import NotFound, OpenError, OpsinError, Unsupported
+from opsin.images.layer import layers_of_all
 from opsin.images.memory import image_from_array
-from opsin.images.readers import open_image, open_images, readers
+from opsin.images.readers import ome_zarr, open_image, open_images, readers
 from opsin.images.readers.address import Address
 from opsin.images.write import write_image
 from tests.images.conftest import Site
@@ -51,11 +54,111 @@ def test_addresses(text: str, name: str, stem: str, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["s3://bucket/a.zarr", "ftp://host/x", "http://", "http://h/a?b=c"]
+    "text",
+    [
+        "s3://bucket/a.zarr",
+        "ftp://host/x",
+        "http://",
+        "http://:80/x.zarr",
+        "http://h/a?b=c",
+        "file://relative.tif",
+        "file://",
+        "file:///a.tif#b",
+    ],
 )
 def test_addresses_that_cannot_be_read(text: str) -> None:
     with pytest.raises(Unsupported, match="cannot be read: give"):
         open_image(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://[bad]/x.zarr",
+        "http://127.0.0.1:99999/x.zarr",
+        "http://127.0.0.1:0/x.zarr",
+        "http://h:port/x.png",
+        "http://exa mple/x",
+        "http://exa mple/x.zarr",
+        "http://a<b/x.tif",
+    ],
+)
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(OpenError, match="is no valid address") as caught:
+        open_image(text)
+    assert text in str(caught.value)
+
+
+def test_a_user_who_is_unknown() -> None:
+    with pytest.raises(NotFound, match=r"There is nothing at ~nobody-of-that-name/x\.tif\."):
+        open_image("~nobody-of-that-name/x.tif")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "zarr"])
+def test_a_file_name_that_is_not_utf8(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / os.fsdecode(b"\xff\xe9." + suffix.encode())
+    if suffix == "png":
+        path.write_bytes(imagecodecs.png_encode(ARRAY))
+    elif suffix == "tif":
+        tifffile.imwrite(path, ARRAY)
+    else:
+        write_image(image_from_array(ARRAY), path)
+    addresses: list[str | Path] = [path, str(path), path.as_uri()]
+    for address in addresses:
+        with open_image(address) as image:
+            assert image.name == "\ufffd\ufffd"
+            np.testing.assert_array_equal(image.read(), ARRAY)
+    if suffix == "zarr":
+        (path / "0/c/0/0").write_bytes(b"?")
+    else:
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(OpsinError) as caught, open_image(path) as image:
+        image.read()
+    assert f"\ufffd\ufffd.{suffix}" in str(caught.value)
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("names", "axes", "warning"),
+    [
+        (["row", "col"], "y x", "The axes row and col are shown as y and x."),
+        (["Y", "X"], "y x", "The axes Y and X are shown as y and x."),
+        (["X", "Y"], "x y", "The axes X and Y are shown as x and y."),
+        (["lat", "t"], "y x", "The axes lat and t are shown as y and x."),
+        (["t", "x"], "y x", "The axis t is shown as y."),
+        (["y", "depth"], "y x", "The axis depth is shown as x."),
+        (["c", "t"], "y x", "The axes c and t are shown as y and x."),
+        (["row", "col", "t"], "y x t", "The axes row and col are shown as y and x."),
+        (["a", "b", "q"], "a y x", "The axes b and q are shown as y and x."),
+        (["c", "row", "col"], "c y x", "The axes row and col are shown as y and x."),
+    ],
+)
+def test_axes_of_other_names_are_shown_all_the_same(
+    tmp_path: Path, names: list[str], axes: str, warning: str
+) -> None:
+    shape = [5 if name in ("c", "a") else 1500 for name in names]
+    if len(names) == 3:
+        shape[names.index("t") if "t" in names else 0] = 3
+    zarr.create_array(
+        tmp_path / "a.zarr", shape=shape, chunks=(64,) * len(shape), dtype="u1",
+        fill_value=7, dimension_names=names,
+    )  # fmt: skip
+    with open_image(tmp_path / "a.zarr") as image:
+        assert " ".join(image.axis_names) == axes
+        assert image.warnings == (warning,)
+        assert len(image.levels) == 2
+        assert all(image.axes[image.axis(name)].type == "space" for name in "yx")
+        assert image.axis_names[image.channel_axis or 0] == ("c" if "c" in axes else axes[0])
+        layers_of_all([image])
+        assert (image.read(1, [slice(0, 2)] * len(shape)) == 7).all()
+
+
+def test_one_axis_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = image_from_array(np.zeros(9), axes="x")
+    write_image(image_from_array(ARRAY), tmp_path / "a.zarr")
+    monkeypatch.setattr(ome_zarr, "open", lambda _address: (line,))
+    with pytest.raises(Unsupported, match=r"a\.zarr has one axis, but an image has at least two"):
+        open_image(tmp_path / "a.zarr")
 
 
 def test_a_missing_path(tmp_path: Path) -> None:

@@ -113,6 +113,33 @@ def test_a_queued_local_read_that_is_cancelled_is_dropped(tmp_path: Path) -> Non
     assert ran == []
 
 
+def test_a_running_local_read_that_is_cancelled_is_awaited(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    (tmp_path / "x").write_bytes(b"x")
+    begun, go = threading.Event(), threading.Event()
+    ended: list[int] = []
+
+    def read(*_: int) -> bytes:
+        begun.set()
+        go.wait(10)
+        ended.append(1)
+        return b""
+
+    async def cancel() -> None:
+        task = asyncio.create_task(store._run("x", read))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [1]
+
+    wait_for(cancel())
+    store.close()
+
+
 def test_closing_leaves_no_threads_and_no_files(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x")
     files = len(list(Path("/proc/self/fd").iterdir()))

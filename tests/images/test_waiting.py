@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from opsin.images.waiting import wait_for
+from opsin.images.waiting import on_thread, wait_for
 
 
 async def _answer() -> int:
@@ -49,3 +51,68 @@ def test_an_interrupt_cancels_the_work() -> None:
         wait_for(work())
     assert cleaned.is_set()
     assert time.monotonic() - start < 5
+
+
+def test_a_thread_gives_its_result_or_error() -> None:
+    async def run() -> None:
+        assert await on_thread(None, divmod, 7, 2) == (3, 1)
+        with ThreadPoolExecutor(1) as pool:
+            assert await on_thread(pool, int, "11", base=2) == 3
+            with pytest.raises(ZeroDivisionError):
+                await on_thread(pool, divmod, 7, 0)
+
+    asyncio.run(run())
+
+
+def test_cancelling_awaits_what_runs_and_drops_what_is_queued() -> None:
+    begun, go = threading.Event(), threading.Event()
+    done: list[str] = []
+    complaints: list[object] = []
+
+    def work(name: str) -> None:
+        begun.set()
+        go.wait(10)
+        done.append(name)
+        raise ValueError("nobody wants to know any more")
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
+        with ThreadPoolExecutor(1) as pool:
+            running = asyncio.create_task(on_thread(pool, work, "running"))
+            queued = asyncio.create_task(on_thread(pool, work, "queued"))
+            await asyncio.to_thread(begun.wait, 10)
+            queued.cancel()
+            running.cancel()
+            await asyncio.sleep(0.02)
+            running.cancel()
+            await asyncio.sleep(0.02)
+            assert (queued.done(), running.done()) == (True, False)
+            go.set()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            assert done == ["running"]
+
+    asyncio.run(run())
+    gc.collect()
+    assert done == ["running"]
+    assert complaints == []
+
+
+def test_cancelling_at_any_moment_leaves_nothing_running() -> None:
+    active = [0]
+
+    def work() -> None:
+        active[0] += 1
+        time.sleep(0.0005)
+        active[0] -= 1
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            for number in range(300):
+                task = asyncio.create_task(on_thread(pool, work))
+                await asyncio.sleep(number * 5e-6)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                assert active == [0]
+
+    asyncio.run(run())

@@ -1,14 +1,14 @@
 """Derived levels: coarser levels that a file lacks, computed from its coarsest when asked for.
 
 Images are averaged over blocks of 2^k × 2^k pixels of the coarsest stored level, at the far edges
-over the pixels that exist: `opsin.images.reduction.Mean` says how it rounds. Of labels and
-booleans the pixel near the middle of the block stands for it (`Pick`), so no label is invented.
-Either way `translation` is where the result truly lies.
+over the pixels that exist: exact for integers and rounded half to even, as `pyramid` rounds, but
+once, from the stored level (`opsin.images.reduction.Mean`). Of labels and booleans the pixel near
+the middle of the block stands for it (`Pick`), so no label is invented. Either way `translation`
+is where the result truly lies.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,6 +18,7 @@ import numpy as np
 from opsin.images.image import Image, Level, chunk_origin
 from opsin.images.reduction import Mean, Pick, Reduction, picked, sum_dtype
 from opsin.images.source import Array, Encoded, Index, Source
+from opsin.images.waiting import on_thread
 
 LARGEST = 1024
 """A coarsest level of at most so many pixels along y and x is quick to load, and a start."""
@@ -90,7 +91,7 @@ class _Derived:
         """The stored bytes, or the finished chunk of a derived level.
 
         Base chunks are fetched and reduced one after the other: one at a time is in memory, and
-        cancelling stops before the next.
+        cancelling stops before the next, once the running one has let go of its memory.
         """
         if level < len(self.stored):
             return await self.base.fetch(level, index)
@@ -107,9 +108,9 @@ class _Derived:
         reduction = kind(self.dtype, coarsest.shape, self.plane, k, tuple(start), shape)
         for base_index in coarsest.chunks_in(fine_start, fine_stop):
             encoded = await self.base.fetch(number, base_index)
-            await asyncio.to_thread(self._add, reduction, number, base_index, encoded)
+            await on_thread(None, self._add, reduction, number, base_index, encoded)
             del encoded
-        return await asyncio.to_thread(reduction.finish)
+        return await on_thread(None, reduction.finish)
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         """The chunk: already computed, for a derived level."""

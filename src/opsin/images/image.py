@@ -14,7 +14,7 @@ import numpy as np
 
 from opsin.errors import UsageError
 from opsin.images.source import Array, Index, Source
-from opsin.images.waiting import wait_for
+from opsin.images.waiting import on_thread, wait_for
 
 AxisType = Literal["space", "time", "channel", "other"]
 Kind = Literal["image", "labels"]
@@ -159,7 +159,7 @@ class Image:
         async def place(chunk_index: Index) -> None:
             async with slots:
                 encoded = await self.source.fetch(level, chunk_index)
-                chunk = await asyncio.to_thread(self.source.decode, level, chunk_index, encoded)
+                chunk = await on_thread(None, self.source.decode, level, chunk_index, encoded)
             copy_overlap(out, start, chunk, chunk_origin(geometry, chunk_index))
 
         try:

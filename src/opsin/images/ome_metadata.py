@@ -16,6 +16,7 @@ import numpy as np
 
 from opsin.errors import OpenError, Unsupported
 from opsin.images.image import Axis, AxisType, Channel, Image
+from opsin.images.text import shown
 
 LEVELS_LIMIT = 64
 _TYPES: dict[str, AxisType] = {
@@ -121,7 +122,8 @@ def _axes(value: Any) -> tuple[Axis, ...] | None:
         type_: AxisType = axis_type(name)
         if isinstance(kind, str):
             type_ = _KNOWN_TYPES.get(kind, "other")
-        axes.append(Axis(name, type_, unit if isinstance(unit, str) and unit else None))
+        unit = shown(unit) if isinstance(unit, str) and unit else None
+        axes.append(Axis(shown(name), type_, unit))
     if len({axis.name for axis in axes}) < len(axes):
         raise OpenError("names an axis twice")
     return tuple(axes)
@@ -186,7 +188,7 @@ def parse_channels(omero: Any) -> tuple[Channel, ...]:
         label = entry.get("label")
         channels.append(
             Channel(
-                name=label if isinstance(label, str) and label else f"channel {number}",
+                name=shown(label) if isinstance(label, str) and label else f"channel {number}",
                 colour=_colour(entry.get("color")),
                 window=_window(entry.get("window")),
                 visible=entry.get("active") is not False,

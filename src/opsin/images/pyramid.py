@@ -1,7 +1,8 @@
 """Pyramid: coarser levels out of finer ones, 2×2 pixels at a time.
 
-* **Images** are averaged. Integers are exact, rounded half to even: half up would make every level
-  brighter by 1/8 on average, which adds up over a dozen levels. Floats are summed in float64.
+* **Images** are averaged. Integers are exact, rounded half to even, as in `reduction.Mean`: half up
+  would make every level brighter by 1/8 on average, which adds up over a dozen levels. Floats are
+  summed in float64.
 * **Labels** (and booleans) take the most frequent value; among equally frequent ones the smallest
   that is not 0, so that thin objects last.
 * **Odd sizes**: the last row or column of a level stands alone and is repeated, so the coarse pixel

@@ -22,8 +22,8 @@ class Reduction(Protocol):
 class Mean:
     """Average of every block; at the far edges, of the pixels that exist.
 
-    Integers are summed exactly and rounded half up: `floor((sum + floor(n / 2)) / n)` for n
-    pixels. Floats are summed in float64 and NaN stays NaN.
+    Integers of up to 64 bits are summed exactly and rounded half to even, as `pyramid` rounds:
+    half up would make the image brighter. Floats are summed in float64 and NaN stays NaN.
     """
 
     def __init__(
@@ -93,13 +93,12 @@ class Mean:
             return
         if self._high is not None:
             high = self._high[where]
-            total += (high % count) << 32
-            high //= count
-        total += total.dtype.type(count >> 1)
-        if count == 1 << 2 * self._k:
-            total >>= total.dtype.type(2 * self._k)
-        else:
-            total //= total.dtype.type(count)
+            rest = high % count
+            rest <<= 32
+            total += rest
+            del rest
+            high //= count  # stands for multiples of 2^32: even, so ties are up to the rest
+        _divide_half_to_even(total, count)
 
     def _parts(self, axis: int) -> list[tuple[slice, int]]:
         """Whole blocks along an axis, and the last one if it is cut short, with their lengths."""
@@ -160,6 +159,27 @@ class Pick:
     def finish(self) -> Array:
         """The picked pixels."""
         return self._out
+
+
+def _divide_half_to_even(total: Array, count: int) -> None:
+    """Divide integers in place, with one array of that size beside them.
+
+    Half of `count` is added before dividing down; one less for an even count where the quotient
+    is even, so that a tie stays there.
+    """
+    shift = count.bit_length() - 1
+    power = count == 1 << shift
+    if count % 2:
+        total += count // 2
+    else:
+        odd = total >> shift if power else total // count
+        odd &= 1
+        odd += count // 2 - 1
+        total += odd
+    if power:
+        total >>= shift
+    else:
+        total //= count
 
 
 def picked(k: int) -> int:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from opsin.errors import Corrupt, ReadError, Unreachable
+from opsin.images.text import shown
+from opsin.images.waiting import on_thread
 
 if TYPE_CHECKING:
     from obstore.store import HTTPStore
@@ -29,7 +31,7 @@ class Store(Protocol):
     """Bytes by key (`/`-separated, no leading slash).
 
     Reads may be awaited from any event loop. Cancelling one gives up its turn or aborts the
-    request.
+    request; a local read that has begun is awaited, so that nothing reads on behind it.
     """
 
     @property
@@ -75,7 +77,7 @@ class LocalStore:
 
     @property
     def where(self) -> str:
-        return self._root
+        return shown(self._root)
 
     @property
     def provenance(self) -> Literal["disk"]:
@@ -104,10 +106,9 @@ class LocalStore:
 
     async def _run(self, key: str, read: Callable[[int, int], bytes]) -> bytes | None:
         if self._pool is None:
-            raise ReadError(f"{self._root} was closed while {key} was asked for.")
+            raise ReadError(f"{self.where} was closed while {shown(key)} was asked for.")
         path = f"{self._root}/{key}" if key else self._root
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _read_file, path, read)
+        return await on_thread(self._pool, _read_file, path, read)
 
 
 def _read_file(path: str, read: Callable[[int, int], bytes]) -> bytes | None:
@@ -117,18 +118,18 @@ def _read_file(path: str, read: Callable[[int, int], bytes]) -> bytes | None:
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise Corrupt(f"{path} is not a file.")
+                raise Corrupt(f"{shown(path)} is not a file.")
             return read(fd, status.st_size)
         finally:
             os.close(fd)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        raise ReadError(f"{path} may not be read: check its permissions.") from None
+        raise ReadError(f"{shown(path)} may not be read: check its permissions.") from None
     except OSError as error:
         passing = {errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.EMFILE, errno.ENFILE}
         kind = Unreachable if error.errno in passing | {errno.ESTALE} else ReadError
-        raise kind(f"{path} cannot be read: {error.strerror}.") from error
+        raise kind(f"{shown(path)} cannot be read: {error.strerror}.") from error
 
 
 def _read(fd: int, start: int, count: int) -> bytes:
@@ -147,12 +148,16 @@ def _read(fd: int, start: int, count: int) -> bytes:
 
 def _bounded(size: int, limit: int, key: str) -> int:
     if size > limit:
-        raise Corrupt(f"{key} has {size} bytes, more than the {limit} it can need.")
+        raise Corrupt(f"{shown(key)} has {size} bytes, more than the {limit} it can need.")
     return size
 
 
 class HttpStore:
-    """Paths below an HTTP(S) URL, without query or fragment."""
+    """Paths below an HTTP(S) URL, without query or fragment.
+
+    Raises:
+        ReadError: it is no valid URL.
+    """
 
     def __init__(self, url: str, *, _store: HTTPStore | None = None) -> None:
         self._url = url.rstrip("/")
@@ -236,19 +241,22 @@ class HttpStore:
 def _connect(url: str) -> HTTPStore:
     from obstore.store import HTTPStore
 
-    return HTTPStore(
-        url,
-        client_options={
-            "allow_http": True,
-            "connect_timeout": timedelta(seconds=5),
-            "read_timeout": timedelta(seconds=15),
-            "timeout": timedelta(seconds=60),
-            "pool_max_idle_per_host": str(HTTP_REQUESTS),
-        },
-        # One retry hides a connection that the server closed while idle. Whoever waits for the
-        # chunk knows whether it is still wanted, and does the other retries.
-        retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=1)},
-    )
+    try:
+        return HTTPStore(
+            url,
+            client_options={
+                "allow_http": True,
+                "connect_timeout": timedelta(seconds=5),
+                "read_timeout": timedelta(seconds=15),
+                "timeout": timedelta(seconds=60),
+                "pool_max_idle_per_host": str(HTTP_REQUESTS),
+            },
+            # One retry hides a connection that the server closed while idle. Whoever waits for
+            # the chunk knows whether it is still wanted, and does the other retries.
+            retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=1)},
+        )
+    except ValueError as error:
+        raise ReadError(f"{url} is no valid address ({error}).") from None
 
 
 def _explained(url: str, message: str) -> ReadError:

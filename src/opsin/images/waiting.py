@@ -1,14 +1,16 @@
-"""Waiting: running asynchronous work to its end from code that is not asynchronous."""
+"""Waiting: for asynchronous work from code that is not so, and the other way round."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
@@ -35,3 +37,32 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
                 with suppress(RuntimeError):  # the loop may just have ended
                     loop.call_soon_threadsafe(task.cancel)
             raise
+
+
+async def on_thread(
+    pool: Executor | None, function: Callable[P, T], *arguments: P.args, **named: P.kwargs
+) -> T:
+    """Run `function` on a thread of `pool` (None: the event loop's own) and return its result.
+
+    Cancelled while it waits for a thread, it is dropped. Cancelled while it runs, it is awaited
+    all the same, and its result thrown away: once this has returned or raised, nothing uses the
+    memory and the files that the function works on.
+    """
+    turn = threading.Lock()  # taken once: by the thread that begins, or by the cancellation
+
+    def run() -> T | None:
+        return function(*arguments, **named) if turn.acquire(blocking=False) else None
+
+    work = asyncio.get_running_loop().run_in_executor(pool, run)
+    try:
+        await asyncio.wait((work,))
+    except asyncio.CancelledError:
+        if turn.acquire(blocking=False):
+            work.cancel()
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((work,))
+        if not work.cancelled():
+            work.exception()  # looked at, so that asyncio does not complain that nobody did
+        raise
+    return cast(T, work.result())

@@ -13,6 +13,7 @@ from opsin.errors import Corrupt
 from opsin.images.image import Axis, Image, Level
 from opsin.images.source import Array, Encoded, Index, contiguous
 from opsin.images.store import HttpStore, Store
+from opsin.images.text import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class WholeFile:
         """The file."""
         data = await self.store.get(self.key, limit=self.limit)
         if data is None:
-            raise Corrupt(f"{self.key} is there no more: open it again where it is now.")
+            raise Corrupt(f"{shown(self.key)} is there no more: open it again where it is now.")
         return data
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
@@ -52,7 +53,7 @@ class WholeFile:
                 raise ValueError(f"it holds {array.shape} {array.dtype}")
         except Exception as error:
             raise Corrupt(
-                f"{self.key} is damaged or truncated and cannot be decoded ({error})."
+                f"{shown(self.key)} is damaged or truncated and cannot be decoded ({error})."
             ) from error
         return contiguous(array)
 

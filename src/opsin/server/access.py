@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import Iterator
+from html import escape
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -64,7 +65,7 @@ class Access:
             return JSONResponse({"error": "Requests from other sites are refused."}, 403)
         if scope["type"] == "websocket" and origin is None:
             return JSONResponse({"error": "A page's socket names its origin."}, 403)
-        if self._matches(self._presented(headers)):
+        if any(map(self._matches, self._presented(headers))):
             return None
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         if (
@@ -77,15 +78,20 @@ class Access:
             return HTMLResponse(_REFUSED, 401)
         return JSONResponse({"error": "The token is missing or has expired."}, 401)
 
-    def _presented(self, headers: Headers) -> str:
+    def _presented(self, headers: Headers) -> Iterator[str]:
+        """The tokens that a request brings along.
+
+        Cookies of other applications on this computer are in the same header and may look like
+        anything (JSON, open quotes), so a parser that wants all of them to be right is no use.
+        """
         authorization = headers.get("authorization", "")
         if authorization.startswith("Bearer "):
-            return authorization.removeprefix("Bearer ")
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return ""
-        return "" if cookie is None else cookie.value
+            yield authorization.removeprefix("Bearer ")
+        for header in headers.getlist("cookie"):
+            for cookie in header.split(";"):
+                name, _, value = cookie.partition("=")
+                if name.strip() == self._cookie:
+                    yield value.strip()
 
     def _matches(self, presented: str) -> bool:
         return hmac.compare_digest(presented.encode(), self._token)
@@ -94,10 +100,11 @@ class Access:
         """Turn the token in the address into a cookie.
 
         A page, not a redirect: after a redirect from elsewhere a browser would withhold a
-        `SameSite=Strict` cookie.
+        `SameSite=Strict` cookie. It leads to one slash and a quoted path: two slashes, or what a
+        browser takes for them, would be another host.
         """
-        target = path + (f"?{urlencode(query)}" if query else "")
-        target = target.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+        target = "/" + quote(path.lstrip("/")) + (f"?{urlencode(query)}" if query else "")
+        target = escape(target)
         head = f'<meta http-equiv="refresh" content="0;url={target}">'
         response = HTMLResponse(_PAGE.format(head=head, body=f'<a href="{target}">Opsin</a>'))
         response.set_cookie(

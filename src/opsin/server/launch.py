@@ -71,7 +71,7 @@ def serve(
     browser: bool = True,
     announce: Callable[[str], None] = print,
 ) -> None:
-    """Serve a session until Ctrl-C or SIGTERM.
+    """Serve a session until Ctrl-C, SIGTERM or SIGHUP (the terminal is closed).
 
     Args:
         listener: from `bind`; it is closed at the end.
@@ -98,36 +98,46 @@ def serve(
         server.should_exit = True
 
     redirect: Path | None = None
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in _stopping()}
     try:
         announce(address)
         if browser:
-            redirect = _redirect_file(address)
-            if not _open(redirect):
+            with suppress(OSError):
+                redirect = _redirect_file(address)
+            if redirect is None or not _open(redirect):
                 announce("No browser could be opened here: open the address above in one.")
-            timer = threading.Timer(REDIRECT_SECONDS, _remove, (redirect,))
-            timer.daemon = True
-            timer.start()
+            if redirect is not None:
+                timer = threading.Timer(REDIRECT_SECONDS, _remove, (redirect,))
+                timer.daemon = True
+                timer.start()
         server.run(sockets=[listener])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         if redirect is not None:
             _remove(redirect)
+            with suppress(OSError):  # others may have theirs in it
+                redirect.parent.rmdir()
         listener.close()
+
+
+def _stopping() -> tuple[signal.Signals, ...]:
+    """The signals that end a server; not the hang-up if `nohup` said that it does not count."""
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) == signal.SIG_IGN:
+        return (signal.SIGINT, signal.SIGTERM)
+    return (signal.SIGINT, signal.SIGTERM, hangup)
 
 
 def _redirect_file(address: str) -> Path:
     """A page that only this user can read and that leads to the server: no command line sees it.
 
     What earlier starts left behind (they were killed) is removed.
+
+    Raises:
+        OSError: it cannot be written.
     """
-    folder = Path(tempfile.gettempdir()) / f"opsin-{os.getuid() if os.name == 'posix' else 'user'}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if os.name == "posix":
-        about = folder.lstat()
-        if about.st_uid != os.getuid() or about.st_mode & 0o077:
-            raise UsageError(f"{folder} is not private to you: remove it and start again.")
+    folder = _private_folder()
     for stale in folder.glob("open-*.html"):
         with suppress(ValueError):
             if not _alive(int(stale.stem.removeprefix("open-"))):
@@ -139,6 +149,19 @@ def _redirect_file(address: str) -> Path:
     with os.fdopen(descriptor, "w") as file:
         file.write(page)
     return path
+
+
+def _private_folder() -> Path:
+    """A folder of this user alone: the usual one, or a fresh one where its place is taken."""
+    folder = Path(tempfile.gettempdir()) / f"opsin-{os.getuid() if os.name == 'posix' else 'user'}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="opsin-"))
+    if os.name == "posix" and (about.st_uid != os.getuid() or about.st_mode & 0o077):
+        return Path(tempfile.mkdtemp(prefix="opsin-"))
+    return folder
 
 
 def _alive(process: int) -> bool:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
 from opsin.errors import NotFound, OpenError, ReadError, Unsupported
 from opsin.images.derived import with_derived_levels
-from opsin.images.image import Image
+from opsin.images.image import Axis, Image
 from opsin.images.readers.address import Address
 
 
@@ -53,6 +54,8 @@ def open_image(address: str | Path) -> Image:
 def open_images(address: str | Path) -> tuple[Image, ...]:
     """Open all images at an address: an image and, for an OME-Zarr, its labels.
 
+    Every image has axes called y and x: others are renamed where it must be, with a warning.
+
     Raises as `open_image` does.
     """
     place = Address.parse(address)
@@ -76,10 +79,53 @@ def _opened(place: Address) -> tuple[Image, ...]:
             failures.append(error)
             continue
         if recognised:
-            return tuple(with_derived_levels(image) for image in reader.open(place))
+            return _ready(place, reader.open(place))
     if failures:
         raise failures[0]
     raise Unsupported(f"{_described(place)} Opsin reads {_formats()}.")
+
+
+def _ready(place: Address, images: tuple[Image, ...]) -> tuple[Image, ...]:
+    """Images as a reader gives them, with what every image must have: y, x and coarse levels."""
+    if any(len(image.axes) < 2 for image in images):
+        for image in images:
+            image.close()
+        raise Unsupported(f"{place.text} has one axis, but an image has at least two.")
+    return tuple(with_derived_levels(_with_plane(image)) for image in images)
+
+
+def _with_plane(image: Image) -> Image:
+    """The image with axes called y and x, which are the ones that are shown.
+
+    An axis whose name means y or x keeps its place; else the last two axes in space, or of no
+    known type, take these names. Time and, last of all, channels take part only where the image
+    has no two others.
+    """
+    missing = [name for name in ("y", "x") if name not in image.axis_names]
+    if not missing:
+        return image
+    last_resort = {"time": 1, "channel": 2}
+    lower = [name.lower() for name in image.axis_names]
+    named = {lower.index(name): name for name in missing if name in lower}
+    missing = [name for name in missing if name not in lower]
+    free = [i for i, name in enumerate(lower) if name not in ("y", "x")]
+    free.sort(key=lambda i: (last_resort.get(image.axes[i].type, 0), -i))
+    named |= dict(zip(sorted(free[: len(missing)]), missing, strict=True))
+    axes = tuple(
+        Axis(named[i], "space", axis.unit) if i in named else axis
+        for i, axis in enumerate(image.axes)
+    )
+    old = " and ".join(image.axes[i].name for i in sorted(named))
+    new = " and ".join(named[i] for i in sorted(named))
+    what = f"axes {old} are" if len(named) > 1 else f"axis {old} is"
+    keeps = image.channel_axis is None or image.channel_axis not in named
+    return replace(
+        image,
+        axes=axes,
+        channels=image.channels if keeps else (),
+        rgb=image.rgb and keeps,
+        warnings=(*image.warnings, f"The {what} shown as {new}."),
+    )
 
 
 def readers() -> tuple[Reader, ...]:

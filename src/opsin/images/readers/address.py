@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from opsin.errors import NotFound, OpenError, ReadError, Unsupported
 from opsin.images.store import HttpStore, LocalStore, Store
+from opsin.images.text import shown
 from opsin.images.waiting import wait_for
 
 HEAD = 4096
@@ -31,26 +32,38 @@ class Address:
         """The address that a user means.
 
         Raises:
-            Unsupported: a URL of a kind that Opsin cannot read.
+            Unsupported: a URL of a kind that Opsin cannot read, or that is none.
         """
-        text = str(given)
+        text = shown(str(given))
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
         if isinstance(given, Path) or scheme is None:
-            return cls(text, Path(text).expanduser().absolute(), None)
-        parts = urlsplit(text)
-        if scheme[1].lower() == "file":
-            return cls(text, Path(unquote(parts.path)).absolute(), None)
-        if scheme[1].lower() not in ("http", "https") or not parts.netloc:
+            return cls(text, _expanded(Path(given)).absolute(), None)
+        try:
+            parts = urlsplit(text)
+            valid = parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise Unsupported(f"{text} cannot be read: it is no valid address.")
+        if scheme[1].lower() not in ("file", "http", "https"):
             raise Unsupported(f"{text} cannot be read: give a local path or an http(s) address.")
         if parts.query or parts.fragment:
             raise Unsupported(f"{text} cannot be read: give the address without '?' and '#'.")
+        if scheme[1].lower() == "file":
+            if parts.netloc not in ("", "localhost") or not parts.path:
+                raise Unsupported(
+                    f"{text} cannot be read: give a local path, or a whole one behind 'file://'."
+                )
+            return cls(text, Path(unquote(parts.path, errors="surrogateescape")), None)
+        if not parts.hostname:
+            raise Unsupported(f"{text} cannot be read: give a local path or an http(s) address.")
         return cls(text, None, text.rstrip("/"))
 
     @property
     def name(self) -> str:
         """Name of the file or folder, such as `plate.ome.zarr`."""
         if self.path is not None:
-            return self.path.name or str(self.path)
+            return shown(self.path.name or str(self.path))
         assert self.url is not None
         parts = urlsplit(self.url)
         return unquote(parts.path.rsplit("/", 1)[-1]) or parts.netloc
@@ -103,6 +116,14 @@ class Address:
             return _present(self, wait_for(_head(HttpStore(parent), unquote(name))))
         except ReadError as error:
             raise OpenError(f"{self.text} cannot be opened: {error}") from error
+
+
+def _expanded(path: Path) -> Path:
+    """With the user's home folder for `~`; `~somebody`, who is unknown, is a name like others."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 async def _head(store: Store, key: str) -> bytes | None:

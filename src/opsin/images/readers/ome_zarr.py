@@ -23,6 +23,7 @@ from opsin.images.ome_metadata import (
 from opsin.images.readers.address import Address
 from opsin.images.source import Array, Encoded, Index
 from opsin.images.store import Store
+from opsin.images.text import shown
 from opsin.images.waiting import wait_for
 from opsin.images.zarr_array import ZarrArray, open_array, read_json
 
@@ -136,7 +137,7 @@ async def _open(address: Address) -> tuple[Image, ...]:
 
 def _display_name(address: Address) -> str:
     """The name of the zarr, and where in it the image is."""
-    whole = address.url or str(address.path)
+    whole = address.url or shown(str(address.path))
     parts = whole.rstrip("/").split("/")
     for number, part in enumerate(parts[:-1]):
         if part.endswith(".zarr"):
@@ -369,7 +370,9 @@ def _plain_axes(node: _Node, names: tuple[str | None, ...] | None, count: int) -
     given = node.attributes.get("_ARRAY_DIMENSIONS") if names is None else list(names)
     if not isinstance(given, list) or len(given) != count:
         return axes
-    chosen = [n if isinstance(n, str) and n else a.name for n, a in zip(given, axes, strict=True)]
+    chosen = [
+        shown(n) if isinstance(n, str) and n else a.name for n, a in zip(given, axes, strict=True)
+    ]
     if len(set(chosen)) < count:
         return axes
     return tuple(

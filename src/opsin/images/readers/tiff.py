@@ -17,6 +17,7 @@ from pathlib import Path
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported
 from opsin.images.image import Image
 from opsin.images.readers.address import Address
+from opsin.images.text import shown
 from opsin.images.tiff.series import SeriesReader
 
 READS = "TIFF and OME-TIFF"
@@ -66,7 +67,8 @@ def open(address: Address) -> tuple[Image, ...]:
         except Exception as error:
             # Damaged structure makes tifffile stumble anywhere, over an exception of any type.
             raise OpenError(
-                f"{address.name} is a damaged or truncated TIFF ({type(error).__name__}: {error})."
+                f"{address.name} is a damaged or truncated TIFF "
+                f"({type(error).__name__}: {shown(str(error))})."
             ) from error
 
 
@@ -116,7 +118,7 @@ def _reports() -> Iterator[list[str]]:
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.thread == thread:
-                text = record.getMessage()
+                text = shown(record.getMessage())
                 # '<tifffile.TiffPage 0 @8> missing data offset tag' without what is in brackets.
                 text = text.rpartition("> ")[2].strip().rstrip(".")
                 if text and text not in reports:

@@ -12,6 +12,7 @@ import numpy as np
 from opsin.errors import Unsupported
 from opsin.images.image import Axis, AxisType, Channel, Image, Level
 from opsin.images.local_file import LocalFile
+from opsin.images.text import shown
 from opsin.images.tiff import metadata
 from opsin.images.tiff.layout import Bands, Layout, Page, Plan, Segments
 from opsin.images.tiff.source import TiffSource
@@ -41,6 +42,7 @@ class SeriesReader:
     ) -> None:
         """Take series `number` of the `count` in the file."""
         self._path = path
+        self._file_name = shown(path.name)
         self._tiff = tiff
         self._series = series
         self._number = number
@@ -62,7 +64,7 @@ class SeriesReader:
         keyframe = self._series.keyframe
         fill = keyframe.nodata
         self._look_at_pieces(levels, layouts)
-        source = TiffSource(self._path.name, LocalFile(self._path), levels, layouts, fill)
+        source = TiffSource(self._file_name, LocalFile(self._path), levels, layouts, fill)
         return Image(
             self._name(said),
             axes,
@@ -87,12 +89,12 @@ class SeriesReader:
         dtype: np.dtype[np.generic] | None = keyframe.dtype
         if dtype is None or dtype.kind not in "uifb":
             raise Unsupported(
-                f"{self._path.name} holds pixels of {'an unknown type' if dtype is None else dtype}"
+                f"{self._file_name} holds pixels of {'an unknown type' if dtype is None else dtype}"
                 ", which Opsin cannot show: convert it to integers or floats."
             )
         letters, plan = _plan(self._series, keyframe)
         if "Y" not in letters or "X" not in letters or 0 in plan.shape:
-            raise Unsupported(f"{self._path.name} holds no 2D image but shape {plan.shape}.")
+            raise Unsupported(f"{self._file_name} holds no 2D image but shape {plan.shape}.")
         return letters, plan, plan.dtype
 
     def _layouts(self, letters: str, first: Plan) -> list[Layout]:
@@ -109,7 +111,7 @@ class SeriesReader:
             )
             if other != letters or not smaller:
                 self._warnings.append(
-                    f"Level {len(layouts)} of {self._path.name} does not fit the finest level and "
+                    f"Level {len(layouts)} of {self._file_name} does not fit the finest level and "
                     "is left out, with those after it."
                 )
                 break
@@ -126,7 +128,7 @@ class SeriesReader:
         missing = wanted - sum(page is not None for page in pages)
         if missing > 0:
             self._warnings.append(
-                f"{self._path.name} lacks {missing} of {wanted} planes, which are shown as zeros."
+                f"{self._file_name} lacks {missing} of {wanted} planes, which are shown as zeros."
             )
         pages = (pages + [None] * missing)[:wanted]
         if keyframe.is_tiled:
@@ -138,7 +140,7 @@ class SeriesReader:
             decoder(None, 0)  # decoders of what tifffile cannot decode raise here already
         except Exception as error:
             raise Unsupported(
-                f"{self._path.name} is stored in a way that cannot be decoded: {error}."
+                f"{self._file_name} is stored in a way that cannot be decoded: {error}."
             ) from error
         header = keyframe.jpegheader
         return Segments(
@@ -177,7 +179,7 @@ class SeriesReader:
             if self._series.kind == "ome":
                 return metadata.from_ome(self._tiff.ome_metadata, self._number, self._count)
             self._warnings.append(
-                f"{self._path.name} belongs to an OME-TIFF of several files or is inconsistent: "
+                f"{self._file_name} belongs to an OME-TIFF of several files or is inconsistent: "
                 "only the planes in this file are shown."
             )
         if self._series.kind == "imagej":
@@ -227,7 +229,7 @@ class SeriesReader:
         size = math.prod(levels[0].chunks) * layouts[0].plan.dtype.itemsize
         if size > _BIG_PIECE:
             self._warnings.append(
-                f"{self._path.name} is stored in pieces of {size >> 20} MiB that can only be read "
+                f"{self._file_name} is stored in pieces of {size >> 20} MiB that can only be read "
                 "whole: it will appear slowly, and be quicker as OME-Zarr."
             )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +12,7 @@ from opsin.images.image import Level
 from opsin.images.local_file import LocalFile
 from opsin.images.source import Array, Encoded, Index
 from opsin.images.tiff.layout import Layout
+from opsin.images.waiting import on_thread
 
 
 class TiffSource:
@@ -55,7 +55,7 @@ class TiffSource:
                     f"{layout.describe(index)} would end at byte {offset + count}."
                 )
         try:
-            return await asyncio.to_thread(self._read, _merge(spans))
+            return await on_thread(None, self._read, _merge(spans))
         except OSError as error:
             raise Unreachable(f"{self._name} cannot be read: {error.strerror or error}.") from error
 
