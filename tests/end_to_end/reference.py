@@ -76,7 +76,7 @@ def assert_same_picture(got: NDArray[np.uint8], expected: Floats, *, worst: floa
     difference = np.abs(got.astype(float) - expected).max(axis=2)[foreground]
     high = np.percentile(difference, 99.9)
     assert high <= worst, f"99.9th percentile of the difference is {high:.2f}/255"
-    shift, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+    shift, _, _ = phase_cross_correlation(
         expected.mean(axis=2), got.mean(axis=2), upsample_factor=50
     )
     assert np.abs(shift).max() < 0.1, f"shifted by {shift} pixels"
