@@ -7,7 +7,7 @@ import io
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,7 +163,7 @@ def _info(options: argparse.Namespace) -> int:
 def _snapshot(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from opsin.chunks.camera import fit
+    from opsin.chunks.camera import fit, slice_index
     from opsin.images.layer import layers_of_all
     from opsin.images.readers import open_images
     from opsin.render.snapshot import save_png, snapshot
@@ -181,6 +181,8 @@ def _snapshot(options: argparse.Namespace) -> int:
             view = replace(view, zoom=options.zoom)
         if options.center is not None:
             view = replace(view, center=options.center)
+        if all(slice_index(layer, 0, view) is None for layer in layers if layer.visible):
+            raise UsageError(f"There is nothing at {_said(view.position)}: see `opsin info`.")
         picture = snapshot(images[0], view, options.size, level=options.level, layers=layers)
         save_png(picture, options.out)
     finally:
@@ -236,6 +238,10 @@ def _size(text: str) -> int:
     if size < 16 * 2**20:
         raise argparse.ArgumentTypeError(f"{text} is too little: give at least 16M")
     return size
+
+
+def _said(position: Mapping[str, float]) -> str:
+    return ", ".join(f"{axis} = {world:g}" for axis, world in position.items())
 
 
 def _dimensions(text: str) -> tuple[int, int]:

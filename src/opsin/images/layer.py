@@ -15,6 +15,17 @@ Blending = Literal["translucent", "additive", "opaque", "minimum"]
 CHANNEL_COLOURS = ("00ffff", "ff00ff", "ffff00", "ff0000", "00ff00", "0000ff")
 """Colours of channels whose file names none, in turn."""
 
+NAMED = {
+    "ffffff": "gray",
+    "ff0000": "red",
+    "00ff00": "green",
+    "0000ff": "blue",
+    "00ffff": "cyan",
+    "ff00ff": "magenta",
+    "ffff00": "yellow",
+}
+"""Colours that are colour maps under a name of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -89,8 +100,7 @@ def layers_of(image: Image) -> tuple[Layer, ...]:
         if len(image.channels) != 1:
             return (layer,)
         (only,) = image.channels
-        colormap = f"#{only.colour.lower()}" if only.colour else layer.colormap
-        return (replace(layer, contrast=only.window or full, colormap=colormap),)
+        return (replace(layer, contrast=only.window or full, colormap=_colormap(only.colour)),)
     count = image.shape[axis]
     layers: list[Layer] = []
     for number in range(count):
@@ -100,14 +110,21 @@ def layers_of(image: Image) -> tuple[Layer, ...]:
         if colour is None:
             colour = CHANNEL_COLOURS[number % len(CHANNEL_COLOURS)] if count > 1 else None
         layer = Layer(
-            f"{image.name} · {name}" if count > 1 else image.name,
+            f"{name} · {image.name}" if count > 1 else image.name,
             image,
             channel=number,
             contrast=full,
-            colormap=f"#{colour.lower()}" if colour else "gray",
+            colormap=_colormap(colour),
             blending="additive" if count > 1 else "translucent",
         )
         if channel is not None:
             layer = replace(layer, visible=channel.visible, contrast=channel.window or full)
         layers.append(layer)
     return tuple(layers)
+
+
+def _colormap(colour: str | None) -> str:
+    """The colour map from black to a colour; `gray` where none is given."""
+    if colour is None:
+        return "gray"
+    return NAMED.get(colour.lower(), f"#{colour.lower()}")

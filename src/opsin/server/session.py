@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,7 @@ class Session:
                     self.scene.notify("warning", f"{image.name}: {text}")
             for layer in layers_of_all(group):
                 self._waiting[len(self._waiting)] = (layer, numbers[id(layer.image)])
+        self._tell_of_units(image for group in images for image in group)
         self._opening: list[asyncio.Task[None]] = []
         self._places = asyncio.Semaphore(OPENING)
         if len(self._waiting) > MOST_LAYERS:
@@ -92,6 +93,18 @@ class Session:
         layer = self.scene.layers[number]
         values = await self._coarsest(layer, self.scene.images[number], position)
         return await asyncio.to_thread(lambda: (histogram(values), auto_contrast(values)))
+
+    def _tell_of_units(self, images: Iterable[Image]) -> None:
+        """Say that images in different units are laid over each other as if they were one unit."""
+        units: dict[str, str] = {}
+        for image in images:
+            unit = next((axis.unit for axis in image.axes if axis.name == "x"), None)
+            units.setdefault(unit or "pixel", image.name)
+        if len(units) > 1:
+            said = ", ".join(f"{name} in {unit}" for unit, name in units.items())
+            self.scene.notify(
+                "warning", f"These images are measured differently and are not to scale: {said}."
+            )
 
     async def _open(self, number: int, layer: Layer, image: int) -> None:
         try:

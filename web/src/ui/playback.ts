@@ -5,10 +5,12 @@ import type { SliderAxis } from "./slider_axes.ts";
 
 export const SLOWEST = 1;
 export const FASTEST = 60;
+const PATIENCE_MS = 3000;
 
 export class Playback {
   readonly playing = signal<string | null>(null);
   readonly framesPerSecond = signal(10);
+  #shownAt = 0;
   readonly #desk: Desk;
   readonly #stop: () => void;
 
@@ -39,6 +41,10 @@ export class Playback {
     const axis = this.#desk.axes.peek().find((candidate) => candidate.name === name);
     // A hidden page gets no frames: playing on would only load what nobody sees.
     if (!axis || document.hidden) return;
+    // Nor is a slice passed over before it was seen, unless it never comes.
+    const late = performance.now() - this.#shownAt > PATIENCE_MS;
+    if (!this.#desk.viewer.caughtUp && !late) return;
+    this.#shownAt = performance.now();
     this.#desk.showSlice(axis, (this.#desk.sliceIndex(axis) + 1) % axis.count);
   }
 }

@@ -73,7 +73,10 @@ function Value({ desk, layer }: { readonly desk: Desk; readonly layer: Layer }) 
         {layer.name}
       </span>
       {colour && <span class="id-swatch" style={{ background: colour }} aria-hidden="true" />}
-      <span class="status-number">{found.value}</span>
+      <span class="status-number">
+        {isExact(layer) ? "" : "≈ "}
+        {found.value}
+      </span>
       {found.level !== null && (
         <span class="level" title={`Read off level ${found.level}`}>
           L{found.level}
@@ -103,4 +106,9 @@ function idColour(value: string): string | null {
   if (!/^-?\d+$/.test(value)) return null;
   const colour = labelColour(BigInt(value));
   return colour && `rgb(${colour.map((component) => Math.round(component * 255)).join(" ")})`;
+}
+
+/** Whether values travel as they are stored: 64-bit ones (but labels) are rounded to float32. */
+function isExact(layer: Layer): boolean {
+  return layer.kind === "labels" || !["float64", "int64", "uint64"].includes(layer.data_dtype);
 }

@@ -8,7 +8,8 @@ export function imageTitle(scene: Scene | null): string {
   const layers = scene?.layers ?? [];
   const images = layers.filter((layer) => layer.kind !== "labels");
   const named = images.length > 0 ? images : layers;
-  const names = [...new Set(named.map((layer) => layer.name))];
+  // The server writes "channel · image".
+  const names = [...new Set(named.map((layer) => layer.name.split(" · ").at(-1) ?? layer.name))];
   const [first, ...others] = names;
   if (first === undefined) return "";
   if (others.length === 0) return first;
@@ -29,9 +30,6 @@ function commonStart(names: readonly string[]): string {
     while (!name.startsWith(first.slice(0, length))) length -= 1;
   }
   const shared = first.slice(0, length);
-  // The server writes "image · channel"; the words of a channel's own name are not cut.
-  const end = shared.includes(" · ")
-    ? shared.lastIndexOf(" · ")
-    : shared.search(/[\s:·\-–—_/[(.]+[^\s:·\-–—_/[(.]*$/);
+  const end = shared.search(/[\s:·\-–—_/[(.]+[^\s:·\-–—_/[(.]*$/);
   return end > 0 ? shared.slice(0, end) : "";
 }

@@ -204,7 +204,7 @@ test("a layer never becomes blank by moving through its slices", () => {
       const z = whole(next, 0, (layer.levels[0]?.shape[0] ?? 1) - 1);
       const sight = randomSight(next, layer);
       const camera: Camera = { ...sight, position: { z }, displayed: SHOWN };
-      shown.update(layer, camera, sight, slots);
+      shown.update([layer], camera, sight, slots);
       for (const key of allKeys(layer, [whole(next, 0, 3)])) {
         if (next() < 0.6) slots.put(key, 1, contentOf(layer, key), step);
       }
@@ -212,7 +212,7 @@ test("a layer never becomes blank by moving through its slices", () => {
       const pinned = (slice: Slice) =>
         shown.both(layer.id).some((slices) => slices?.[base]?.join() === slice.join());
       slots.drop((slot) => !(slot.key[1] === base && pinned(slot.key[2])) && next() < 0.3);
-      shown.update(layer, camera, sight, slots);
+      shown.update([layer], camera, sight, slots);
       const slices = shown.shown(layer.id);
       const list = drawList(layer, SHOWN, slices, sight, slots);
       if (begun) expect(list.uncovered).toBe(0);
@@ -229,15 +229,33 @@ test("a layer is not shown where the camera is outside, and comes back at once",
   const shown = new ShownSlices();
   const sight: Sight = { center: [300, 300], zoom: 0.5, size: [50, 50] };
   const at = (z: number): Camera => ({ ...sight, position: { z }, displayed: SHOWN });
-  shown.update(layer, at(2), sight, slots);
+  shown.update([layer], at(2), sight, slots);
   expect(shown.shown(0)?.[0]).toEqual([2]);
-  shown.update(layer, at(3), sight, slots);
+  shown.update([layer], at(3), sight, slots);
   expect(shown.shown(0)?.[0]).toEqual([2]);
   slots.fail([0, 1, [3], 0, 0], "broken");
-  shown.update(layer, at(3), sight, slots);
+  shown.update([layer], at(3), sight, slots);
   expect(shown.shown(0)?.[0]).toEqual([3]);
-  shown.update(layer, at(9), sight, slots);
+  shown.update([layer], at(9), sight, slots);
   expect(shown.shown(0)).toBeNull();
-  shown.update(layer, at(1), sight, slots);
+  shown.update([layer], at(1), sight, slots);
   expect(shown.shown(0)?.[0]).toEqual([1]);
+});
+
+test("the channels of an image change slice together, other images by themselves", () => {
+  const channels = [0, 1].map((id) => ({ ...layerOf(pyramid([5, 600, 600], 2)), id }));
+  const other = { ...layerOf(pyramid([5, 900, 900], 2)), id: 2 };
+  const layers = [...channels, other];
+  const slots = new SlotTable<Content>(1e9);
+  const shown = new ShownSlices();
+  const sight: Sight = { center: [300, 300], zoom: 0.5, size: [50, 50] };
+  const at = (z: number): Camera => ({ ...sight, position: { z }, displayed: SHOWN });
+  expect(shown.update(layers, at(2), sight, slots)).toBe(true);
+  slots.fail([0, 1, [3], 0, 0], "counts as there");
+  slots.fail([2, 1, [3], 0, 0], "counts as there");
+  expect(shown.update(layers, at(3), sight, slots)).toBe(false);
+  expect(layers.map((layer) => shown.shown(layer.id)?.[0])).toEqual([[2], [2], [3]]);
+  slots.fail([1, 1, [3], 0, 0], "counts as there");
+  expect(shown.update(layers, at(3), sight, slots)).toBe(true);
+  expect(layers.map((layer) => shown.shown(layer.id)?.[0])).toEqual([[3], [3], [3]]);
 });

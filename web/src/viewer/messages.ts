@@ -50,6 +50,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: "scene"; readonly scene: Scene }
   | { readonly type: "stats"; readonly stats: ViewerStats; readonly revision: number }
+  | { readonly type: "caught up"; readonly revision: number }
   | { readonly type: "probe"; readonly probe: Probe | null }
   | { readonly type: "failure"; readonly failure: Failure }
   | { readonly type: "notice"; readonly notice: Notice }

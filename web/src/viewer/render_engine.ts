@@ -71,6 +71,8 @@ export class RenderEngine implements StreamListener {
   #statsAt = Number.NEGATIVE_INFINITY;
   /** The revision that was last seen settled, and the one that was said to be. */
   #settledRevision = -1;
+  /** The last revision whose slices were drawn, and that the page was told of. */
+  #caughtUp = -1;
   #announced = -1;
 
   #probeAt: Pair | null = null;
@@ -322,13 +324,18 @@ export class RenderEngine implements StreamListener {
     const sight = sightOf(camera, this.#size);
     const { slots } = this.#store;
     const painted: PaintedLayer[] = [];
+    const visible: Layer[] = [];
     for (const layer of this.#layers.values()) {
+      if (this.#settings.get(layer.id).visible) visible.push(layer);
+      else this.#shown.hide(layer.id);
+    }
+    const caughtUp = this.#shown.update(visible, camera, sight, slots);
+    if (caughtUp && this.#caughtUp !== this.#revision) {
+      this.#caughtUp = this.#revision;
+      this.#post({ type: "caught up", revision: this.#revision });
+    }
+    for (const layer of visible) {
       const settings = this.#settings.get(layer.id);
-      if (!settings.visible) {
-        this.#shown.hide(layer.id);
-        continue;
-      }
-      this.#shown.update(layer, camera, sight, slots);
       const slices = this.#shown.shown(layer.id);
       const aim = this.#heard?.targets[String(layer.id)];
       const list = drawList(layer, camera.displayed, slices, sight, slots, aim);

@@ -32,16 +32,30 @@ export class ShownSlices {
     return [this.shown(layer), this.#wanted.get(layer) ?? null];
   }
 
-  /** True: another slice than before is shown. */
-  update<Content>(layer: Layer, camera: Camera, sight: Sight, slots: SlotTable<Content>): boolean {
-    const wanted = slicesAt(layer, camera);
-    this.#wanted.set(layer.id, wanted);
-    const shown = this.shown(layer.id);
-    if (isSame(wanted, shown)) return false;
-    // A layer never becomes blank by moving through it, only by leaving it.
-    const ready = !wanted || !shown || hasBase(layer, camera.displayed, wanted, sight, slots);
-    if (ready) this.#shown.set(layer.id, wanted);
-    return ready;
+  /**
+   * Move layers to the slices that are asked for, where these can be shown. Layers on the same grid
+   * (the channels of an image) move together. True: all of them show what is asked for.
+   */
+  update<Content>(
+    layers: readonly Layer[],
+    camera: Camera,
+    sight: Sight,
+    slots: SlotTable<Content>,
+  ): boolean {
+    let all = true;
+    for (const group of byGrid(layers)) {
+      const moves = group.map((layer) => ({ layer, wanted: slicesAt(layer, camera) }));
+      for (const { layer, wanted } of moves) this.#wanted.set(layer.id, wanted);
+      // A layer never becomes blank by moving through it, only by leaving it.
+      const ready = moves.every(({ layer, wanted }) => {
+        const shown = this.shown(layer.id);
+        if (!wanted || !shown || isSame(wanted, shown)) return true;
+        return hasBase(layer, camera.displayed, wanted, sight, slots);
+      });
+      if (ready) for (const { layer, wanted } of moves) this.#shown.set(layer.id, wanted);
+      else all = false;
+    }
+    return all;
   }
 
   /** What is hidden waits for nothing and shows, when it comes back, what is asked for then. */
@@ -56,6 +70,23 @@ export class ShownSlices {
     for (const id of this.#wanted.keys()) if (!ids.has(id)) this.#wanted.delete(id);
   }
 }
+
+function byGrid(layers: readonly Layer[]): Iterable<readonly Layer[]> {
+  const groups = new Map<string, Layer[]>();
+  for (const layer of layers) {
+    let grid = grids.get(layer);
+    if (grid === undefined) {
+      grid = JSON.stringify([layer.axes, layer.levels]);
+      grids.set(layer, grid);
+    }
+    const group = groups.get(grid);
+    if (group) group.push(layer);
+    else groups.set(grid, [layer]);
+  }
+  return groups.values();
+}
+
+const grids = new WeakMap<Layer, string>();
 
 function isSame(a: Slices, b: Slices): boolean {
   if (!a || !b) return a === b;

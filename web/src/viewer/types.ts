@@ -157,6 +157,8 @@ export interface ViewerHandle {
   /** World position of a canvas CSS pixel. */
   toWorld(at: readonly [x: number, y: number]): Pair;
   retryFailed(): void;
+  /** Whether every visible layer shows the slice that the camera asks for (not yet sharp, maybe). */
+  readonly caughtUp: boolean;
   /** Resolves when the presented frame shows the current camera completely (or failed there). */
   settled(): Promise<void>;
   /** The canvas as a PNG, exactly what is presented. */

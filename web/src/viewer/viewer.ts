@@ -58,6 +58,7 @@ export class Viewer implements ViewerHandle {
   #fitted = false;
   #revision = 0;
   #settledRevision = -1;
+  #caughtUp = -1;
   #waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
   #captures = new Map<number, (blob: Blob | null) => void>();
   #captureCount = 0;
@@ -160,6 +161,10 @@ export class Viewer implements ViewerHandle {
     this.#change({ type: "retry", revision: 0 });
   }
 
+  get caughtUp(): boolean {
+    return this.#caughtUp === this.#revision;
+  }
+
   settled(): Promise<void> {
     if (this.#settledRevision === this.#revision) return Promise.resolve();
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
@@ -211,6 +216,9 @@ export class Viewer implements ViewerHandle {
         if (this.#settledRevision === this.#revision) {
           for (const { resolve } of this.#waiting.splice(0)) resolve();
         }
+        break;
+      case "caught up":
+        this.#caughtUp = message.revision;
         break;
       case "probe":
         this.#emit("probe", message.probe);

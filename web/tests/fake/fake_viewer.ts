@@ -148,6 +148,8 @@ export class FakeViewer implements ViewerHandle {
     ];
   }
 
+  readonly caughtUp = true;
+
   retryFailed(): void {
     this.calls.push("retryFailed");
     this.emit("stats", IDLE);

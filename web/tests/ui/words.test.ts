@@ -12,7 +12,7 @@ test.each([
   [[], ""],
   [["nuclei"], "nuclei"],
   [["plate: DAPI", "plate: GFP"], "plate"],
-  [["stack · channel 0", "stack · channel 1"], "stack"],
+  [["channel 0 · stack", "channel 1 · stack"], "stack"],
   [["DAPI", "GFP"], "DAPI +1"],
   [["a-1", "a-2"], "a-1 +1"],
 ])("layers %o are called %s", (names, title) => {
