@@ -19,6 +19,13 @@ export default {
       to: { pathNot: "^src/viewer/" },
     },
     {
+      name: "rpc-stands-alone",
+      comment: "rpc/ imports only itself: window and worker plugins use it too.",
+      severity: "error",
+      from: { path: "^src/rpc/" },
+      to: { pathNot: "^src/rpc/" },
+    },
+    {
       name: "ui-knows-only-viewer",
       comment: "ui/ may import itself, viewer/ and packages; main.tsx does the wiring.",
       severity: "error",

@@ -1,0 +1,60 @@
+"""What a process holds, and how much it may."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def descriptors(pid: int | str = "self") -> Counter[str]:
+    """Open descriptors of a process, by what they are (without numbers of sockets and pipes)."""
+    found: Counter[str] = Counter()
+    folder = Path(f"/proc/{pid}/fd")
+    for entry in folder.iterdir():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:  # the one of this listing
+            continue
+        if not target.startswith("/proc/"):
+            found[target.partition(":")[0]] += 1
+    return found
+
+
+def shared_mappings() -> int:
+    """Mapped memory files of this process."""
+    return sum("memfd:" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+@contextmanager
+def nothing_leaks() -> Iterator[None]:
+    """After the block there are as many descriptors and shared mappings as before."""
+    gc.collect()
+    before = descriptors(), shared_mappings()
+    yield
+    gc.collect()
+    assert (descriptors(), shared_mappings()) == before
+
+
+@contextmanager
+def room_for(count: int) -> Iterator[None]:
+    """There is room for so many descriptors more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gaps = [number for number in range(limits[0]) if not is_open(number)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (gaps[count], limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
