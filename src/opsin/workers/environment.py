@@ -29,6 +29,8 @@ from opsin.errors import EnvironmentFailed
 WORKER_NEEDS = ("numpy>=1.26", "msgspec>=0.19")
 """What a worker needs itself, whatever the plugin asks for."""
 
+KILLED_WITHIN = 5.0
+"""Seconds that a killed uv is waited for."""
 TOLD = 12
 """Lines of a failed install that the error repeats."""
 
@@ -104,8 +106,10 @@ async def prepare(
     lock = locks / f"{asked}.txt"
     interpreter = await _interpreter(requires_python, output)
     if not lock.is_file():
-        output("Resolving " + ", ".join(wanted))
-        await _lock(wanted, interpreter, lock, output)
+        async with _Alone(folder / f"{asked}.locking"):
+            if not lock.is_file():  # nobody else made it meanwhile
+                output("Resolving " + ", ".join(wanted))
+                await _lock(wanted, interpreter, lock, output)
     key = _hash(identity, interpreter, lock.read_text())
     home = folder / key
     python = home / "bin" / "python"
@@ -193,7 +197,9 @@ async def _uv(
     except BaseException:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        # Not `wait`, which may never end while output is left that nobody reads.
+        with suppress(TimeoutError, ValueError):
+            await asyncio.wait_for(process.communicate(), KILLED_WITHIN)
         raise
     if status:
         said = "\n".join(line for line in lines if line.strip())
