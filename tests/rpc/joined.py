@@ -76,6 +76,6 @@ def is_empty(peer: Peer) -> bool:
         len(peer.values.objects) == roots
         and not len(peer.values.held)
         and peer._session.is_empty
-        and not peer._pending
+        and not len(peer._calls)
         and not len(peer._tasks)
     )

@@ -61,10 +61,10 @@ def pack(value: Any, segments: Any = None) -> tuple[Raw, Packer]:
 def there(value: Any) -> Any:
     """The value as the other side gets it."""
     raw, packer = pack(value)
-    return unpack(bytes(raw), [bytearray(buffer) for buffer in packer.buffers])
+    return unpack(bytes(raw), list(packer.buffers))
 
 
-def unpack(packed: bytes, buffers: list[bytearray] | None = None) -> Any:
+def unpack(packed: bytes, buffers: list[memoryview] | None = None) -> Any:
     (found,) = Unpacker(FixtureReferences()).unpack([Raw(packed)], buffers or [])
     return found
 
@@ -486,7 +486,7 @@ def test_whatever_comes_is_understood_or_refused(packed: bytes, buffer: bytes) -
     unpacker = Unpacker(FixtureReferences(), MemorySegments())
     tracemalloc.start()
     try:
-        unpacker.unpack([Raw(packed)], [bytearray(buffer)], [7])
+        unpacker.unpack([Raw(packed)], [memoryview(buffer)], [7])
     except (ProtocolError, TypeError, ValueError):
         pass
     except IndexError:
@@ -501,7 +501,7 @@ def test_whatever_comes_is_understood_or_refused(packed: bytes, buffer: bytes) -
 
 def test_messages_and_values_share_no_state() -> None:
     unpacker = Unpacker(FixtureReferences())
-    first = unpacker.unpack([Raw(extension(codec.BUFFERED_BYTES, 0))], [bytearray(b"a")])
+    first = unpacker.unpack([Raw(extension(codec.BUFFERED_BYTES, 0))], [memoryview(b"a")])
     with pytest.raises(ProtocolError, match="not there"):
         unpacker.unpack([Raw(extension(codec.BUFFERED_BYTES, 0))])
     assert first == [b"a"]

@@ -87,14 +87,14 @@ def test_values_are_packed_and_unpacked_byte_for_byte(case: dict[str, Any]) -> N
     packer = Packer(FixtureReferences())
     assert bytes(packer.pack(value)) == data_of(case["packed"])
     assert [bytes(one) for one in packer.buffers] == [data_of(one) for one in case["buffers"]]
-    buffers = [bytearray(data_of(one)) for one in case["buffers"]]
+    buffers = [memoryview(data_of(one)) for one in case["buffers"]]
     (found,) = Unpacker(FixtureReferences()).unpack([Raw(data_of(case["packed"]))], buffers)
     assert_same(found, value)
 
 
 @pytest.mark.parametrize("case", VALUES["invalid"], ids=name_of)
 def test_invalid_values_are_refused(case: dict[str, Any]) -> None:
-    buffers = [bytearray(data_of(one)) for one in case["buffers"]]
+    buffers = [memoryview(data_of(one)) for one in case["buffers"]]
     with pytest.raises(ProtocolError):
         Unpacker(FixtureReferences()).unpack([Raw(data_of(case["packed"]))], buffers)
 

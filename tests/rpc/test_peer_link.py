@@ -83,8 +83,8 @@ def test_a_silent_link_with_a_heartbeat_is_lost() -> None:
         async with Peer(one, heartbeat=0.01) as peer:
             with pytest.raises(ConnectionLost, match="does not answer"):
                 await peer.root()
-        async with two_peers(Service()) as (_, client):
-            client._beating = asyncio.create_task(client._beat(0.01))
+        one, other = pair()
+        async with Peer(one, Service()), Peer(other, heartbeat=0.01) as client:
             await asyncio.sleep(0.1)
             assert not client.is_over
 
@@ -94,7 +94,7 @@ def test_a_silent_link_with_a_heartbeat_is_lost() -> None:
 def test_a_peer_without_a_hello_is_not_waited_for() -> None:
     async def main() -> None:
         one, _ = pair()
-        with patch("opsin.rpc.peer.HELLO_PATIENCE", 0.01):
+        with patch("opsin.rpc.link.HELLO_PATIENCE", 0.01):
             async with Peer(one) as peer:
                 with pytest.raises(ConnectionLost, match="no hello"):
                     await peer.root()
@@ -147,5 +147,48 @@ def test_a_remote_of_another_thread_says_so() -> None:
 
     async def call(root: Any) -> None:
         await root.echo(1)
+
+    run(main())
+
+
+class Direct(MemoryTransport):
+    """One that says at once what has come, as a transport over a socket can."""
+
+    ready: Any = None
+
+    def listen(self, ready: Any) -> None:
+        self.ready = ready
+
+    def receive_now(self) -> Frame | None:
+        self._other._writable.set()
+        return self._frames.popleft() if self._frames else None
+
+    def send_now(self, frame: Frame) -> bool:
+        sent = super().send_now(frame)
+        ready = getattr(self._other, "ready", None)
+        if sent and ready is not None:
+            asyncio.get_running_loop().call_soon(ready)
+        return sent
+
+
+def test_a_transport_that_says_at_once_what_has_come() -> None:
+    async def main() -> None:
+        one, other = Direct(), Direct()
+        one._other, other._other = other, one
+        service = Service()
+        async with Peer(one, service) as server, Peer(other) as client:
+            root = await client.root()
+            found = await asyncio.gather(*(root.echo(i) for i in range(300)))
+            assert found == list(range(300))
+            assert await root.size(b"x" * (20 * MIB)) == 20 * MIB
+            assert [n async for n in root.numbers(50)] == list(range(50))
+            with pytest.raises(ValueError, match="no"):
+                await root.fail(ValueError("no"))
+            await settled(server, client)
+            call = asyncio.ensure_future(root.wait())
+            await service.started.wait()
+            await other.send(Frame(b"\x92\x00\x01"))
+            with pytest.raises(ConnectionLost, match="A hello comes once"):
+                await call
 
     run(main())

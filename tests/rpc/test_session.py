@@ -470,7 +470,7 @@ def bounded(work: Callable[[], None]) -> None:
     tracemalloc.start()
     try:
         work()
-        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+        assert tracemalloc.get_traced_memory()[1] < 64 * MIB
     finally:
         tracemalloc.stop()
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from opsin.errors import Cancelled, ConnectionLost, UsageError
 from opsin.rpc import progress
-from opsin.rpc.held import Calls
+from opsin.rpc.held import Requests
 from opsin.rpc.remote import Caller, Method
 from opsin.rpc.threads import waiting
 
 
-def wait_for(peer: Calls, coroutine: Coroutine[Any, Any, Any]) -> Any:
+def wait_for(peer: Requests, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine of the peer's event loop, which runs in another thread.
 
     Raises:
@@ -97,7 +97,7 @@ class BlockingRemote(BlockingMethod):
 class BlockingStream(Iterator[Any]):
     """The items of a stream, each waited for."""
 
-    def __init__(self, peer: Calls, stream: AsyncIterator[Any]) -> None:
+    def __init__(self, peer: Requests, stream: AsyncIterator[Any]) -> None:
         self._peer = peer
         self._stream = stream
 

@@ -13,7 +13,7 @@ from opsin.rpc.codec import THING, ObjectInfo
 from opsin.rpc.objects import ROOT
 
 
-class Calls(Protocol):
+class Requests(Protocol):
     """The peer, as remotes need it: what makes calls of the other side."""
 
     loop: asyncio.AbstractEventLoop
@@ -44,7 +44,7 @@ class Held:
 
     __slots__ = ("__weakref__", "_finalizer", "info", "peer", "times")
 
-    def __init__(self, peer: Calls, info: ObjectInfo) -> None:
+    def __init__(self, peer: Requests, info: ObjectInfo) -> None:
         self.peer = peer
         self.info = info
         self.times = [0]
@@ -84,7 +84,7 @@ class HeldTable:
         wake: called, from any thread, when there is something to let go.
     """
 
-    def __init__(self, peer: Calls, wake: Callable[[], None]) -> None:
+    def __init__(self, peer: Requests, wake: Callable[[], None]) -> None:
         self._peer = peer
         self._wake = wake
         self._held: weakref.WeakValueDictionary[int, Held] = weakref.WeakValueDictionary()

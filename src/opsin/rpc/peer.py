@@ -1,10 +1,10 @@
-"""Peer: one end of a link, in an asyncio event loop. The only place where `Session` meets waiting.
+"""Peer: one end of a link, in an asyncio event loop: what calls, and what is called.
 
     async with Peer(transport, root=Service()) as peer:
         service = await peer.root()
         result = await service.method(x, key=1)
 
-One task reads, one writes, and each call of the other side is a task of its own.
+Each call of the other side is a task of its own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar, overload
 
-from opsin.errors import ConnectionLost, ProtocolError, UsageError
+from opsin.errors import ConnectionLost, UsageError
 from opsin.rpc import progress
+from opsin.rpc.calls import Calls, Waiting
 from opsin.rpc.codec import Segments
 from opsin.rpc.errors import error_from
-from opsin.rpc.frames import Frame, Transport
+from opsin.rpc.frames import Transport
 from opsin.rpc.held import Held
+from opsin.rpc.link import Link
 from opsin.rpc.messages import (
     WANTS_NO_ANSWER,
     WANTS_PROGRESS,
@@ -46,29 +48,6 @@ from opsin.rpc.threads import Threads
 from opsin.rpc.values import Values, close_descriptors
 
 T = TypeVar("T")
-
-HELLO_PATIENCE = 30.0
-"""Seconds that a peer waits for the hello of the other side."""
-BYE_PATIENCE = 1.0
-"""Seconds that a peer which ends waits for its bye to go out."""
-FRAMES_IN_A_ROW = 64
-"""Frames read before others in the event loop have their turn."""
-
-
-class _Pending:
-    """A call of ours that waits for its answer."""
-
-    __slots__ = ("blocking", "listener", "sink")
-
-    def __init__(
-        self,
-        sink: asyncio.Future[Any] | Incoming,
-        blocking: bool,
-        listener: progress.Listener | None,
-    ) -> None:
-        self.sink = sink
-        self.blocking = blocking
-        self.listener = listener
 
 
 class Peer:
@@ -100,24 +79,16 @@ class Peer:
         self.loop = asyncio.get_running_loop()
         self.values = Values(self, root, segments, self._wake_to_release)
         self._thread = threading.get_ident()
-        self._transport = transport
         features = () if segments is None else ("descriptors",)
         self._session = Session(token, expected, features, self.values.take_back)
-        self._pending: dict[int, _Pending] = {}
+        self._calls = Calls()
         self._own_threads = None if threads is not None else Threads()
         self._tasks = Tasks(self, threads or self._own_threads or Threads())
         self._opened: asyncio.Future[None] = self.loop.create_future()
         self._ended = asyncio.Event()
-        self._reason: Exception | None = None
-        self._send_now: Callable[[Frame], bool] | None = getattr(transport, "send_now", None)
-        self._unsent: Frame | None = None  # taken from the session, but not sent yet
-        self._idle: asyncio.Future[None] | None = None
+        self._reason = ""
         self._release_is_due = False
-        self._heard = self.loop.time()
-        self._hello_due = self.loop.call_later(HELLO_PATIENCE, self._greeted_too_late)
-        self._writing = self.loop.create_task(self._write())
-        self._reading = self.loop.create_task(self._read())
-        self._beating = None if heartbeat is None else self.loop.create_task(self._beat(heartbeat))
+        self._link = Link(self._session, transport, self._take, self._finish, heartbeat)
 
     # ------------------------------------------------------------------ what users do
 
@@ -155,13 +126,7 @@ class Peer:
         """End the link in order: pending calls fail on both sides. Idempotent."""
         if not self._session.is_over:
             self._finish(ConnectionLost("The link was closed on this side."), reason)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._writing), BYE_PATIENCE)
-        await self._transport.close()
-        tasks = [task for task in (self._writing, self._reading, self._beating) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._link.close()
 
     async def __aenter__(self) -> Peer:
         return self
@@ -185,7 +150,7 @@ class Peer:
         listener = progress.listener.get()
         id = self._request(held, path, args, kwargs, WANTS_PROGRESS if listener else 0)
         future: asyncio.Future[Any] = self.loop.create_future()
-        self._pending[id] = _Pending(future, blocking, listener)
+        self._calls.add(id, Waiting(future, blocking, listener))
         try:
             return await future
         except asyncio.CancelledError:
@@ -217,19 +182,19 @@ class Peer:
         listener = progress.listener.get()
         flags = WANTS_STREAM | (WANTS_PROGRESS if listener else 0)
         id = self._request(held, path, args, kwargs, flags)
-        self._pending[id] = _Pending(incoming, blocking, listener)
+        self._calls.add(id, Waiting(incoming, blocking, listener))
         return id
 
     def ask_for_more(self, id: int, count: int) -> None:
         """Let `count` further items of a stream come."""
         self._session.more(id, count)
-        self._wake()
+        self._link.wake()
 
     def give_up(self, id: int) -> None:
         """Cancel a call of ours; whatever still comes of it is let go."""
-        if self._pending.pop(id, None) is not None:
+        if self._calls.pop(id) is not None:
             self._session.cancel(id)
-            self._wake()
+            self._link.wake()
 
     def give_up_soon(self, id: int) -> None:
         """The same, from any thread."""
@@ -242,12 +207,12 @@ class Peer:
         """End a call of theirs with its result. If it raises, the call is still open."""
         packer, (raw,) = self.values.pack(value)
         self._session.result(id, raw, packer.buffers, tuple(packer.descriptors), packer)
-        self._wake()
+        self._link.wake()
 
     def answer_error(self, id: int, parts: ErrorParts) -> None:
         """End a call of theirs with an error."""
         self._session.error(id, parts)
-        self._wake()
+        self._link.wake()
 
     def item_credit(self, id: int) -> int:
         """How many items their stream can take now."""
@@ -257,7 +222,7 @@ class Peer:
         """Send the next item of their stream."""
         packer, (raw,) = self.values.pack(value)
         self._session.item(id, raw, packer.buffers, tuple(packer.descriptors), packer)
-        self._wake()
+        self._link.wake()
 
     def reporting(self, id: int) -> progress.Listener:
         """What the progress of their call is told to, from any thread. Only the last news count."""
@@ -267,7 +232,7 @@ class Peer:
             latest = news[-1]
             news.clear()
             self._session.progress(id, *latest)
-            self._wake()
+            self._link.wake()
 
         def report(done: float | None, total: float | None, text: str | None) -> None:
             done = None if done is None else float(done)
@@ -305,93 +270,17 @@ class Peer:
         except BaseException:
             self.values.take_back(packer)
             raise
-        self._wake()
+        self._link.wake()
         return id
 
     async def _until_open(self) -> None:
         if not self._session.is_open:
             await asyncio.shield(self._opened)
-        if self._reason is not None:
-            raise _again(self._reason)
+        if self._reason:
+            raise ConnectionLost(self._reason)
 
-    async def _write(self) -> None:
-        """The only place that sends."""
-        session, transport = self._session, self._transport
-        try:
-            while True:
-                frame, self._unsent = self._unsent or session.next_frame(), None
-                if frame is not None:
-                    await transport.send(frame)
-                elif session.is_over:
-                    return
-                else:
-                    self._idle = self.loop.create_future()
-                    await self._idle
-        except (ConnectionLost, OSError) as error:
-            self._finish(ConnectionLost(f"The other side of the link is gone: {error}"))
-        except Exception as error:
-            self._finish(ConnectionLost(f"The link failed on this side: {error!r}."))
-            raise
-        finally:
-            await transport.close()
-
-    async def _read(self) -> None:
-        session, transport = self._session, self._transport
-        count = 0
-        try:
-            while not session.is_over:
-                frame = await transport.receive()
-                self._heard = self.loop.time()
-                try:
-                    events = session.receive(frame)
-                except BaseException:
-                    close_descriptors(frame.descriptors)
-                    raise
-                for event in events:
-                    self._handlers[type(event.message)](self, event.message, event)
-                self._wake()
-                count += 1
-                if count % FRAMES_IN_A_ROW == 0:
-                    await asyncio.sleep(0)
-        except EOFError:
-            self._finish(ConnectionLost("The other side of the link is gone."))
-        except ProtocolError as error:
-            self._finish(ConnectionLost(f"The other side broke the protocol: {error}"), str(error))
-        except Exception as error:
-            self._finish(ConnectionLost(f"The link failed on this side: {error!r}."), "It failed.")
-            raise
-
-    async def _beat(self, heartbeat: float) -> None:
-        n = 0
-        while not self._session.is_over:
-            await asyncio.sleep(heartbeat)
-            if self.loop.time() - self._heard > 3 * heartbeat:
-                self._finish(ConnectionLost("The other side of the link does not answer."))
-                await self._transport.close()
-                return
-            n += 1
-            self._session.ping(n)
-            self._wake()
-
-    def _greeted_too_late(self) -> None:
-        self._finish(ConnectionLost("The other side of the link said no hello."), "No hello came.")
-
-    def _wake(self) -> None:
-        """There is something to send: do it, or let the writing task do it."""
-        if self._idle is None or self._idle.done():
-            return  # it is at work
-        if self._send_now is not None and not self._session.is_over:
-            self._unsent = self._session.next_frame()
-            try:
-                while self._unsent is not None and not self._unsent.payload:
-                    if not self._send_now(self._unsent):
-                        break
-                    self._unsent = self._session.next_frame()
-            except (ConnectionLost, OSError):
-                pass  # the writing task will find out
-            if self._unsent is None:
-                return
-        self._idle.set_result(None)
+    def _take(self, event: Event) -> None:
+        self._handlers[type(event.message)](self, event.message, event)
 
     def _wake_to_release(self) -> None:
         """Called from any thread, by finalizers too."""
@@ -408,22 +297,16 @@ class Peer:
         objects, segments = self.values.held.take_dropped()
         if (objects or segments) and not self._session.is_over:
             self._session.release(objects, segments)
-            self._wake()
+            self._link.wake()
 
     def _finish(self, reason: ConnectionLost, bye: str | None = None) -> None:
         """The link is over: everything that waits fails, everything that runs is cancelled."""
-        if self._reason is not None:
+        if self._reason:
             return
-        self._reason = reason
-        self._hello_due.cancel()
+        self._reason = str(reason)
         lost = self._session.lose() if bye is None else self._session.end(bye)
         close_descriptors(lost.descriptors)
-        pending, self._pending = self._pending, {}
-        for waiting in pending.values():
-            if isinstance(waiting.sink, Incoming):
-                waiting.sink.end(_again(reason))
-            elif not waiting.sink.done():
-                waiting.sink.set_exception(_again(reason))
+        self._calls.fail_all(self._reason)
         self._tasks.stop()
         self.values.clear()
         if self._own_threads is not None:
@@ -431,14 +314,13 @@ class Peer:
         if not self._opened.done():
             self._opened.set_result(None)
         self._ended.set()
-        self._wake()
+        self._link.wake()
 
     # ------------------------------------------------------------------ what the other side says
 
     def _on_hello(self, message: Hello, event: Event) -> None:
         if "descriptors" not in self._session.features:
             self.values.without_segments()
-        self._hello_due.cancel()
         self._opened.set_result(None)
 
     def _on_call(self, message: Call, event: Event) -> None:
@@ -449,39 +331,39 @@ class Peer:
         self._tasks.cancel(message.id)
 
     def _on_result(self, message: Result, event: Event) -> None:
-        pending = self._pending.pop(message.id, None)
-        try:
-            (value,) = self.values.unpack((message.value,), event, _is_blocking(pending))
+        waiting = self._calls.pop(message.id)
+        try:  # also where nobody waits: what it refers to has come here
+            (value,) = self.values.unpack((message.value,), event, _is_blocking(waiting))
         except Exception as error:
-            self._fail(pending, error)
-            return
-        if pending is None:
-            return
-        if isinstance(pending.sink, Incoming):
-            pending.sink.end()
-        elif not pending.sink.done():
-            pending.sink.set_result(value)
+            if waiting is not None:
+                waiting.fail(error)
+        else:
+            if waiting is not None:
+                waiting.end(value)
 
     def _on_error(self, message: Error, event: Event) -> None:
         close_descriptors(event.descriptors)
-        self._fail(self._pending.pop(message.id, None), error_from(message.error))
+        waiting = self._calls.pop(message.id)
+        if waiting is not None:
+            waiting.fail(error_from(message.error))
 
     def _on_item(self, message: Item, event: Event) -> None:
-        pending = self._pending.get(message.id)
+        waiting = self._calls.get(message.id)
         try:
-            (value,) = self.values.unpack((message.value,), event, _is_blocking(pending))
+            (value,) = self.values.unpack((message.value,), event, _is_blocking(waiting))
         except Exception as error:
-            self._fail(pending, error)
-            self.give_up(message.id)
+            if waiting is not None:
+                waiting.fail(error)
+                self.give_up(message.id)
             return
-        if pending is not None and isinstance(pending.sink, Incoming):
-            pending.sink.put(value)
+        if waiting is not None and isinstance(waiting.sink, Incoming):
+            waiting.sink.put(value)
 
     def _on_progress(self, message: Progress, event: Event) -> None:
-        pending = self._pending.get(message.id)
-        if pending is not None and pending.listener is not None:
+        waiting = self._calls.get(message.id)
+        if waiting is not None and waiting.listener is not None:
             try:
-                pending.listener(message.done, message.total, message.text)
+                waiting.listener(message.done, message.total, message.text)
             except Exception as error:  # the listener's fault, not the link's
                 context = {"message": "A listener of progress failed.", "exception": error}
                 self.loop.call_exception_handler(context)
@@ -495,14 +377,6 @@ class Peer:
     def _on_bye(self, message: Bye, event: Event) -> None:
         why = f": {message.reason}" if message.reason else "."
         self._finish(ConnectionLost(f"The other side ended the session{why}"))
-
-    def _fail(self, pending: _Pending | None, error: BaseException) -> None:
-        if pending is None:
-            return
-        if isinstance(pending.sink, Incoming):
-            pending.sink.end(error)
-        elif not pending.sink.done():
-            pending.sink.set_exception(error)
 
     _handlers: ClassVar[dict[type[Message], Callable[[Peer, Any, Event], None]]] = {
         Hello: _on_hello,
@@ -518,10 +392,5 @@ class Peer:
     }
 
 
-def _is_blocking(pending: _Pending | None) -> bool:
-    return pending is not None and pending.blocking
-
-
-def _again(reason: Exception) -> ConnectionLost:
-    """An error of its own for each that gets it: a raised error collects where it was raised."""
-    return ConnectionLost(str(reason))
+def _is_blocking(waiting: Waiting | None) -> bool:
+    return waiting is not None and waiting.blocking

@@ -57,7 +57,7 @@ class Event(msgspec.Struct, frozen=True):
     """
 
     message: Message
-    buffers: Sequence[bytearray] = ()
+    buffers: Sequence[memoryview] = ()
     descriptors: tuple[int, ...] = ()
 
 

@@ -41,7 +41,7 @@ class Unpacker:
         self._references = references
         self._segments = segments
         self._decoder = Decoder(ext_hook=self._extension)
-        self._buffers: list[bytearray | None] = []
+        self._buffers: list[memoryview | None] = []
         self._descriptors: list[int | None] = []
         self._depth = 0
         self._fault: Exception | None = None
@@ -64,7 +64,7 @@ class Unpacker:
     def unpack(
         self,
         values: Sequence[Raw],
-        buffers: Sequence[bytearray] = (),
+        buffers: Sequence[memoryview] = (),
         descriptors: list[int | None] | None = None,
     ) -> list[Any]:
         """The values of one message; the descriptors that were taken over become None.
@@ -92,7 +92,7 @@ class Unpacker:
         finally:
             self._buffers, self._descriptors, self._fault = [], [], None
 
-    def _value(self, data: Raw | bytearray) -> Any:
+    def _value(self, data: Raw | memoryview) -> Any:
         self._depth += 1
         try:
             if self._depth > DEEPEST:
@@ -144,10 +144,18 @@ class Unpacker:
         check_layout(dtype_of(name), shape, strides, offset, size)
         if self._segments is None:
             raise ProtocolError("An array came in a segment, over a link that carries none.")
-        placed = Placed(name, shape, strides, offset, segment, size)
-        return self._segments.adopt(placed, None if k is None else self._descriptor(k))
+        descriptor = None if k is None else self._descriptor(k)
+        try:
+            placed = Placed(name, shape, strides, offset, segment, size)
+            return self._segments.adopt(placed, descriptor)  # gives the lease back if it fails
+        except ProtocolError:
+            if k is None or descriptor is not None:
+                raise
+            raise ProtocolError(
+                "An array's memory did not arrive: this process has no free descriptors."
+            ) from None
 
-    def _buffer(self, k: int) -> bytearray:
+    def _buffer(self, k: int) -> memoryview:
         """Each buffer is taken once, so that a small message cannot stand for a huge value."""
         found = self._buffers[k] if 0 <= k < len(self._buffers) else None
         if found is None:
@@ -155,7 +163,9 @@ class Unpacker:
         self._buffers[k] = None
         return found
 
-    def _descriptor(self, k: int) -> int:
+    def _descriptor(self, k: int) -> int | None:
+        if not self._descriptors:
+            return None  # they were cut off on the way
         found = self._descriptors[k] if 0 <= k < len(self._descriptors) else None
         if found is None:
             raise ProtocolError(f"A value names descriptor {k}, which has not come.")

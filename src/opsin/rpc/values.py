@@ -12,7 +12,7 @@ from msgspec import Raw
 from opsin.errors import ProtocolError
 from opsin.rpc.blocking import BlockingRemote
 from opsin.rpc.codec import FUNCTION, THING, ObjectInfo, Segments
-from opsin.rpc.held import Calls, HeldTable
+from opsin.rpc.held import HeldTable, Requests
 from opsin.rpc.messages import Release
 from opsin.rpc.objects import ObjectTable, kind_of
 from opsin.rpc.packer import Packer
@@ -30,7 +30,7 @@ class Values:
     """
 
     def __init__(
-        self, peer: Calls, root: Any, segments: Segments | None, wake: Callable[[], None]
+        self, peer: Requests, root: Any, segments: Segments | None, wake: Callable[[], None]
     ) -> None:
         self._peer = peer
         self._segments = segments
