@@ -1,0 +1,145 @@
+/** The host as a page sees it over the RPC (protocol/HOST.md). Names are those on the wire. */
+
+export type Permission = { readonly name: string; readonly reason: string };
+
+export type PluginInput = {
+  readonly name: string;
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  readonly axes: string | null;
+  readonly lazy: boolean;
+  readonly optional: boolean;
+};
+
+export type PluginOutput = {
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  readonly axes: string | null;
+};
+
+export type FormValue = string | number | boolean | null;
+
+export type FormProperty = {
+  readonly type: string | readonly string[];
+  readonly title: string;
+  readonly description?: string;
+  readonly default?: FormValue;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly multipleOf?: number;
+  readonly enum?: readonly FormValue[];
+  readonly format?: string;
+  readonly step?: number;
+  readonly unit?: string;
+};
+
+export type Form = {
+  readonly title: string;
+  readonly properties: Readonly<Record<string, FormProperty>>;
+  readonly required: readonly string[];
+};
+
+export type PluginOperation = {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly inputs: readonly PluginInput[];
+  readonly outputs: readonly PluginOutput[];
+  readonly form: Form;
+};
+
+export type Plugin = {
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly source: string;
+  readonly error: string | null;
+  readonly permissions: readonly Permission[];
+  readonly operations: readonly PluginOperation[];
+};
+
+export type Where =
+  | {
+      readonly region: "visible";
+      readonly center: readonly [number, number];
+      readonly zoom: number;
+      readonly size: readonly [number, number];
+      readonly displayed: readonly [string, string];
+      readonly position: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly region: "whole";
+      readonly level: number;
+      readonly slices: "shown" | "all";
+      readonly position: Readonly<Record<string, number>>;
+    };
+
+export type RunRequest = {
+  readonly plugin: string;
+  readonly operation: string;
+  readonly inputs: Readonly<Record<string, number>>;
+  readonly parameters: Readonly<Record<string, FormValue>>;
+  readonly where: Where;
+};
+
+export type Estimate = {
+  readonly level: number;
+  readonly axes: string;
+  readonly shape: readonly number[];
+  readonly calls: number;
+  readonly input_bytes: number;
+  readonly worker_bytes: number;
+  readonly seconds: number | null;
+  readonly measured: boolean;
+  readonly available_bytes: number;
+  readonly warning: string | null;
+};
+
+export type JobStateName =
+  | "queued"
+  | "preparing"
+  | "running"
+  | "writing"
+  | "done"
+  | "failed"
+  | "cancelled";
+
+export type JobError = {
+  readonly type: string;
+  readonly message: string;
+  readonly traceback: string;
+};
+
+export type Job = {
+  readonly id: string;
+  readonly title: string;
+  readonly plugin: string;
+  readonly operation: string;
+  readonly state: JobStateName;
+  readonly done: number | null;
+  readonly total: number | null;
+  readonly text: string;
+  readonly started: number;
+  readonly seconds: number;
+  readonly error: JobError | null;
+  readonly log: readonly string[];
+  readonly layers: readonly number[];
+};
+
+export interface HostService {
+  watch_plugins(): AsyncIterable<readonly Plugin[]>;
+  add_plugin(file_name: string, text: string): Plugin;
+  remove_plugin(id: string): void;
+  estimate(request: RunRequest): Estimate;
+  run(request: RunRequest): string;
+  cancel(job: string): void;
+  watch_jobs(): AsyncIterable<readonly Job[]>;
+  forget_job(job: string): void;
+  remove_layer(id: number): void;
+  restore_layer(id: number): void;
+}
