@@ -120,6 +120,8 @@ export type Job = {
   readonly title: string;
   readonly plugin: string;
   readonly operation: string;
+  /** What `run` was given. */
+  readonly request: RunRequest;
   readonly state: JobStateName;
   readonly done: number | null;
   readonly total: number | null;
