@@ -24,6 +24,7 @@ _HOME = {
     "Table": "opsin.types",
     "Tracks": "opsin.types",
     "Vectors": "opsin.types",
+    "empty": "opsin.rpc.shared_arrays",
     "image_from_array": "opsin.images.memory",
     "open_image": "opsin.images.readers",
     "open_images": "opsin.images.readers",
@@ -46,6 +47,7 @@ __all__ = [
     "Tracks",
     "Vectors",
     "__version__",
+    "empty",
     "image_from_array",
     "open_image",
     "open_images",
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from opsin.images.readers import open_image, open_images
     from opsin.images.write import write_image
     from opsin.render.snapshot import snapshot
+    from opsin.rpc.shared_arrays import empty
     from opsin.types import (
         Axes,
         Image,

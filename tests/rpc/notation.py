@@ -53,6 +53,9 @@ class FixtureReferences:
         self.received.append(info.object)
         return Theirs(info)
 
+    def receive_lazy(self, lazy: Lazy) -> Any:
+        return lazy
+
     def home(self, object_id: int) -> Any:
         if object_id > 100:
             raise ProtocolError(f"There is no object {object_id}.")

@@ -99,6 +99,9 @@ class References(Protocol):
     def receive(self, info: ObjectInfo) -> Any:
         """A remote for an object of theirs, counted."""
 
+    def receive_lazy(self, lazy: Lazy) -> Any:
+        """What a lazy array of theirs is here; its source is the object's remote, counted."""
+
     def home(self, object_id: int) -> Any:
         """Our object of that number.
 
@@ -109,7 +112,7 @@ class References(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """An array by reference: `source` is the object (or its remote) that slices are asked of."""
+    """What is sent of an array by reference: `source` is the object that regions are asked of."""
 
     source: Any
     dtype: np.dtype[Any]
@@ -139,3 +142,26 @@ def register_type(
     so `decode` checks it and raises ValueError or TypeError. Registering again replaces.
     """
     types_by_class[cls] = types_by_name[name] = RegisteredType(name, encode, decode)
+
+
+lazy_by_class: dict[type | str, Callable[[Any], Any]] = {}
+
+
+def register_lazy(cls: type[T] | str, make: Callable[[T], Any]) -> None:
+    """Let arrays of `cls`, and of its subclasses, travel by reference, as lazy arrays.
+
+    Args:
+        cls: the class, or its name ("zarr.core.array.Array"), which spares importing it.
+        make: gives what serves an array: `opsin.rpc.lazy_source.lazy`, or what that returns.
+    """
+    lazy_by_class[cls] = make
+
+
+def lazy_by_name(cls: type) -> Callable[[Any], Any] | None:
+    """How arrays of a class travel that is registered by its name."""
+    for one in cls.__mro__:
+        make = lazy_by_class.get(f"{one.__module__}.{one.__qualname__}")
+        if make is not None:
+            lazy_by_class[cls] = make
+            return make
+    return None

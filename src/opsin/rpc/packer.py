@@ -17,7 +17,7 @@ from msgspec.msgpack import Ext
 
 from opsin.rpc import codec
 from opsin.rpc.arrays import Array, dtype_name, plain_bytes
-from opsin.rpc.codec import DEEPEST, LARGEST_INLINE, Lazy, ObjectInfo, Placed, References, Segments
+from opsin.rpc.codec import DEEPEST, LARGEST_INLINE, Lazy, Placed, References, Segments
 from opsin.rpc.errors import error_parts
 from opsin.rpc.frames import MOST_DESCRIPTORS
 from opsin.rpc.messages import MOST_BUFFERS, NO_ARGS, NO_KWARGS
@@ -134,6 +134,8 @@ class Packer:
             if (entry := codec.types_by_class.get(cls)) is not None:
                 inner = self._tree(entry.encode(value), depth + 1)
                 return Ext(codec.REGISTERED, _encode([entry.name, inner]))
+            if (make := codec.lazy_by_class.get(cls)) is not None:
+                return self._tree(make(value), depth + 1)
         if isinstance(value, np.generic):
             return self._scalar(value, depth)
         if isinstance(value, complex):
@@ -153,7 +155,7 @@ class Packer:
             return self._tree(list(value), depth)
         if isinstance(value, Mapping):
             return self._map(value, depth)
-        return self._reference(value)
+        return self._reference(value, depth)
 
     def _scalar(self, value: np.generic, depth: int) -> Any:
         if value.dtype.kind in "mM":
@@ -165,19 +167,24 @@ class Packer:
 
     def _lazy(self, value: Lazy) -> Ext:
         found = self._references.send(value.source)
-        if not isinstance(found, ObjectInfo):
+        if isinstance(found, int):
+            self.remotes.append(value.source)
+            return Ext(codec.YOURS, _encode(found))
+        if found is None:
             raise TypeError(f"A {type(value.source).__name__} cannot serve a lazy array.")
         self.objects.append(found.object)
         shape = tuple(map(int, value.shape))
         chunks = None if value.chunks is None else tuple(map(int, value.chunks))
         return Ext(codec.LAZY, _encode([found.object, dtype_name(value.dtype), shape, chunks]))
 
-    def _reference(self, value: Any) -> Ext:
+    def _reference(self, value: Any, depth: int) -> Any:
         found = self._references.send(value)
         if isinstance(found, int):
             self.remotes.append(value)
             return Ext(codec.YOURS, _encode(found))
         if found is None:
+            if (make := codec.lazy_by_name(type(value))) is not None:
+                return self._tree(make(value), depth + 1)
             raise TypeError(_refusal(value))
         self.objects.append(found.object)
         return Ext(codec.OBJECT, _encode(found))
@@ -205,5 +212,5 @@ def _refusal(value: Any) -> str:
         return f"An enum member ({name}) cannot be sent: send its value or its name."
     return (
         f"A value of type {name} cannot be sent: register_type says how it travels by value, "
-        "by_reference lets the other side call it."
+        "by_reference lets the other side call it, lazy lets it read an array in parts."
     )

@@ -178,14 +178,14 @@ class Unpacker:
             raise ProtocolError("An object has an impossible number or kind.")
         return self._references.receive(info)
 
-    def _lazy(self, data: memoryview) -> Lazy:
+    def _lazy(self, data: memoryview) -> Any:
         number, name, shape, chunks = _lazy.decode(data)
         dtype = dtype_of(name)
         check_shape(dtype, shape)
         if number < 1 or (chunks is not None and not _are_chunks(chunks, shape)):
             raise ProtocolError("A lazy array has an impossible number or impossible chunks.")
         source = self._references.receive(ObjectInfo(number, codec.THING, "lazy array"))
-        return Lazy(source, dtype, shape, chunks)
+        return self._references.receive_lazy(Lazy(source, dtype, shape, chunks))
 
     def _error(self, data: memoryview) -> Exception:
         parts = _parts.decode(data)

@@ -11,8 +11,10 @@ from msgspec import Raw
 
 from opsin.errors import ProtocolError
 from opsin.rpc.blocking import BlockingRemote
-from opsin.rpc.codec import FUNCTION, THING, ObjectInfo, Segments
+from opsin.rpc.codec import FUNCTION, THING, Lazy, ObjectInfo, Segments
 from opsin.rpc.held import HeldTable, Requests
+from opsin.rpc.lazy_array import LazyArray
+from opsin.rpc.lazy_source import LazySource
 from opsin.rpc.messages import Release
 from opsin.rpc.objects import ObjectTable, kind_of
 from opsin.rpc.packer import Packer
@@ -118,9 +120,13 @@ class Values:
         held = self.held.receive(info)
         return BlockingRemote(held) if self._blocking else Remote(held)
 
+    def receive_lazy(self, lazy: Lazy) -> LazyArray:
+        return LazyArray(lazy)
+
     def home(self, object_id: int) -> Any:
         target, _ = self.objects.get(object_id)
-        return target
+        is_array = isinstance(target, LazySource) and target.array is not None
+        return target.array if is_array else target
 
 
 def close_descriptors(descriptors: Iterable[int]) -> None:
