@@ -16,6 +16,7 @@ from opsin.errors import ProtocolError
 from opsin.rpc import codec, frames, messages
 from opsin.rpc.codec import Lazy, register_type
 from opsin.rpc.packer import Packer
+from opsin.rpc.regions import region_of, shape_of
 from opsin.rpc.unpacker import Unpacker
 from tests.rpc.notation import (
     FixtureReferences,
@@ -31,6 +32,7 @@ from tests.rpc.notation import (
 FIXTURES = Path(__file__).parents[2] / "protocol" / "fixtures"
 MESSAGES = json.loads((FIXTURES / "rpc_messages.json").read_text())
 VALUES = json.loads((FIXTURES / "rpc_values.json").read_text())
+REGIONS = json.loads((FIXTURES / "rpc_regions.json").read_text())
 
 
 def name_of(case: dict[str, Any]) -> str:
@@ -97,6 +99,25 @@ def test_invalid_values_are_refused(case: dict[str, Any]) -> None:
     buffers = [memoryview(data_of(one)) for one in case["buffers"]]
     with pytest.raises(ProtocolError):
         Unpacker(FixtureReferences()).unpack([Raw(data_of(case["packed"]))], buffers)
+
+
+@pytest.mark.parametrize("case", REGIONS["regions"], ids=json.dumps)
+def test_an_index_means_its_region(case: dict[str, Any]) -> None:
+    region, finish = region_of(index_of(case["index"]), case["shape"])
+    assert [list(part) for part in region] == case["region"]
+    kept = [side for side, part in zip(shape_of(region), finish, strict=True) if part != 0]
+    assert kept == case["gives"]
+
+
+@pytest.mark.parametrize("case", REGIONS["invalid"], ids=json.dumps)
+def test_an_index_that_means_nothing_is_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(IndexError):
+        region_of(index_of(case["index"]), case["shape"])
+
+
+def index_of(written: list[Any]) -> tuple[Any, ...]:
+    plain = (slice(None) if part is None else part for part in written)
+    return tuple(slice(*part) if isinstance(part, list) else part for part in plain)
 
 
 def assert_same(found: Any, expected: Any) -> None:

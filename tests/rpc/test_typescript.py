@@ -16,6 +16,8 @@ import pytest
 
 from opsin.errors import ConnectionLost, RemoteError
 from opsin.rpc.connect import serve
+from opsin.rpc.lazy_array import LazyArray
+from opsin.rpc.lazy_source import LazySource
 from opsin.rpc.objects import by_reference
 from opsin.rpc.peer import Peer
 from opsin.rpc.progress import progress, progress_to
@@ -48,6 +50,7 @@ class Python:
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.array = np.arange(1200, dtype=np.uint16).reshape(30, 40)
 
     def echo(self, value: Any) -> Any:
         return value
@@ -90,6 +93,13 @@ class Python:
 
     def counter(self) -> Counter:
         return Counter()
+
+    def lazy(self) -> Any:
+        read = self.array.__getitem__
+        return LazySource(read, self.array.shape, self.array.dtype, (8, 8))
+
+    def is_home(self, source: Any) -> bool:
+        return isinstance(source, LazySource)
 
     def large(self, count: int) -> Any:
         return np.full(count, 7, np.uint8)
@@ -147,7 +157,10 @@ def run(check: Check, dies: bool = False) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["values", "arguments", "arrays", "callbacks", "objects", "streams", "cancel", "errors"],
+    [
+        *("values", "arguments", "arrays", "callbacks"),
+        *("objects", "streams", "lazy", "cancel", "errors"),
+    ],
 )
 def test_typescript_calls_python(name: str) -> None:
     async def check(peer: Peer, service: Any) -> None:
@@ -215,6 +228,23 @@ def test_callbacks_streams_and_objects_of_typescript() -> None:
             assert await counter.add(3) == 5
         await service.keep(lambda: 7)
         assert await service.call_kept() == 7
+
+    run(check)
+
+
+def test_lazy_arrays_of_typescript() -> None:
+    async def check(peer: Peer, service: Any) -> None:
+        array = await service.lazy()
+        assert isinstance(array, LazyArray)
+        assert (array.shape, array.dtype, array.chunks) == ((4, 1000), np.int32, (1, 100))
+        data = np.arange(4000).reshape(4, 1000)
+        parts = await array.read_many([..., (1, slice(7, 900, 5)), (-1, -1), slice(0)])
+        np.testing.assert_array_equal(parts[0], data)
+        np.testing.assert_array_equal(parts[1], data[1, 7:900:5])
+        assert parts[2] == 3999
+        assert parts[3].shape == (0, 1000)
+        assert await service.echo(array) is not array
+        array.release()
 
     run(check)
 

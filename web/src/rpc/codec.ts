@@ -1,5 +1,6 @@
 /** The values of one session, in both directions, and the objects that they refer to. */
 import { describe } from "./exposed.ts";
+import { atHome } from "./lazy_array.ts";
 import { OwnObjects } from "./own_objects.ts";
 import { ReceivedObjects } from "./received_objects.ts";
 import { type Handle, handleOf, type Link } from "./remote.ts";
@@ -41,7 +42,7 @@ export class Codec {
     this.#reader = new ValueReader(
       {
         receive: (info) => this.received.receive(info),
-        home: (object) => this.own.get(object),
+        home: (object) => atHome(this.own.get(object)),
       },
       types,
     );

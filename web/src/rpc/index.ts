@@ -10,9 +10,10 @@ export {
   RemoteError,
   remoteTraceback,
 } from "./errors.ts";
-export { LazyArray } from "./lazy_array.ts";
+export { LazyArray, type LazyOptions, lazyArray } from "./lazy_array.ts";
 export { NdArray, type TypedArray } from "./ndarray.ts";
 export { Peer, type PeerOptions } from "./peer.ts";
+export type { Part, Region } from "./regions.ts";
 export { about, keep, notify } from "./remote.ts";
 export type { Received, Remote, Sent, Untyped } from "./remote_types.ts";
 export { memoryLink } from "./transports/memory.ts";

@@ -101,6 +101,12 @@ function storageOf(dtype: string): Storage {
   throw new TypeError(`There are no arrays of dtype ${dtype.slice(0, 40)} in JavaScript.`);
 }
 
+/** Bytes of one element. Throws a TypeError for an unknown dtype. */
+export function itemSize(dtype: string): number {
+  const { of, parts } = storageOf(dtype);
+  return elementSize(of) * parts;
+}
+
 function elementSize(of: Storage["of"]): number {
   return (of as unknown as { BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT;
 }

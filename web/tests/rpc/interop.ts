@@ -9,6 +9,8 @@ import {
   Complex,
   keep,
   kwargs,
+  LazyArray,
+  lazyArray,
   NdArray,
   options,
   Peer,
@@ -36,6 +38,8 @@ interface Python {
   counter(): Reference<{ add(n: number): number }>;
   large(bytes: number): NdArray<Uint8Array>;
   held(): number;
+  lazy(): LazyArray;
+  is_home(array: LazyArray): boolean;
 }
 
 const MANY = 64 << 20;
@@ -83,6 +87,21 @@ class Service {
   counter() {
     let value = 0;
     return reference({ add: (n: number) => (value += n) });
+  }
+  /** Its numbers count up. */
+  lazy() {
+    return lazyArray({
+      dtype: "int32",
+      shape: [4, 1000],
+      chunks: [1, 100],
+      read: ([[z0, z1, zs] = [0, 0, 1], [y0, y1, ys] = [0, 0, 1]]) => {
+        const all: number[] = [];
+        for (let z = z0; z < z1; z += zs) {
+          for (let y = y0; y < y1; y += ys) all.push(z * 1000 + y);
+        }
+        return NdArray.of(Int32Array.from(all));
+      },
+    });
   }
   large(bytes: number) {
     return transfer(new Uint8Array(bytes).fill(7));
@@ -187,6 +206,18 @@ const CHECKS: Readonly<Record<string, (python: Remote<Python>) => Promise<unknow
       assert.equal(plane.data[0], last++);
     }
     assert.equal(last, 20);
+  },
+  async lazy(python) {
+    const image = await python.lazy();
+    assert(image instanceof LazyArray);
+    assert.deepEqual([image.dtype, image.shape, image.chunks], ["uint16", [30, 40], [8, 8]]);
+    const part = await image.read([[3, 20, 4], -1]);
+    assert.deepEqual(part, NdArray.of(Uint16Array.from([3, 7, 11, 15, 19], (y) => y * 40 + 39)));
+    const [all, place] = await image.readMany([[], [29, 39]]);
+    assert.equal(all?.data.length, 1200);
+    assert.deepEqual([place?.shape, place?.data[0]], [[], 1199]);
+    assert.equal(await python.is_home(image), true);
+    image.release();
   },
   async cancel(python) {
     const controller = new AbortController();
