@@ -26,8 +26,10 @@ _HOME = {
     "Vectors": "opsin.types",
     "empty": "opsin.rpc.shared_arrays",
     "image_from_array": "opsin.images.memory",
+    "load": "opsin.host.blocking",
     "open_image": "opsin.images.readers",
     "open_images": "opsin.images.readers",
+    "run": "opsin.host.blocking",
     "snapshot": "opsin.render.snapshot",
     "write_image": "opsin.images.write",
 }
@@ -49,8 +51,10 @@ __all__ = [
     "__version__",
     "empty",
     "image_from_array",
+    "load",
     "open_image",
     "open_images",
+    "run",
     "snapshot",
     "write_image",
 ]
@@ -58,6 +62,7 @@ __all__ = [
 if TYPE_CHECKING:
     from opsin.chunks.camera import Camera
     from opsin.errors import OpsinError
+    from opsin.host.blocking import load, run
     from opsin.images.memory import image_from_array
     from opsin.images.readers import open_image, open_images
     from opsin.images.write import write_image

@@ -1,4 +1,4 @@
-"""Command line: `opsin view`, `opsin info`, `opsin snapshot`. Imports late what a command needs."""
+"""Command line: `opsin view`, `info`, `snapshot`, `run`. Imports late what a command needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")
     try:
         try:
-            options = _parser().parse_args(arguments)
+            options = _parsed(arguments)
         except SystemExit:
             _say()  # the help that argparse wrote, if it can be
             raise
@@ -72,6 +72,17 @@ def _complain(problem: str) -> None:
         print(f"opsin: {problem}", file=sys.stderr)
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options. Words may stand before, between and behind options, as in `run`."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "words") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.words += rest
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="opsin", description="Look at images of any size.", allow_abbrev=False
@@ -90,6 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     view.add_argument(
         "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
+    )
+    view.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a plugin to have at hand; may be given several times",
     )
     view.add_argument("--no-browser", action="store_true", help="only print the address")
     view.set_defaults(run=_view)
@@ -122,6 +141,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     snapshot.add_argument("--level", type=int, metavar="K", help="level to draw (0 is the finest)")
     snapshot.set_defaults(run=_snapshot)
+
+    run = commands.add_parser(
+        "run",
+        help="run an operation of a plugin on images",
+        description="Run an operation of a plugin on images, each plane or volume that it works on "
+        "in turn. Parameters are given as name=value.",
+        allow_abbrev=False,
+    )
+    run.add_argument("operation", metavar="FILE:OPERATION", help="such as nuclei.py:nuclei")
+    run.add_argument(
+        "words", nargs="*", metavar="INPUT|name=value", help="images, and values of parameters"
+    )
+    run.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        required=True,
+        type=Path,
+        metavar="OUT",
+        help="where to write the result: .ome.zarr for an image, .csv for a table; once for each "
+        "result that the operation gives",
+    )
+    run.add_argument(
+        "--level", type=int, default=0, metavar="K", help="level to work on (0, the finest)"
+    )
+    run.add_argument(
+        "--channel", metavar="C", help="name or number of a channel (default: each of them)"
+    )
+    run.set_defaults(run=_run)
     return parser
 
 
@@ -134,7 +182,9 @@ def _view(options: argparse.Namespace) -> int:
     if not images:
         listener.close()
         return 1
-    session = Session(images, options.memory or default_memory(), notices=problems)
+    session = Session(
+        images, options.memory or default_memory(), notices=problems, plugins=options.plugin
+    )
 
     names = ", ".join(image.name for group in images for image in group)
     _say(f"Opsin shows {names}. Ctrl-C stops it.")
@@ -189,6 +239,20 @@ def _snapshot(options: argparse.Namespace) -> int:
         for image in images:
             image.close()
     return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from opsin.console import run_operation
+
+    return run_operation(
+        options.operation,
+        options.words,
+        options.output,
+        level=options.level,
+        channel=options.channel,
+        say=_say,
+        complain=_complain,
+    )
 
 
 def _open_all(paths: Sequence[str]) -> tuple[list[tuple[Image, ...]], list[str]]:

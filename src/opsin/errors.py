@@ -12,6 +12,7 @@
     ├── WriteError          an image cannot be written
     ├── PluginError         a plugin's file or manifest cannot be understood
     ├── EnvironmentFailed   the packages that a plugin runs with cannot be installed
+    ├── WorkerLost          the process that ran a plugin ended before it had a result
     ├── Cancelled           somebody cancelled the job: raised inside it, at its next step
     ├── ProtocolError       a message from outside does not follow the protocol
     ├── ConnectionLost      the other side of a link is gone; what was pending has failed
@@ -69,6 +70,10 @@ class PluginError(OpsinError):
 
 class EnvironmentFailed(OpsinError):
     """The packages that a plugin runs with cannot be installed."""
+
+
+class WorkerLost(OpsinError):
+    """The process that ran a plugin ended before it had a result; the message says how."""
 
 
 class Cancelled(OpsinError):

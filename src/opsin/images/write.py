@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import itertools
 import json
 import math
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -72,8 +74,9 @@ def write_image(
         raise WriteError(f"{target} exists already: choose another name, or remove it first.")
     if not target.parent.is_dir():
         raise WriteError(f"{target.parent} is no folder: make it first.")
-    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    folder = target.with_name(_draft_name(target.name))
     try:
+        remove_dead_drafts(target.parent)
         folder.mkdir()
         jobs = [_Writing(image, folder, chunk, levels)]
         if labels:
@@ -89,6 +92,29 @@ def write_image(
         raise WriteError(f"{target} cannot be written: {reason}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _draft_name(name: str) -> str:
+    """What is being written is called so. It says who writes, so that others can clear up."""
+    return f".{name}.{uuid.uuid4().hex[:8]}.{platform.node()}.{os.getpid()}.part"
+
+
+def remove_dead_drafts(folder: Path) -> None:
+    """Remove what processes of this computer that were killed left half written in a folder."""
+    for draft in folder.glob(f".*.{glob.escape(platform.node())}.*.part"):
+        process = draft.name.split(".")[-2]
+        if process.isdecimal() and int(process) != os.getpid() and not _is_alive(int(process)):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 async def _write_all(jobs: Sequence[_Writing], progress: Progress | None) -> None:

@@ -122,6 +122,11 @@ class Segment:
             for start in range(0, self.size, STEP):
                 self._mapping.madvise(POPULATE_WRITE, start, min(STEP, self.size - start))
 
+    def release_pages(self) -> None:
+        """Take the pages out of this process's page table; their content stays as it is."""
+        self._is_populated = False
+        self._mapping.madvise(mmap.MADV_DONTNEED)
+
     def close(self) -> None:
         """Let go of the memory. No array may be left that lies in it."""
         self._mapping.close()

@@ -95,6 +95,16 @@ def empty(
     return hold.array(sides, dtype, order=order)
 
 
+def release_pages(array: Array) -> None:
+    """Let the memory of a large shared array not count for this process until it is touched again.
+
+    What is in it stays, for all who have it. An ordinary array is left as it is.
+    """
+    hold = hold_of(array)
+    if hold is not None:
+        hold.segment.release_pages()
+
+
 class SharedArrays:
     """The arrays that one session shares: what it lends and what it borrows.
 

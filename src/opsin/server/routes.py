@@ -9,12 +9,13 @@ import math
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from opsin.errors import OpsinError, ProtocolError, UsageError
 from opsin.render import colormaps
+from opsin.server.host_service import host_link
 from opsin.server.session import Session
 from opsin.views.stream import Stream
 
@@ -69,6 +70,15 @@ async def put_view(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def get_result(request: Request) -> Response:
+    """A table that a job gave, as a file to keep."""
+    job = _session(request).host.job(request.path_params["job"])
+    number = request.path_params["number"]
+    if not 0 <= number < len(job.results) or job.results[number].rows is None:
+        raise UsageError("That job has no such table.")
+    return FileResponse(job.results[number].path, filename=job.results[number].name)
+
+
 async def view_stream(socket: WebSocket) -> None:
     """One canvas (protocol/VIEW.md)."""
     session: Session = socket.app.state.session
@@ -109,7 +119,9 @@ def routes() -> list[Any]:
         Route("/api/layers/{layer:int}/histogram", get_histogram),
         Route("/api/view", get_view, methods=["GET"]),
         Route("/api/view", put_view, methods=["PUT"]),
+        Route("/api/jobs/{job}/results/{number:int}", get_result),
         WebSocketRoute("/api/stream", view_stream),
+        WebSocketRoute("/api/rpc", host_link),
     ]
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from opsin.chunks.brick import plane_box
 from opsin.chunks.camera import Camera, base_level, fit, slice_index
 from opsin.chunks.loader import Loader
 from opsin.errors import OpsinError, UsageError
+from opsin.host.host import Host
+from opsin.host.job import Job
+from opsin.host.workspace import Workspace
 from opsin.images.derived import stored_levels
 from opsin.images.image import Image
-from opsin.images.layer import Layer, layers_of_all
+from opsin.images.layer import Layer, layers_of, layers_of_all
+from opsin.images.readers import open_image
 from opsin.images.source import Array
 from opsin.render.histogram import Histogram, auto_contrast, histogram
 from opsin.views.scene import Scene
@@ -35,10 +41,15 @@ class Session:
         images: opened images, in groups that were opened together (an image and its labels).
         memory: budget in bytes for chunks.
         notices: sentences to show to the user (what could not be opened, and the like).
+        plugins: files of plugins to have at hand, beside those of the user's workspace.
     """
 
     def __init__(
-        self, images: Sequence[Sequence[Image]], memory: int, notices: Sequence[str] = ()
+        self,
+        images: Sequence[Sequence[Image]],
+        memory: int,
+        notices: Sequence[str] = (),
+        plugins: Sequence[Path] = (),
     ) -> None:
         self.loader = Loader(memory)
         self.scene = Scene()
@@ -54,6 +65,12 @@ class Session:
             for layer in layers_of_all(group):
                 self._waiting[len(self._waiting)] = (layer, numbers[id(layer.image)])
         self._tell_of_units(image for group in images for image in group)
+        self._plugins = plugins
+        self._host: Host | None = None
+        self._no_host = "The server has not started."
+        self.job_layers: dict[str, list[int]] = {}
+        """The layers that the results of ended jobs became."""
+        self._removed: dict[int, tuple[Layer, int]] = {}
         self._opening: list[asyncio.Task[None]] = []
         self._places = asyncio.Semaphore(OPENING)
         if len(self._waiting) > MOST_LAYERS:
@@ -70,9 +87,23 @@ class Session:
                 self.scene.put(number, layer, image)
             else:
                 self._opening.append(asyncio.create_task(self._open(number, layer, image)))
+        self._start_host()
+
+    @property
+    def host(self) -> Host:
+        """What runs plugins.
+
+        Raises:
+            UsageError: it could not be started; the message says why.
+        """
+        if self._host is None:
+            raise UsageError(self._no_host)
+        return self._host
 
     async def close(self) -> None:
-        """Stop all loading and close the images. Idempotent."""
+        """Cancel all jobs, stop all loading and close the images. Idempotent."""
+        if self._host is not None:
+            await self._host.close()
         for task in self._opening:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
@@ -93,6 +124,71 @@ class Session:
         layer = self.scene.layers[number]
         values = await self._coarsest(layer, self.scene.images[number], position)
         return await asyncio.to_thread(lambda: (histogram(values), auto_contrast(values)))
+
+    def remove_layer(self, number: int) -> None:
+        """Take a layer out of the scene.
+
+        Raises:
+            UsageError: there is no such layer.
+        """
+        if number not in self.scene.layers:
+            raise UsageError(f"There is no layer {number}.")
+        self._removed[number] = self.scene.remove(number)
+
+    def restore_layer(self, number: int) -> None:
+        """Put a layer back that was removed.
+
+        Raises:
+            UsageError: it was not.
+        """
+        if number not in self._removed:
+            raise UsageError(f"Layer {number} was not removed.")
+        self.scene.put(number, *self._removed.pop(number))
+
+    def _start_host(self) -> None:
+        try:
+            self._host = Host(Workspace())
+        except UsageError as error:
+            self._no_host = str(error)
+            self.scene.notify("warning", str(error))
+            return
+        for path in self._plugins:
+            found = self._host.registry.add(path)
+            if found.error is not None:
+                self.scene.notify("error", found.error)
+        self._host.listen(self._job_changed)
+
+    def _job_changed(self, job: Job) -> None:
+        if job.state == "done" and job.id not in self.job_layers:
+            self.job_layers[job.id] = []
+            self._opening.append(asyncio.create_task(self._show_results(job)))
+
+    async def _show_results(self, job: Job) -> None:
+        """Put the results of a job over what is there."""
+        for result in job.results:
+            if result.kind not in ("image", "labels"):
+                continue
+            try:
+                image = await asyncio.to_thread(open_image, result.path)
+            except OpsinError as error:
+                self.scene.notify("error", f"{result.name}: {error}")
+                continue
+            number = self.loader.add(image)
+            for layer in layers_of(replace(image, name=self._free_name(result.name))):
+                place = 1 + max((*self.scene.layers, *self._waiting, *self._removed), default=-1)
+                self.job_layers[job.id].append(place)
+                self._waiting[place] = (layer, number)
+                if layer.contrast is None and image.kind == "image":
+                    await self._open(place, layer, number)
+                else:
+                    self.scene.put(place, layer, number)
+        job.progress(None, None)  # so that it is heard that the layers are there
+
+    def _free_name(self, name: str) -> str:
+        """The name, with a number where a layer has it already."""
+        taken = {layer.name for layer in self.scene.layers.values()}
+        names = (name if n == 1 else f"{name} {n}" for n in itertools.count(1))
+        return next(one for one in names if one not in taken)
 
     def _tell_of_units(self, images: Iterable[Image]) -> None:
         """Say that images in different units are laid over each other as if they were one unit."""

@@ -42,6 +42,17 @@ class Scene:
         self.revision += 1
         self._tell()
 
+    def remove(self, number: int) -> tuple[Layer, int]:
+        """Take a layer out; gives it back, with the number of its image.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        removed = self.layers.pop(number), self.images.pop(number)
+        self.revision += 1
+        self._tell()
+        return removed
+
     def notify(self, severity: Severity, text: str) -> None:
         """Tell the user something, now and whenever a view opens."""
         self.notices.append(Notice(severity, plain_text(text)))

@@ -29,6 +29,8 @@ from opsin.errors import EnvironmentFailed
 WORKER_NEEDS = ("numpy>=1.26", "msgspec>=0.19")
 """What a worker needs itself, whatever the plugin asks for."""
 
+CURRENT = "current"
+"""The key of the environment that this process runs in."""
 KILLED_WITHIN = 5.0
 """Seconds that a killed uv is waited for."""
 TOLD = 12
@@ -47,7 +49,7 @@ class Environment:
 
 def current() -> Environment:
     """The environment that this process runs in."""
-    return Environment(Path(sys.executable), "current")
+    return Environment(Path(sys.executable), CURRENT)
 
 
 def lacking(requirements: Sequence[str], requires_python: str = "") -> str | None:

@@ -1,0 +1,200 @@
+"""Console: a run of an operation in a terminal, with a progress bar."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from opsin.errors import UsageError
+from opsin.host.host import Host
+from opsin.host.job import Job
+from opsin.host.selection import Whole
+from opsin.host.workspace import Workspace
+from opsin.images.image import Image
+from opsin.images.layer import Layer
+from opsin.images.readers import open_image
+from opsin.plugins.address import OperationAddress
+from opsin.plugins.manifest import Operation
+from opsin.plugins.parameters import from_words
+
+Say = Callable[[str], None]
+
+_STATES = {
+    "queued": "waiting",
+    "preparing": "preparing packages",
+    "running": "running",
+    "writing": "writing",
+}
+
+
+def run_operation(
+    operation: str,
+    words: Sequence[str],
+    targets: Sequence[Path],
+    *,
+    level: int,
+    channel: str | None,
+    say: Say,
+    complain: Say,
+) -> int:
+    """Run an operation on files and wait; returns the exit status.
+
+    Args:
+        operation: `file.py:operation`.
+        words: inputs, and parameters as `name=value`; an input may be given as `name=path` too.
+        targets: a file for each result.
+        level: of the inputs.
+        channel: name or number; None: every one.
+
+    Raises:
+        OpsinError: it cannot be run so.
+    """
+    return asyncio.run(_run(operation, words, targets, level, channel, say, complain))
+
+
+async def _run(
+    text: str,
+    words: Sequence[str],
+    targets: Sequence[Path],
+    level: int,
+    channel: str | None,
+    say: Say,
+    complain: Say,
+) -> int:
+    address = OperationAddress.parse(text)
+    stopped = _cancel_on_signals()
+    with ExitStack() as opened:
+        async with Host(Workspace()) as host:
+            registered = host.registry.add(address.source)
+            operation = registered.operation(address.operation)[1]
+            paths, settings = _sorted(operation, words)
+            program = host.program(registered, operation.name, from_words(operation, settings))
+            layers: dict[str, Layer] = {}
+            for name, path in paths.items():
+                image = opened.enter_context(await asyncio.to_thread(open_image, path))
+                for warning in image.warnings:
+                    complain(f"{image.name}: {warning}")
+                layers[name] = _layer(image, channel)
+            job = host.run(program, layers, Whole(level), [path.absolute() for path in targets])
+            await _watched(job)
+    if job.state == "done":
+        for result in job.results:
+            rows = f" ({result.rows} rows)" if result.rows is not None else ""
+            say(f"{result.path}{rows}")
+        return 0
+    if job.error is None:
+        return 128 + stopped[0] if stopped else 1
+    if job.error.traceback:
+        complain(job.error.traceback.rstrip())
+        complain(f"{operation.name} failed with {job.error.type}: {job.error.message}")
+    else:
+        complain(job.error.message)
+    return 1
+
+
+async def _watched(job: Job) -> None:
+    """Show a job's progress until it has ended."""
+    console = Console(stderr=True, highlight=False)
+    shown = console.is_terminal
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not shown,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("waiting", total=None, said="")
+        told = 0
+
+        def changed(job: Job) -> None:
+            nonlocal told
+            for line in list(job.log)[-(job.lines - told) :] if job.lines > told else ():
+                bar.console.print(line, markup=False, soft_wrap=True)
+            told = job.lines
+            bar.update(
+                task,
+                description=_STATES.get(job.state, job.state),
+                completed=job.done or 0,
+                total=job.total,
+                said=job.text,
+            )
+
+        stop = job.listen(changed)
+        changed(job)
+        try:
+            await job.wait()
+        finally:
+            stop()
+
+
+def _cancel_on_signals() -> list[int]:
+    """Let SIGTERM and SIGHUP cancel what runs, so that nothing is left behind."""
+    taken: list[int] = []
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        taken.append(number)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, stop, number)
+    return taken
+
+
+def _sorted(operation: Operation, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Paths of the inputs by name, and the words that are parameters."""
+    inputs = [one.name for one in operation.inputs]
+    parameters = {one.name for one in operation.parameters}
+    paths: dict[str, Any] = {}
+    free: list[str] = []
+    settings: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name in parameters:
+            settings.append(word)
+        elif equals and name in inputs:
+            paths[name] = value
+        elif equals and not Path(word).exists() and name.isidentifier():
+            settings.append(word)  # which says that there is no such parameter
+        else:
+            free.append(word)
+    open_inputs = [name for name in inputs if name not in paths]
+    if len(free) > len(open_inputs):
+        raise UsageError(
+            f"{operation.name} takes {len(inputs)} images ({', '.join(inputs)}), "
+            f"not {len(free) + len(paths)}."
+        )
+    paths |= dict(zip(open_inputs, free, strict=False))
+    return paths, settings
+
+
+def _layer(image: Image, channel: str | None) -> Layer:
+    axis = image.channel_axis
+    if channel is None:
+        return Layer(image.name, image)
+    if axis is None:
+        raise UsageError(f"{image.name} has no channels: leave --channel out.")
+    names = [one.name for one in image.channels]
+    if channel in names:
+        number = names.index(channel)
+    elif channel.isdecimal() and int(channel) < image.shape[axis]:
+        number = int(channel)
+    else:
+        known = ", ".join(names) or f"0 to {image.shape[axis] - 1}"
+        raise UsageError(f"{image.name} has no channel {channel}: it has {known}.")
+    return replace(Layer(image.name, image), channel=number)

@@ -1,0 +1,193 @@
+"""Results: what the calls of a run give, as an image that is written while the calls are made.
+
+The writer asks for chunk after chunk; the first chunk of a call makes that call. So a stack of any
+length passes through with one call's arrays in memory, and those are let go of page by page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from opsin.errors import PluginError, WriteError
+from opsin.host.selection import Selection
+from opsin.images.image import Axis, Image, Level
+from opsin.images.ome_metadata import axis_type
+from opsin.images.source import Array, Encoded, Index, contiguous
+from opsin.rpc.shared_arrays import release_pages
+
+CHUNK = 512
+"""Rows and columns that are copied at once."""
+PAGES_KEPT = 32 << 20
+"""Bytes after which the memory that was read is let go of by this process."""
+
+Ask = Callable[[tuple[int, ...]], Awaitable[Array]]
+
+
+class CallsSource:
+    """Chunks of the arrays that calls give, in the order of the calls.
+
+    Args:
+        ask: makes the call at a position along the loops; runs on `loop`.
+        first: what the first call gave.
+    """
+
+    def __init__(
+        self, ask: Ask, loop: asyncio.AbstractEventLoop, loops: int, first: Array, level: Level
+    ) -> None:
+        self._ask = ask
+        self._loop = loop
+        self._loops = loops
+        self._level = level
+        self._like = (first.shape, first.dtype)
+        self._arrays: dict[tuple[int, ...], Future[Array]] = {}
+        self._missing: dict[tuple[int, ...], int] = {}
+        self._read = 0
+        done: Future[Array] = Future()
+        done.set_result(first)
+        self._arrays[(0,) * loops] = done
+        per_call = itertools.accumulate(level.grid[loops:], lambda a, b: a * b, initial=1)
+        self._per_call = list(per_call)[-1]
+
+    @property
+    def provenance(self) -> Literal["memory"]:
+        return "memory"
+
+    async def fetch(self, level: int, index: Index) -> Encoded | None:
+        position, place = index[: self._loops], index[self._loops :]
+        found = self._arrays.get(position)
+        if found is None:
+            asked = asyncio.run_coroutine_threadsafe(self._checked(position), self._loop)
+            found = self._arrays[position] = asked
+        array = await asyncio.wrap_future(found)
+        chunks = self._level.chunks[self._loops :]
+        chunk = array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, chunks, strict=True))]
+        copied = np.array(chunk)  # now, so that the memory of the call can go
+        self._read += copied.nbytes
+        left = self._missing.get(position, self._per_call) - 1
+        self._missing[position] = left
+        if left == 0:
+            del self._arrays[position]  # the writer reads every chunk once
+        elif self._read > PAGES_KEPT:
+            self._read = 0
+            release_pages(array)
+        return copied.reshape((1,) * self._loops + copied.shape)
+
+    def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
+        return contiguous(np.asarray(encoded))
+
+    def transient_bytes(self, level: int, index: Index) -> int:
+        return 0
+
+    def close(self) -> None:
+        """End what has been asked for and not come."""
+        for asked in self._arrays.values():
+            asked.cancel()
+        self._arrays.clear()
+
+    async def _checked(self, position: tuple[int, ...]) -> Array:
+        array = await self._ask(position)
+        if (array.shape, array.dtype) != self._like:
+            shape, dtype = self._like
+            raise PluginError(
+                f"One call gave {dtype} of shape {shape}, another {array.dtype} of shape "
+                f"{array.shape}: they cannot be put together."
+            )
+        return array
+
+
+def result_image(
+    selection: Selection,
+    axes: Sequence[str],
+    first: Array,
+    ask: Ask,
+    *,
+    name: str,
+    kind: Literal["image", "labels"],
+) -> Image:
+    """The image that the calls of a selection give, each along `axes`, where its inputs lie.
+
+    Axes that the inputs do not have begin at 0, with a scale of 1.
+    """
+    part, image = selection.first, selection.first.layer.image
+    scale, translation, described = [], [], []
+    for axis_name in (*selection.loops, *axes):
+        if axis_name in part.names:
+            axis = part.names.index(axis_name)
+            scale.append(part.scale(axis))
+            translation.append(part.origin(axis))
+            described.append(image.axes[axis])
+        else:
+            scale.append(1.0)
+            translation.append(0.0)
+            described.append(Axis(axis_name, axis_type(axis_name)))
+    shape = (*selection.loop_shape, *first.shape)
+    sizes = [1] * len(shape)
+    for axis in range(len(shape)):
+        if axis >= len(shape) - 2:
+            sizes[axis] = min(CHUNK, shape[axis])
+    level = Level(shape, tuple(sizes), tuple(scale), tuple(translation))
+    source = CallsSource(ask, asyncio.get_running_loop(), len(selection.loops), first, level)
+    dtype = first.dtype.newbyteorder("=")
+    return Image(name, tuple(described), (level,), dtype, source, kind)
+
+
+def write_table(table: Mapping[str, Any], path: Path) -> int:
+    """Write columns as comma-separated values; returns the number of rows.
+
+    Raises:
+        WriteError: the disk does not take it. Nothing is left then.
+    """
+    columns = [np.asarray(column).tolist() for column in table.values()]
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(table)
+            writer.writerows(zip(*columns, strict=True))
+        draft.rename(path)
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    return len(columns[0]) if columns else 0
+
+
+def rows_of(
+    kind: str, value: Any, selection: Selection, position: tuple[int, ...]
+) -> dict[str, list[Any]]:
+    """What one call gave, as columns, preceded by where along the loops it was made.
+
+    Points and the like get a column for each axis (`axis-0`, …), as napari writes them.
+    """
+    if kind == "table":
+        columns = {name: np.asarray(column).tolist() for name, column in value.items()}
+    else:
+        flat = np.asarray(value).reshape(len(value), -1) if len(value) else np.empty((0, 0))
+        columns = {f"axis-{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
+    count = max(map(len, columns.values()), default=0)
+    where: dict[str, list[Any]] = {}
+    for name, index, size in zip(selection.loops, position, selection.loop_shape, strict=True):
+        if size > 1:
+            where[name if name not in columns else f"{name} index"] = [index] * count
+    return {**where, **columns}
+
+
+def join_rows(tables: Sequence[Mapping[str, list[Any]]]) -> dict[str, list[Any]]:
+    """Tables of several calls, one after another."""
+    names = list(dict.fromkeys(name for table in tables for name in table))
+    joined: dict[str, list[Any]] = {name: [] for name in names}
+    for table in tables:
+        count = max(map(len, table.values()), default=0)
+        for name in names:
+            joined[name] += table.get(name, [None] * count)
+    return joined

@@ -1,0 +1,277 @@
+"""Selection: what an operation works on: which pixels of which layers, call by call. Pure.
+
+An operation works on some axes (`yx`). Over the other axes it is called once for each position.
+Several inputs are cut to the pixels that all of them have.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from opsin.chunks.camera import Camera, slice_index, target_level
+from opsin.errors import UsageError
+from opsin.images.layer import Layer
+from opsin.plugins.manifest import DEFAULT_AXES, Operation
+
+ALIGNED = 0.01
+"""Pixels by which two inputs may be apart and still lie on the same pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Run on what a canvas shows, at the level that it shows it at."""
+
+    camera: Camera
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Run on all of one level.
+
+    `position` gives the world position on axes that the operation does not work on; over those
+    that it does not name, and over all if it is None, the operation is called for every position.
+    """
+
+    level: int = 0
+    position: Mapping[str, float] | None = None
+
+
+Where = Visible | Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A box of one level of a layer's image; one entry per axis of the *image*, in level pixels."""
+
+    layer: Layer
+    level: int
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes of the image."""
+        return self.layer.image.axis_names
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along every axis."""
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+
+    def scale(self, axis: int) -> float:
+        """World units per pixel."""
+        return self.layer.image.levels[self.level].scale[axis]
+
+    def origin(self, axis: int) -> float:
+        """World position of the centre of the first pixel."""
+        geometry = self.layer.image.levels[self.level]
+        return geometry.translation[axis] + geometry.scale[axis] * self.start[axis]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Inputs, cut to the same pixels.
+
+    Attributes:
+        axes: that one call works on, in the order of the operation.
+        loops: axes over which it is called, in the order of the first image.
+        parts: by the name of the input; the first one is what the result lies on.
+    """
+
+    axes: tuple[str, ...]
+    loops: tuple[str, ...]
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Part:
+        """What the result lies on."""
+        return next(iter(self.parts.values()))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what one call gets."""
+        return tuple(self.first.shape[self.first.names.index(name)] for name in self.axes)
+
+    @property
+    def loop_shape(self) -> tuple[int, ...]:
+        """Calls along each of `loops`."""
+        return tuple(self.first.shape[self.first.names.index(name)] for name in self.loops)
+
+    @property
+    def calls(self) -> int:
+        """How often the operation is called."""
+        return math.prod(self.loop_shape)
+
+    @property
+    def voxels(self) -> int:
+        """Of one call."""
+        return math.prod(self.shape)
+
+    def positions(self) -> Iterator[tuple[int, ...]]:
+        """One index along `loops` for every call."""
+        return itertools.product(*map(range, self.loop_shape))
+
+    def box(self, name: str, position: tuple[int, ...]) -> Part:
+        """The part of an input that the call at `position` gets: one pixel long along `loops`."""
+        part = self.parts[name]
+        start, stop = list(part.start), list(part.stop)
+        for loop, index in zip(self.loops, position, strict=True):
+            if loop in part.names:
+                axis = part.names.index(loop)
+                start[axis] += index if part.shape[axis] > 1 else 0
+                stop[axis] = start[axis] + 1
+        return replace(part, start=tuple(start), stop=tuple(stop))
+
+
+def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> Selection:
+    """What `operation` works on, if it is run on `layers` (by the name of the input) there.
+
+    Raises:
+        UsageError: an input is missing, has not the axes, lies elsewhere, or nothing is visible.
+    """
+    parts: dict[str, Part] = {}
+    axes: tuple[str, ...] = ()
+    for given in operation.inputs:
+        if given.kind not in ("image", "labels"):
+            raise UsageError(
+                f"{operation.title} takes {given.kind}, which can only be given from Python yet."
+            )
+        layer = layers.get(given.name)
+        if layer is None:
+            if given.optional:
+                continue
+            raise UsageError(f"{operation.title} needs an image for its input {given.name!r}: name one.")
+        own = tuple(given.axes or DEFAULT_AXES)
+        missing = [name for name in own if name not in layer.image.axis_names]
+        if missing:
+            has = ", ".join(layer.image.axis_names)
+            raise UsageError(
+                f"{operation.title} works on the axes {', '.join(own)}, but {layer.name} has {has}."
+            )
+        if not parts:
+            axes = own
+        elif own != axes:
+            raise UsageError(f"The inputs of {operation.title} have different axes.")
+        parts[given.name] = _part(operation, layer, own, where)
+    if not parts:
+        raise UsageError(f"{operation.title} takes no image: run it from Python.")
+    first = next(iter(parts.values()))
+    loops = tuple(name for name in first.names if name not in axes and _varies(first, name))
+    for name in list(parts)[1:]:
+        parts = _aligned(parts, name, axes, loops)
+    return Selection(axes, loops, parts)
+
+
+def _varies(part: Part, name: str) -> bool:
+    """Whether the result has this axis: not the channel axis of a layer that is one channel."""
+    is_channel = part.names.index(name) == part.layer.image.channel_axis
+    return not is_channel or part.layer.channel is None
+
+
+def _part(operation: Operation, layer: Layer, axes: tuple[str, ...], where: Where) -> Part:
+    image = layer.image
+    if isinstance(where, Visible):
+        level = target_level(layer, where.camera)
+        position: Mapping[str, float] | None = where.camera.position
+    else:
+        level, position = where.level, where.position
+        if not 0 <= level < len(image.levels):
+            raise UsageError(f"{layer.name} has levels 0 to {len(image.levels) - 1}, not {level}.")
+    shape = image.levels[level].shape
+    start, stop = [0] * len(shape), list(shape)
+    channel = image.channel_axis
+    if channel is not None and layer.channel is not None and image.axis_names[channel] not in axes:
+        start[channel], stop[channel] = layer.channel, layer.channel + 1
+    displayed = where.camera.displayed if isinstance(where, Visible) else ()
+    fixed = {
+        name: world
+        for name, world in (position or {}).items()
+        if name in image.axis_names and name not in axes and name not in displayed
+    }
+    indices = slice_index(layer, level, Camera((0, 0), 1, (1, 1), fixed, displayed=("", "")))
+    if indices is None:
+        raise UsageError(f"{layer.name} has nothing at the position of the sliders.")
+    for axis, index in zip(layer.kept_axes, indices, strict=True):
+        if image.axis_names[axis] in fixed:
+            start[axis], stop[axis] = index, index + 1
+    if isinstance(where, Visible):
+        low = where.camera.rect[:2]
+        high = where.camera.rect[2:]
+        for place, name in enumerate(where.camera.displayed):
+            axis = image.axis(name)
+            geometry = image.levels[level]
+            offset, scale = geometry.translation[axis], geometry.scale[axis]
+            start[axis] = max(start[axis], math.floor((low[place] - offset) / scale + 0.5))
+            stop[axis] = min(stop[axis], math.ceil((high[place] - offset) / scale + 0.5))
+            if start[axis] >= stop[axis]:
+                raise UsageError(f"Nothing of {layer.name} is visible: move it into view.")
+    return Part(layer, level, tuple(start), tuple(stop))
+
+
+def _aligned(
+    parts: dict[str, Part], name: str, axes: tuple[str, ...], loops: tuple[str, ...]
+) -> dict[str, Part]:
+    """`parts`, with that of input `name` laid on the pixels of the first, and all cut to both."""
+    first, other = next(iter(parts.values())), parts[name]
+    level, shift = _matching_level(first, other.layer, axes)
+    image = other.layer.image
+    start, stop = list(other.start), list(other.stop)
+    cut: dict[str, tuple[int, int]] = {}
+    for axis_name in (*axes, *loops):
+        if axis_name not in other.names:
+            continue  # the same for every position along it
+        mine, axis = first.names.index(axis_name), other.names.index(axis_name)
+        size = image.levels[level].shape[axis]
+        if axis_name not in axes and size == 1:
+            start[axis], stop[axis] = 0, 1
+            continue
+        low = max(first.start[mine] + shift[axis_name], 0)
+        high = min(first.stop[mine] + shift[axis_name], size)
+        if low >= high:
+            raise UsageError(f"{other.layer.name} and {first.layer.name} do not overlap there.")
+        start[axis], stop[axis] = low, high
+        cut[axis_name] = (low - shift[axis_name], high - shift[axis_name])
+    moved = replace(other, level=level, start=tuple(start), stop=tuple(stop))
+    return {**{one: _cut(part, first, cut) for one, part in parts.items()}, name: moved}
+
+
+def _matching_level(first: Part, layer: Layer, axes: tuple[str, ...]) -> tuple[int, dict[str, int]]:
+    """The level of `layer` whose pixels are those of `first`, and by how many it is shifted."""
+    image = layer.image
+    for number, level in enumerate(image.levels):
+        shifts: dict[str, int] = {}
+        for mine, name in enumerate(first.names):
+            if name not in image.axis_names or (name not in axes and not _varies(first, name)):
+                continue
+            axis = image.axis(name)
+            if name not in axes and level.shape[axis] == 1:
+                continue
+            scale = first.scale(mine)
+            zero = first.origin(mine) - first.start[mine] * scale
+            shift = (zero - level.translation[axis]) / scale
+            drift = abs(level.scale[axis] / scale - 1) * max(level.shape[axis], 1)
+            if drift > ALIGNED or abs(shift - round(shift)) > ALIGNED:
+                break
+            shifts[name] = round(shift)
+        else:
+            return number, shifts
+    raise UsageError(
+        f"{layer.name} has no level whose pixels are those of {first.layer.name} "
+        f"at level {first.level}: choose another level, or other layers."
+    )
+
+
+def _cut(part: Part, first: Part, cut: Mapping[str, tuple[int, int]]) -> Part:
+    """`part` cut by ranges that are given in pixels of `first`."""
+    start, stop = list(part.start), list(part.stop)
+    for name, (low, high) in cut.items():
+        if name in part.names:
+            axis, mine = part.names.index(name), first.names.index(name)
+            if part.shape[axis] != first.shape[mine]:
+                continue  # one pixel, the same for every position
+            start[axis] += low - first.start[mine]
+            stop[axis] += high - first.stop[mine]
+    return replace(part, start=tuple(start), stop=tuple(stop))

@@ -1,0 +1,277 @@
+"""Host service: what a page can ask of the host, over one RPC link (protocol/HOST.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from opsin.chunks.camera import Camera
+from opsin.errors import ConnectionLost, UsageError
+from opsin.host.calls import Program
+from opsin.host.job import Job
+from opsin.host.registry import Registered
+from opsin.host.selection import Visible, Where, Whole
+from opsin.images.layer import Layer
+from opsin.rpc.frames import Frame
+from opsin.rpc.peer import Peer
+from opsin.rpc.transports.websocket import HEARTBEAT, decode_message, encode_message
+from opsin.server.session import Session
+
+INTERVAL = 0.1
+"""Seconds between two news of jobs."""
+LOOK_INTERVAL = 1.0
+"""Seconds after which the files of plugins are looked at again."""
+SENT_LINES = 100
+"""Newest lines of a log."""
+LARGEST_PLUGIN = 2**18
+"""Letters of a plugin's file."""
+
+
+class VisibleRegion(msgspec.Struct, tag_field="region", tag="visible", frozen=True):
+    """What the canvas shows."""
+
+    center: tuple[float, float]
+    zoom: float
+    size: tuple[float, float]
+    displayed: tuple[str, str]
+    position: dict[str, float]
+
+
+class WholeLevel(msgspec.Struct, tag_field="region", tag="whole", frozen=True):
+    """All of a level."""
+
+    level: int
+    slices: Literal["shown", "all"]
+    position: dict[str, float]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A run, as a page asks for it."""
+
+    plugin: str
+    operation: str
+    inputs: dict[str, int]
+    parameters: dict[str, Any]
+    where: VisibleRegion | WholeLevel
+
+
+class HostService:
+    """The root service of a page's link."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def watch_plugins(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """All plugins, now and whenever that list changes. Their files are watched meanwhile."""
+        registry = self._session.host.registry
+        changed = asyncio.Event()
+        stop = registry.listen(changed.set)
+        try:
+            while True:
+                changed.clear()
+                yield [plugin_entry(one) for one in registry.all()]
+                while not changed.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
+                    await asyncio.to_thread(_stats, [one.path for one in registry.all()])
+                    registry.refresh()
+        finally:
+            stop()
+
+    async def add_plugin(self, file_name: Any, text: Any) -> dict[str, Any]:
+        """Keep a plugin's file in the user's workspace."""
+        if not isinstance(file_name, str) or not isinstance(text, str):
+            raise UsageError("A plugin is the text of a file, and its name.")
+        if len(text) > LARGEST_PLUGIN:
+            raise UsageError(f"{file_name[:80]} is too large for a plugin (256 KiB at most).")
+        host = self._session.host
+        path = await asyncio.to_thread(host.workspace.keep_plugin, file_name, text)
+        return plugin_entry(host.registry.add(path))
+
+    async def remove_plugin(self, id: str) -> None:
+        """Forget a plugin."""
+        self._session.host.forget_plugin(id)
+
+    async def estimate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What a run would need."""
+        program, layers, where = self._understood(request)
+        found = self._session.host.estimate(program, layers, where)
+        return {name: getattr(found, name) for name in found.__slots__}
+
+    async def run(self, request: dict[str, Any]) -> str:
+        """Start a run; gives the id of its job."""
+        program, layers, where = self._understood(request)
+        job = self._session.host.run(program, layers, where)
+        job.request = request
+        return job.id
+
+    async def cancel(self, job: str) -> None:
+        """End a job."""
+        self._session.host.job(job).cancel()
+
+    async def watch_jobs(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """All jobs, then those that have changed."""
+        host = self._session.host
+        changed = dict(host.jobs)
+        wake = asyncio.Event()
+
+        def note(job: Job) -> None:
+            changed[job.id] = job
+            wake.set()
+
+        stop = host.listen(note)
+        try:
+            while True:
+                jobs = sorted(changed.values(), key=lambda job: job.started)
+                changed.clear()
+                wake.clear()
+                yield [job_entry(job, self._session) for job in jobs]
+                await wake.wait()
+                await asyncio.sleep(INTERVAL)
+        finally:
+            stop()
+
+    async def forget_job(self, job: str) -> None:
+        """Take an ended job from the list; one that is not there is no error."""
+        if job in self._session.host.jobs:
+            self._session.host.forget_job(job)
+
+    async def remove_layer(self, id: int) -> None:
+        """Take a layer out of the scene."""
+        self._session.remove_layer(id)
+
+    async def restore_layer(self, id: int) -> None:
+        """Undo that."""
+        self._session.restore_layer(id)
+
+    def _understood(self, request: dict[str, Any]) -> tuple[Program, dict[str, Layer], Where]:
+        try:
+            asked = msgspec.convert(request, Request)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"That is no request for a run: {error}.") from None
+        host, layers = self._session.host, self._session.scene.layers
+        program = host.program(host.registry.get(asked.plugin), asked.operation, asked.parameters)
+        for number in asked.inputs.values():
+            if number not in layers:
+                raise UsageError("A layer that was chosen is not there any more: choose another.")
+        chosen = {name: layers[number] for name, number in asked.inputs.items()}
+        return program, chosen, _where(asked.where)
+
+
+def _where(where: VisibleRegion | WholeLevel) -> Where:
+    numbers = list(where.position.values())
+    if isinstance(where, VisibleRegion):
+        numbers += [*where.center, where.zoom, *where.size]
+    if not all(map(math.isfinite, numbers)):
+        raise UsageError("A view has finite numbers.")
+    if isinstance(where, WholeLevel):
+        return Whole(where.level, where.position if where.slices == "shown" else None)
+    width, height = map(round, where.size)
+    if where.zoom <= 0 or width < 1 or height < 1:
+        raise UsageError("A view has a size.")
+    return Visible(
+        Camera(where.center, where.zoom, (width, height), where.position, where.displayed)
+    )
+
+
+def plugin_entry(registered: Registered) -> dict[str, Any]:
+    """A plugin as pages get it."""
+    plugin = registered.plugin
+    operations = plugin.operations if plugin is not None else ()
+    return {
+        "id": registered.id,
+        "name": plugin.name if plugin is not None else registered.path.name,
+        "version": plugin.version if plugin is not None else "",
+        "description": plugin.description if plugin is not None else "",
+        "source": str(registered.path),
+        "error": registered.error,
+        "permissions": [
+            {"name": one.name, "reason": one.reason}
+            for one in (plugin.permissions if plugin is not None else ())
+        ],
+        "operations": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "description": one.description,
+                "inputs": msgspec.to_builtins(one.inputs),
+                "outputs": msgspec.to_builtins(one.outputs),
+                "form": one.form(),
+            }
+            for one in operations
+        ],
+    }
+
+
+def job_entry(job: Job, session: Session) -> dict[str, Any]:
+    """A job as pages get it. It is done when its layers are there."""
+    layers = session.job_layers.get(job.id)
+    error = job.error
+    return {
+        "id": job.id,
+        "title": job.title,
+        "plugin": job.plugin,
+        "operation": job.operation,
+        "request": job.request,
+        "state": "writing" if job.state == "done" and layers is None else job.state,
+        "done": job.done,
+        "total": job.total,
+        "text": job.text,
+        "started": job.started,
+        "seconds": job.seconds,
+        "error": error
+        and {"type": error.type, "message": error.message, "traceback": error.traceback},
+        "log": list(job.log)[-SENT_LINES:],
+        "layers": list(layers or ()),
+        "files": [
+            {"name": one.name, "rows": one.rows, "address": f"/api/jobs/{job.id}/results/{number}"}
+            for number, one in enumerate(job.results)
+            if one.rows is not None
+        ],
+    }
+
+
+def _stats(paths: list[Path]) -> None:
+    """Look at files from a thread: one on a network that hangs must not stop the server."""
+    for path in paths:
+        with suppress(OSError):
+            path.stat()
+
+
+class SocketTransport:
+    """One end of an RPC link over a page's WebSocket."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def send(self, frame: Frame) -> None:
+        try:
+            await self._socket.send_bytes(encode_message(frame))
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            raise ConnectionLost("The page is gone.") from None
+
+    async def receive(self) -> Frame:
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise EOFError
+        return decode_message(message.get("bytes") or message.get("text") or b"")
+
+    async def close(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):
+            await self._socket.close()
+
+
+async def host_link(socket: WebSocket) -> None:
+    """The link of one page."""
+    session: Session = socket.app.state.session
+    await socket.accept()
+    transport = SocketTransport(socket)
+    async with Peer(transport, HostService(session), heartbeat=HEARTBEAT) as peer:
+        await peer.until_ended()

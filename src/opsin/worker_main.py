@@ -1,0 +1,335 @@
+"""Worker main: the program inside a worker. It runs the operations of one plugin, one at a time.
+
+The host starts it with one end of a Unix socket and calls `Worker` (below) over it. The plugin has
+the main thread, as in a program of its own; the link has a thread beside it. What the plugin prints
+goes to standard output, which is the job's log; nothing else does.
+
+This module needs `opsin.errors`, `opsin.types`, `opsin.rpc`, NumPy and msgspec, and nothing else,
+because that is all that the environment of a plugin has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import hashlib
+import importlib.util
+import os
+import pathlib
+import queue
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from opsin.errors import PluginError
+from opsin.rpc import progress
+from opsin.rpc.peer import Peer
+from opsin.rpc.pool import default_pool
+from opsin.rpc.shared_arrays import SharedArrays, available
+from opsin.rpc.transports.unix_stream import UnixTransport
+from opsin.types import Metadata, reporting
+
+INTERVAL = 0.02
+"""Seconds between two reports of progress, at least."""
+DIE_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of an operation, as the host asks for it. All arguments are given by name.
+
+    Attributes:
+        file: of the plugin. `digest` is the SHA-256 of what the host read there, in hexadecimal.
+        function: the operation.
+        inputs: arrays, tables and so on; None for one that was left out.
+        parameters: plain values; those that `paths` names become a `Path`, those in `enums` a
+            member of the class of that name in the plugin's file.
+        metadata: where an input lies, by the name of the parameter that wants to know.
+        outputs: the kinds of what the function gives.
+    """
+
+    file: str
+    digest: str
+    function: str
+    inputs: dict[str, Any]
+    parameters: dict[str, Any]
+    outputs: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    enums: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run gave: its outputs, the seconds it took, and how far the memory rose meanwhile."""
+
+    outputs: list[Any]
+    seconds: float
+    memory: int
+
+
+class _Asked(NamedTuple):
+    """A call on its way from the link's thread to the main thread, and back."""
+
+    call: Call
+    context: contextvars.Context
+    done: Future[Answer]
+
+
+class Worker:
+    """The service that the host calls."""
+
+    def __init__(self) -> None:
+        self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
+        self._busy = threading.Lock()
+        self._modules: dict[tuple[str, str], types.ModuleType] = {}
+
+    def run(self, call: dict[str, Any]) -> dict[str, Any]:
+        """Run an operation and wait for it (`Call` → `Answer`). Progress is reported.
+
+        Raises whatever the plugin raises, with the traceback from its file on.
+        """
+        done: Future[Answer] = Future()
+        context = contextvars.copy_context()
+        self._asked.put(_Asked(msgspec.convert(call, Call), context, done))
+        call.clear()  # the arrays belong to the function alone
+        answer = done.result()
+        return {"outputs": answer.outputs, "seconds": answer.seconds, "memory": answer.memory}
+
+    def idle(self) -> None:
+        """Wait until no plugin's code runs."""
+        with self._busy:
+            pass
+
+    def rest(self) -> None:
+        """Give back memory that was kept for further arrays."""
+        gc.collect()
+        default_pool().trim()
+
+    def work_for_ever(self) -> None:
+        """What the main thread does."""
+        while True:
+            asked = self._asked.get()
+            with self._busy:
+                try:
+                    asked.done.set_result(asked.context.run(self._run, asked.call))
+                except BaseException as error:
+                    asked.done.set_exception(error)
+            del asked
+
+    def _run(self, call: Call) -> Answer:
+        reporter = progress.current.get()
+        before, _ = _restart_peak(), gc.collect()
+        try:
+            with reporting(_Reporter(reporter)):
+                function, arguments = self._prepared(call)
+                start = time.perf_counter()
+                given = function(**arguments)
+                seconds = time.perf_counter() - start
+            outputs = checked_outputs(call.function, given, call.outputs)
+        except Exception as error:
+            raise _from_plugin(error, call.file)  # noqa: B904 # it is the same one
+        except BaseException as error:  # it called exit, which must not end this process
+            raise RuntimeError(f"{call.function} wanted to end the program: {error!r}") from None
+        return Answer(outputs=outputs, seconds=seconds, memory=max(0, _peak() - before))
+
+    def _prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
+        module = self._module(call.file, call.digest)
+        arguments = call.inputs | call.parameters
+        for name in call.paths:
+            if arguments[name] is not None:
+                arguments[name] = pathlib.Path(arguments[name])
+        for name, cls in call.enums.items():
+            if arguments[name] is not None:
+                arguments[name] = getattr(module, cls)[arguments[name]]
+        for name, fields in call.metadata.items():
+            arguments[name] = msgspec.convert(fields, Metadata)
+        call.inputs.clear()
+        return getattr(module, call.function), arguments
+
+    def _module(self, file: str, digest: str) -> types.ModuleType:
+        """The plugin's file as a module, run when it is first asked for."""
+        known = self._modules.get((file, digest))
+        if known is not None:
+            return known
+        path = pathlib.Path(file)
+        source = path.read_bytes()
+        if hashlib.sha256(source).hexdigest() != digest:
+            raise PluginError(f"{file} was changed while it was about to run: run it again.")
+        name = _module_name(path)
+        module = types.ModuleType(name)
+        module.__file__ = file
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))  # last: a neighbour must not hide a package
+        sys.modules[name] = module
+        try:
+            exec(compile(source, file, "exec"), module.__dict__)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        self._modules[file, digest] = module
+        return module
+
+
+class _Reporter:
+    """Passes what `opsin.types.progress` says on to who made the call."""
+
+    def __init__(self, reporter: progress.Reporter | None) -> None:
+        self._reporter = reporter
+        self._told = 0.0
+
+    def cancelled(self) -> bool:
+        return self._reporter is not None and self._reporter.cancelled
+
+    def report(self, done: float, total: float | None, description: str) -> None:
+        now = time.monotonic()
+        if self._reporter is None or self._reporter.report is None or now < self._told + INTERVAL:
+            return
+        self._told = now
+        self._reporter.report(done, total, description)
+
+
+def checked_outputs(function: str, given: Any, kinds: tuple[str, ...]) -> list[Any]:
+    """What a function gave, one value for each kind, in a form that can be sent.
+
+    Raises:
+        TypeError: it is not what the function's annotations promise.
+    """
+    if not kinds:
+        return []
+    values = (given,) if len(kinds) == 1 else given
+    if not isinstance(values, tuple) or len(values) != len(kinds):
+        raise TypeError(f"{function} promises {len(kinds)} results, but gave {_said(given)}.")
+    return [_output(function, value, kind) for value, kind in zip(values, kinds, strict=True)]
+
+
+def _output(function: str, value: Any, kind: str) -> Any:
+    if value is None:
+        raise TypeError(f"{function} promises {kind}, but gave nothing (None): return a result.")
+    if kind == "table":
+        if hasattr(value, "columns") and hasattr(value, "to_numpy"):  # a DataFrame
+            value = {str(name): value[name].to_numpy() for name in value.columns}
+        if not isinstance(value, dict):
+            raise TypeError(f"{function} promises a table, a dict of columns, not {_said(value)}.")
+        columns = {str(name): _column(column) for name, column in value.items()}
+        if len({len(column) for column in columns.values()}) > 1:
+            raise TypeError(f"The columns of the table that {function} gave differ in length.")
+        return columns
+    if kind in ("shapes", "surface"):
+        return [np.asarray(part) for part in value]
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise TypeError(f"{function} promises {kind}, an array, but gave {_said(value)}.")
+    if kind == "labels":
+        if array.dtype == np.bool_:
+            return array.view(np.uint8)
+        if array.dtype.kind not in "iu":
+            raise TypeError(
+                f"{function} promises labels, which are whole numbers, but gave {array.dtype}."
+            )
+    return array
+
+
+def _column(column: Any) -> Any:
+    array = np.asarray(column)
+    if array.ndim != 1:
+        array = np.asarray([str(entry) for entry in column], object)
+    return array if array.dtype.kind in "biuf" else [_cell(entry) for entry in array.tolist()]
+
+
+def _cell(entry: Any) -> Any:
+    return entry if isinstance(entry, (str, int, float, bool, type(None))) else str(entry)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"an object of type {type(value).__name__}"
+
+
+def _from_plugin(error: Exception, file: str) -> Exception:
+    """The error with a traceback that begins in the plugin's file, if it came from there."""
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename != file:
+        step = step.tb_next
+    return error if step is None else error.with_traceback(step)
+
+
+def _module_name(path: pathlib.Path) -> str:
+    """What the plugin's module is called: as its file, unless that is the name of another one."""
+    name = re.sub(r"\W", "_", path.stem)
+    with suppress(ImportError, ValueError):
+        taken = name in sys.modules or name in sys.stdlib_module_names
+        if not taken and name.isidentifier() and importlib.util.find_spec(name) is None:
+            return name
+    return f"plugin_{name}"
+
+
+def _restart_peak() -> int:
+    """Bytes of memory now; from here on `_peak` counts anew, where the system lets it."""
+    with suppress(OSError):
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak() -> int:
+    return _status("VmHWM")
+
+
+def _status(field: str) -> int:
+    try:
+        lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux
+        return 0
+    return next((int(one.split()[1]) * 1024 for one in lines if one.startswith(f"{field}:")), 0)
+
+
+async def _serve(connected: socket.socket, worker: Worker) -> None:
+    segments = SharedArrays() if available() else None
+    async with Peer(UnixTransport(connected), worker, segments=segments) as peer:
+        await peer.until_ended()
+
+
+def _link(connected: socket.socket, worker: Worker) -> None:
+    """What the link's thread does. When the link ends, so does everything."""
+    status = 1
+    try:
+        asyncio.run(_serve(connected, worker))
+        status = 0
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)  # whatever the plugin does
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the host is, also while C code lets nothing else of this process run."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # it is dead already
+        os._exit(1)
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Run a worker: its link is the socket with that descriptor, its host the process `parent`."""
+    _die_with(parent)
+    connected = socket.socket(fileno=descriptor)
+    connected.set_inheritable(False)
+    worker = Worker()
+    threading.Thread(target=_link, args=(connected, worker), name="link", daemon=True).start()
+    worker.work_for_ever()

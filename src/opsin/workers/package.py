@@ -1,0 +1,56 @@
+"""Package: the few modules of Opsin that a worker needs, in a folder for its path.
+
+The environment of a plugin has NumPy and msgspec, but not Opsin, whose other packages would have to
+agree with those of the plugin. So a worker gets a folder with these modules, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+NEEDED = ("__init__.py", "errors.py", "types.py", "worker_main.py", "rpc")
+"""Modules and packages, beside this one's."""
+
+_HOME = Path(__file__).parents[1]
+
+
+def worker_package(folder: Path) -> Path:
+    """The folder to put on a worker's path, made inside `folder` if it is not there yet.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    sources = sorted(_sources())
+    digest = hashlib.sha256()
+    for path in sources:
+        digest.update(f"{path.relative_to(_HOME)}\0".encode())
+        digest.update(path.read_bytes())
+    made = folder / f"worker-{digest.hexdigest()[:16]}"
+    if made.is_dir():
+        return made
+    draft = folder / f".{made.name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        for path in sources:
+            copy = draft / "opsin" / path.relative_to(_HOME)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        try:
+            draft.rename(made)
+        except OSError:
+            if not made.is_dir():  # nobody else was quicker
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return made
+
+
+def _sources() -> list[Path]:
+    found: list[Path] = []
+    for name in NEEDED:
+        path = _HOME / name
+        found += path.rglob("*.py") if path.is_dir() else [path]
+    return found
