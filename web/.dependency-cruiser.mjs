@@ -29,8 +29,25 @@ export default {
       name: "ui-knows-only-viewer",
       comment: "ui/ may import itself, viewer/ and packages; main.tsx does the wiring.",
       severity: "error",
-      from: { path: "^src/ui/" },
+      from: { path: "^src/ui/", pathNot: "^src/ui/host/" },
       to: { path: "^src/", pathNot: "^src/(ui|viewer)/" },
+    },
+    {
+      name: "ui-host-speaks-rpc",
+      comment: "ui/host/ is called over rpc/; main.tsx makes the link.",
+      severity: "error",
+      from: { path: "^src/ui/host/" },
+      to: { path: "^src/", pathNot: "^src/(ui|viewer|rpc)/" },
+    },
+    {
+      name: "host-is-loaded-later",
+      comment: "The canvas waits for no plugin: the app knows of ui/host/ by its types only.",
+      severity: "error",
+      from: { path: "^src/(ui|main)", pathNot: "^src/ui/host/" },
+      to: {
+        path: "^src/(ui/host|rpc)/",
+        dependencyTypesNot: ["type-only", "dynamic-import"],
+      },
     },
     {
       name: "only-declared-packages",

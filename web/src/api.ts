@@ -8,6 +8,13 @@ export class Api implements Server {
   /** Address of the view stream, for the viewer. */
   readonly stream = "/api/stream";
 
+  /** Address of the host's RPC. */
+  get rpc(): URL {
+    const address = new URL("/api/rpc", location.href);
+    address.protocol = address.protocol.replace(/^http/, "ws");
+    return address;
+  }
+
   async colormaps(): Promise<Readonly<Record<string, Uint8Array>>> {
     const tables = await request("/api/colormaps");
     if (typeof tables !== "object" || tables === null) throw new Error("no colour maps came");

@@ -1,7 +1,8 @@
 /** The wiring: the app, the server and the viewer learn of each other here. */
 import "./ui/style.css";
 import { Api } from "./api.ts";
-import { mount } from "./ui/mount.tsx";
+import type { LoadHost } from "./ui/host/host_parts.ts";
+import { type MakeViewer, mount } from "./ui/mount.tsx";
 import type { ViewerHandle } from "./viewer/types.ts";
 import { Viewer } from "./viewer/viewer.ts";
 
@@ -15,10 +16,18 @@ declare global {
 const root = document.getElementById("app");
 if (root) {
   const api = new Api();
-  await mount(root, api, api.stream, (canvas, options) => {
+  const makeViewer: MakeViewer = (canvas, options) => {
     const made = new Viewer(canvas, options);
     // Before the first message of the server comes, so that a test misses none.
     window.opsin = { viewer: made };
     return made;
-  });
+  };
+  const loadHost: LoadHost = async (desk, commands) => {
+    const [{ HostFace }, { connect }] = await Promise.all([
+      import("./ui/host/host_face.tsx"),
+      import("./rpc/connect.ts"),
+    ]);
+    return new HostFace(desk, commands, () => connect(api.rpc));
+  };
+  await mount(root, api, api.stream, makeViewer, loadHost);
 }

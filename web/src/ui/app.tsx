@@ -1,9 +1,11 @@
 /** The app: a panel, a canvas, sliders below it, a status bar. */
+import type { ReadonlySignal } from "@preact/signals";
 import type { Commands } from "./commands.ts";
 import type { Desk } from "./desk.ts";
 import { DimensionSliders } from "./dimension_sliders.tsx";
 import { Help } from "./help.tsx";
 import type { HistogramSource } from "./histogram_source.ts";
+import type { HostParts } from "./host/host_parts.ts";
 import { Hud, ProgressLine } from "./hud.tsx";
 import { ConnectionBanner, NoticeList } from "./notice_list.tsx";
 import type { Notices } from "./notices.ts";
@@ -20,6 +22,8 @@ export type Tools = {
   readonly commands: Commands;
   readonly playback: Playback;
   readonly histograms: HistogramSource;
+  /** Null until it was loaded, which the canvas does not wait for. */
+  readonly host: ReadonlySignal<HostParts | null>;
 };
 
 type AppProps = {
@@ -31,11 +35,16 @@ type AppProps = {
 
 export function App({ canvas, notices, tools }: AppProps) {
   const panelOpen = tools === null || tools.commands.panelOpen.value;
+  const host = tools?.host.value ?? null;
   return (
     <div class="app">
       {panelOpen &&
         (tools ? (
-          <SidePanel desk={tools.desk} histograms={tools.histograms} />
+          <SidePanel
+            desk={tools.desk}
+            histograms={tools.histograms}
+            onRemove={host?.removeLayer.value ?? null}
+          />
         ) : (
           <div class="panel panel-waiting" />
         ))}
@@ -54,7 +63,9 @@ export function App({ canvas, notices, tools }: AppProps) {
         <NoticeList notices={notices} />
       </main>
       {tools && <DimensionSliders desk={tools.desk} playback={tools.playback} />}
-      {tools ? <StatusBar desk={tools.desk} /> : <div class="status" />}
+      {tools?.commands.pluginsOpen.value && (host ? <host.Dock /> : <div class="dock" />)}
+      {tools ? <StatusBar desk={tools.desk} host={host} /> : <div class="status" />}
+      {host && <host.DropTarget />}
       {tools && <Help commands={tools.commands} />}
     </div>
   );

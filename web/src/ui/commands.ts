@@ -1,6 +1,7 @@
 /** The commands of the app: what buttons and keys do. */
 import { signal } from "@preact/signals";
 import type { Desk } from "./desk.ts";
+import { sentenceOf } from "./errors.ts";
 import { type CommandName, commandFor, type Focus, keepsKey } from "./keymap.ts";
 import type { Playback } from "./playback.ts";
 import { imageTitle } from "./title.ts";
@@ -11,6 +12,7 @@ const KEY_ZOOM = Math.SQRT2;
 
 export class Commands {
   readonly panelOpen = signal(true);
+  readonly pluginsOpen = signal(false);
   readonly numbersOpen = signal(false);
   readonly helpOpen = signal(false);
   readonly fullScreen = signal(false);
@@ -64,6 +66,7 @@ export class Commands {
     undo: () => this.#desk.undo(),
     redo: () => this.#desk.redo(),
     togglePanel: () => toggle(this.panelOpen),
+    togglePlugins: () => toggle(this.pluginsOpen),
     toggleNumbers: () => toggle(this.numbersOpen),
     help: () => toggle(this.helpOpen),
     close: () => {
@@ -147,15 +150,11 @@ function toggle(open: { value: boolean }): void {
   open.value = !open.value;
 }
 
-function sentenceOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function focusOf(target: EventTarget | null): Focus {
   if (!(target instanceof HTMLElement)) return "other";
   if (target instanceof HTMLInputElement) {
     if (target.type === "range") return "slider";
-    return target.type === "checkbox" ? "button" : "text";
+    return ["checkbox", "radio"].includes(target.type) ? "button" : "text";
   }
   if (target instanceof HTMLTextAreaElement || target.isContentEditable) return "text";
   if (target instanceof HTMLSelectElement) return "text";

@@ -15,7 +15,7 @@ import type {
   ViewerHandle,
   ViewerStats,
 } from "../viewer/types.ts";
-import { type Change, type Edit, History } from "./history.ts";
+import { type Change, type Deed, type Edit, History, isChange } from "./history.ts";
 import type { Notices } from "./notices.ts";
 import type { Server } from "./server.ts";
 import { indexOf, positionOf, type SliderAxis, sliderAxes } from "./slider_axes.ts";
@@ -120,14 +120,23 @@ export class Desk {
     this.#change(new Map(layers.map((layer) => [layer.id, { visible: layer.id === id }])));
   }
 
+  /** Something that was done elsewhere, and can be undone from here. */
+  record(deed: Deed): void {
+    this.#history.record(deed, performance.now());
+  }
+
   undo(): void {
-    const change = this.#history.undo();
-    if (change) this.#apply(change.before);
+    const step = this.#history.undo();
+    if (!step) return;
+    if (isChange(step)) this.#apply(step.before);
+    else step.undo();
   }
 
   redo(): void {
-    const change = this.#history.redo();
-    if (change) this.#apply(change.after);
+    const step = this.#history.redo();
+    if (!step) return;
+    if (isChange(step)) this.#apply(step.after);
+    else step.redo();
   }
 
   selectLayer(id: number): void {

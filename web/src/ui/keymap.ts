@@ -11,6 +11,7 @@ export type CommandName =
   | "undo"
   | "redo"
   | "togglePanel"
+  | "togglePlugins"
   | "toggleNumbers"
   | "fullScreen"
   | "saveScreenshot"
@@ -74,6 +75,12 @@ export const BINDINGS: readonly Binding[] = [
     written: ["P"],
     description: "Show or hide the layer panel",
   },
+  {
+    command: "togglePlugins",
+    keys: ["r"],
+    written: ["R"],
+    description: "Show or hide the plugins, to run one",
+  },
   { command: "fullScreen", keys: ["f"], written: ["F"], description: "Full screen" },
   {
     command: "saveScreenshot",
@@ -95,6 +102,8 @@ export const GESTURES: readonly { readonly written: readonly string[]; descripti
   { written: ["←", "→", "↑", "↓"], description: "Move, or step a slider" },
   { written: ["↑", "↓"], description: "Select a layer (in the list)" },
   { written: ["Alt", "Click"], description: "On an eye: show this layer only" },
+  { written: ["Del"], description: "Remove the selected layer (in the list)" },
+  { written: ["Ctrl+Enter"], description: "Run the plugin (in its form)" },
 ];
 
 export type KeyPress = {

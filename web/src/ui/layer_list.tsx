@@ -2,12 +2,19 @@
 import type { Layer } from "../viewer/types.ts";
 import { layerSwatch } from "./colour_ramp.ts";
 import type { Desk } from "./desk.ts";
-import { Icon } from "./icons.tsx";
+import { Icon, IconButton } from "./icons.tsx";
 import { KIND_TEXT } from "./layer_controls.tsx";
 
-export function LayerList({ desk }: { readonly desk: Desk }) {
+type LayerListProps = {
+  readonly desk: Desk;
+  readonly onRemove: ((layer: Layer) => void) | null;
+};
+
+export function LayerList({ desk, onRemove }: LayerListProps) {
   const layers = desk.layers.value;
-  const move = (event: KeyboardEvent & { currentTarget: HTMLElement }) => {
+  const press = (event: KeyboardEvent & { currentTarget: HTMLElement }) => {
+    const selected = desk.selectedLayer.peek();
+    if (event.key === "Delete" && selected) onRemove?.(selected);
     const at = layers.findIndex((layer) => layer.id === desk.selected.peek());
     const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: layers.length - 1 }[event.key];
     if (to === undefined) return;
@@ -27,9 +34,9 @@ export function LayerList({ desk }: { readonly desk: Desk }) {
       {layers.length === 0 ? (
         <p class="empty">Nothing is open.</p>
       ) : (
-        <ul class="layer-list" aria-label="Layers" onKeyDown={move}>
+        <ul class="layer-list" aria-label="Layers" onKeyDown={press}>
           {layers.map((layer) => (
-            <LayerRow key={layer.id} desk={desk} layer={layer} />
+            <LayerRow key={layer.id} desk={desk} layer={layer} onRemove={onRemove} />
           ))}
         </ul>
       )}
@@ -37,7 +44,7 @@ export function LayerList({ desk }: { readonly desk: Desk }) {
   );
 }
 
-function LayerRow({ desk, layer }: { readonly desk: Desk; readonly layer: Layer }) {
+function LayerRow({ desk, layer, onRemove }: LayerListProps & { readonly layer: Layer }) {
   const settings = desk.settingsOf(layer);
   const selected = desk.selected.value === layer.id;
   const classes = ["layer", selected && "layer-selected", !settings.visible && "layer-hidden"];
@@ -75,6 +82,14 @@ function LayerRow({ desk, layer }: { readonly desk: Desk; readonly layer: Layer 
           <Icon name={layer.kind} />
         </span>
       </button>
+      {onRemove && (
+        <IconButton
+          icon="close"
+          label={`Remove ${layer.name}`}
+          hint="Del"
+          onClick={() => onRemove(layer)}
+        />
+      )}
     </li>
   );
 }

@@ -1,11 +1,13 @@
 /** Puts the app into a page: makes what it consists of, in order, and can take it all away again. */
-import { effect, untracked } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
 import { render } from "preact";
 import type { ViewerHandle, ViewerOptions } from "../viewer/types.ts";
 import { App, BareApp, type Tools } from "./app.tsx";
 import { Commands } from "./commands.ts";
 import { type Colormaps, Desk } from "./desk.ts";
+import { sentenceOf } from "./errors.ts";
 import { HistogramSource } from "./histogram_source.ts";
+import type { HostParts, LoadHost } from "./host/host_parts.ts";
 import { MessagePage } from "./message_page.tsx";
 import { Notices } from "./notices.ts";
 import { type Parameters, parametersOf } from "./parameters.ts";
@@ -30,6 +32,7 @@ export async function mount(
   server: Server,
   stream: string,
   makeViewer: MakeViewer,
+  loadHost: LoadHost,
 ): Promise<Mounted> {
   const parameters = parametersOf(location.search);
   const notices = new Notices();
@@ -66,7 +69,9 @@ export async function mount(
       const histograms = new HistogramSource(desk);
       const commands = new Commands(desk, playback, keeper);
       commands.listen();
-      show({ desk, commands, playback, histograms });
+      const host = signal<HostParts | null>(null);
+      show({ desk, commands, playback, histograms, host });
+      cleanup.push(keepHost(desk, host, () => loadHost(desk, commands)));
       probePointer(canvas, viewer);
       const stopTitle = effect(() => {
         document.title = pageTitle(desk.scene.value);
@@ -120,6 +125,29 @@ function viewerOptions(
 function probePointer(canvas: HTMLCanvasElement, viewer: ViewerHandle): void {
   canvas.addEventListener("pointermove", (event) => viewer.probeAt([event.offsetX, event.offsetY]));
   canvas.addEventListener("pointerleave", () => viewer.probeAt(null));
+}
+
+/** Loads the host's part of the app, and gives what takes it away again. */
+function keepHost(
+  desk: Desk,
+  host: { value: HostParts | null },
+  load: () => Promise<HostParts>,
+): () => void {
+  let isWanted = true;
+  load().then(
+    (parts) => {
+      if (isWanted) host.value = parts;
+      else parts.dispose();
+    },
+    (error) => {
+      const text = `Plugins cannot be shown: ${sentenceOf(error)}`;
+      desk.notices.add({ severity: "error", text });
+    },
+  );
+  return () => {
+    isWanted = false;
+    host.value?.dispose();
+  };
 }
 
 /** A refused WebSocket does not say why; a server that was started anew answers 401 to anything else. */

@@ -1,7 +1,7 @@
 /** Notices over the canvas, and the banner that says that the server is away. */
 import type { ConnectionState } from "../viewer/types.ts";
 import { Icon, IconButton } from "./icons.tsx";
-import type { Notices } from "./notices.ts";
+import type { Notices, ShownNotice } from "./notices.ts";
 
 export function NoticeList({ notices }: { readonly notices: Notices }) {
   return (
@@ -16,10 +16,28 @@ export function NoticeList({ notices }: { readonly notices: Notices }) {
         >
           {notice.severity !== "info" && <Icon name="warning" />}
           <p class="notice-text">{notice.text}</p>
+          {notice.action && <ActionButton notices={notices} notice={notice} />}
           <IconButton icon="close" label="Dismiss" onClick={() => notices.dismiss(notice.key)} />
         </div>
       ))}
     </section>
+  );
+}
+
+type ActionButtonProps = { readonly notices: Notices; readonly notice: ShownNotice };
+
+function ActionButton({ notices, notice }: ActionButtonProps) {
+  return (
+    <button
+      type="button"
+      class="button notice-action"
+      onClick={() => {
+        notices.dismiss(notice.key);
+        notice.action?.run();
+      }}
+    >
+      {notice.action?.label}
+    </button>
   );
 }
 

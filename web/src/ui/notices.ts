@@ -2,7 +2,10 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { Notice } from "../viewer/types.ts";
 
-export type ShownNotice = Notice & { readonly key: number };
+/** What a user can do about it. */
+export type NoticeAction = { readonly label: string; readonly run: () => void };
+export type AppNotice = Notice & { readonly action?: NoticeAction };
+export type ShownNotice = AppNotice & { readonly key: number };
 
 const SHOWN_FOR_MS = { info: 5_000, warning: 12_000 } as const;
 /** Of notices that go by themselves; errors are never pushed out. */
@@ -18,13 +21,15 @@ export class Notices {
     return this.#shown;
   }
 
-  add(notice: Notice): void {
+  add(notice: AppNotice): void {
     // The same sentence twice is one notice: a failing server would otherwise fill the screen.
     const same = this.#shown
       .peek()
       .find((other) => other.text === notice.text && other.severity === notice.severity);
     if (same) {
-      this.#leaveLater(same);
+      const again = { ...notice, key: same.key };
+      this.#shown.value = this.#shown.peek().map((other) => (other === same ? again : other));
+      this.#leaveLater(again);
       return;
     }
     const shown = { ...notice, key: this.#nextKey++ };

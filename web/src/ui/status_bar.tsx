@@ -2,6 +2,7 @@
 import { labelColour } from "../viewer/label_colour.ts";
 import type { ConnectionState, Layer } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
+import type { HostParts } from "./host/host_parts.ts";
 import { formatAt, formatPercent } from "./numbers.ts";
 import { spaceSymbol } from "./units.ts";
 
@@ -12,11 +13,14 @@ const CONNECTION_TEXT: Readonly<Record<ConnectionState, string>> = {
   closed: "Closed",
 };
 
-export function StatusBar({ desk }: { readonly desk: Desk }) {
+type StatusBarProps = { readonly desk: Desk; readonly host: HostParts | null };
+
+export function StatusBar({ desk, host }: StatusBarProps) {
   const connection = desk.connection.value;
   return (
     <section class="status" aria-label="Status">
       <Pointer desk={desk} />
+      {host && <host.JobsIndicator />}
       <Zoom desk={desk} />
       <span class={`connection connection-${connection}`} role="status">
         <span class="connection-dot" aria-hidden="true" />

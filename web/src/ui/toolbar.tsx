@@ -1,6 +1,6 @@
 /** The commands that have a button. */
 import type { Commands } from "./commands.ts";
-import { IconButton } from "./icons.tsx";
+import { Icon, IconButton } from "./icons.tsx";
 
 export function Toolbar({ commands }: { readonly commands: Commands }) {
   const full = commands.fullScreen.value;
@@ -39,6 +39,17 @@ export function Toolbar({ commands }: { readonly commands: Commands }) {
         onClick={() => commands.run("fullScreen")}
       />
       <IconButton icon="help" label="Keys" hint="?" onClick={() => commands.run("help")} />
+      <button
+        type="button"
+        class="icon-button toolbar-plugins"
+        aria-label="Plugins"
+        aria-pressed={commands.pluginsOpen.value}
+        title="Plugins (R)"
+        onClick={() => commands.run("togglePlugins")}
+      >
+        <Icon name="plugin" />
+        <span class="toolbar-text">Plugins</span>
+      </button>
     </div>
   );
 }

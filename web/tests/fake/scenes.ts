@@ -27,12 +27,21 @@ export function layer(id: number, name: string, more: Partial<Layer> = {}): Laye
     levels: [
       { shape: [5, 61, 16384, 16384], scale: [30, 0.5, 0.325, 0.325], translation: [0, 0, 0, 0] },
       { shape: [5, 61, 8192, 8192], scale: [30, 0.5, 0.65, 0.65], translation: [0, 0, 0.16, 0.16] },
+      { shape: [5, 61, 4096, 4096], scale: [30, 0.5, 1.3, 1.3], translation: [0, 0, 0.49, 0.49] },
     ],
     defaults: DEFAULTS,
     range: [0, 65535],
     ...more,
   };
 }
+
+/** What a result is. */
+export const RESULT: Partial<Layer> = {
+  kind: "labels",
+  dtype: "uint32",
+  data_dtype: "int32",
+  defaults: { ...DEFAULTS, opacity: 0.7, blending: "translucent", contrast: [0, 1] },
+};
 
 export const EMPTY: Scene = { layers: [], notices: [] };
 

@@ -8,6 +8,8 @@ function press(key: string, modifiers: Partial<KeyPress> = {}): KeyPress {
 test.each([
   ["v", {}, "toggleLayer"],
   ["h", {}, "toggleNumbers"],
+  ["r", {}, "togglePlugins"],
+  ["r", { ctrlKey: true }, null],
   ["?", { shiftKey: true }, "help"],
   ["Home", {}, "fit"],
   ["+", { shiftKey: true }, "zoomIn"],

@@ -1,0 +1,68 @@
+/** What a run would work on and need, before it is started. */
+import { Icon } from "../icons.tsx";
+import { formatBytes, formatSeconds } from "../numbers.ts";
+import type { EstimateSource } from "./estimate_source.ts";
+import type { Estimate } from "./host_service.ts";
+
+export function EstimateLine({ source }: { readonly source: EstimateSource }) {
+  const { estimate, problem, isAsking } = source.state.value;
+  return (
+    <section
+      class={isAsking ? "estimate estimate-asking" : "estimate"}
+      aria-label="Estimate"
+      aria-busy={isAsking}
+    >
+      {estimate && <Needs estimate={estimate} />}
+      {problem && (
+        <p class="estimate-warning">
+          <Icon name="warning" />
+          <span>{problem}</span>
+        </p>
+      )}
+      {!estimate && !problem && (
+        <p class="dim">{isAsking ? "Estimating …" : "Estimated when the form is complete."}</p>
+      )}
+    </section>
+  );
+}
+
+function Needs({ estimate }: { readonly estimate: Estimate }) {
+  const { worker_bytes, available_bytes, seconds, measured, warning } = estimate;
+  const isTight = worker_bytes > available_bytes;
+  return (
+    <>
+      <dl class="estimate-rows">
+        <dt>Works on</dt>
+        <dd>{workText(estimate)}</dd>
+        <dt>Memory</dt>
+        <dd class={isTight ? "estimate-tight" : ""}>
+          ≈ {formatBytes(worker_bytes)}
+          <span class="dim"> of {formatBytes(available_bytes)} free</span>
+        </dd>
+        <dt>Time</dt>
+        <dd>
+          {seconds === null ? (
+            "not known before the first run"
+          ) : (
+            <>
+              ≈ {formatSeconds(seconds)}
+              <span class="dim"> {measured ? "as measured before" : "(a guess)"}</span>
+            </>
+          )}
+        </dd>
+      </dl>
+      {warning && (
+        <p class="estimate-warning">
+          <Icon name="warning" />
+          <span>{warning}</span>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** "2048 × 1536 px of level 1, 305 times" */
+function workText({ shape, level, calls }: Estimate): string {
+  const times = calls === 1 ? "" : `, ${calls} times`;
+  return `${shape.join(" × ")} px of level ${level}${times}`;
+}

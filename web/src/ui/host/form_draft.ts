@@ -1,0 +1,39 @@
+/** What a user has chosen for an operation and not yet run. It outlives the form. */
+import { batch, signal } from "@preact/signals";
+import type { Entries, Entry } from "./form_values.ts";
+
+export class FormDraft {
+  /** Fields that were changed; all others hold their defaults. */
+  readonly entries = signal<Entries>(new Map());
+  /** Fields that were left once: from then on their problems are shown. */
+  readonly touched = signal<ReadonlySet<string>>(new Set());
+  /** Layers by input; null for none. Inputs that are not here follow what is proposed. */
+  readonly layers = signal<ReadonlyMap<string, number | null>>(new Map());
+  readonly region = signal<"visible" | "whole">("visible");
+  readonly level = signal(0);
+  readonly slices = signal<"shown" | "all">("shown");
+
+  enter(name: string, entry: Entry): void {
+    this.entries.value = new Map([...this.entries.peek(), [name, entry]]);
+  }
+
+  touch(names: Iterable<string>): void {
+    this.touched.value = new Set([...this.touched.peek(), ...names]);
+  }
+
+  /** `undefined`: follow what is proposed again. */
+  choose(input: string, layer: number | null | undefined): void {
+    const layers = new Map(this.layers.peek());
+    if (layer === undefined) layers.delete(input);
+    else layers.set(input, layer);
+    this.layers.value = layers;
+  }
+
+  /** Parameters are as the author of the plugin meant them; what they are run on stays. */
+  reset(): void {
+    batch(() => {
+      this.entries.value = new Map();
+      this.touched.value = new Set();
+    });
+  }
+}

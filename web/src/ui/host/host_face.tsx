@@ -1,0 +1,75 @@
+/** All that the app shows of the host, put together. */
+import { computed } from "@preact/signals";
+import type { Layer } from "../../viewer/types.ts";
+import type { Commands } from "../commands.ts";
+import type { Desk } from "../desk.ts";
+import { PanelWidth } from "../panel_edge.tsx";
+import { DropTarget } from "./drop_target.tsx";
+import { type Dial, HostLink } from "./host_link.ts";
+import type { HostParts } from "./host_parts.ts";
+import { JobsIndicator } from "./job_list.tsx";
+import { Jobs } from "./jobs.ts";
+import { LayerBin } from "./layer_bin.ts";
+import { PluginDock } from "./plugin_dock.tsx";
+import { PluginShelf } from "./plugin_shelf.ts";
+
+const NARROWEST = 264;
+
+export class HostFace implements HostParts {
+  readonly #desk: Desk;
+  readonly #commands: Commands;
+  readonly #link: HostLink;
+  readonly #shelf: PluginShelf;
+  readonly #jobs: Jobs;
+  readonly #bin: LayerBin;
+  readonly #width = new PanelWidth(innerWidth < 1200 ? 300 : 340, NARROWEST);
+
+  constructor(desk: Desk, commands: Commands, dial: Dial) {
+    this.#desk = desk;
+    this.#commands = commands;
+    this.#link = new HostLink(dial);
+    this.#shelf = new PluginShelf(this.#link, desk.notices, this.#open);
+    this.#jobs = new Jobs(this.#link, desk.notices, this.#open);
+    this.#bin = new LayerBin(desk, this.#link);
+    void this.#link.open();
+  }
+
+  readonly Dock = () => (
+    <PluginDock
+      desk={this.#desk}
+      link={this.#link}
+      shelf={this.#shelf}
+      jobs={this.#jobs}
+      bin={this.#bin}
+      width={this.#width}
+      onClose={this.#close}
+    />
+  );
+
+  readonly JobsIndicator = () => <JobsIndicator jobs={this.#jobs} onOpen={this.#open} />;
+
+  readonly DropTarget = () => (
+    <DropTarget
+      onFiles={(files) => {
+        this.#open();
+        void this.#shelf.add(files);
+      }}
+    />
+  );
+
+  readonly removeLayer = computed(() => (this.#link.state.value === "open" ? this.#remove : null));
+
+  dispose(): void {
+    this.#link.dispose();
+  }
+
+  readonly #remove = (layer: Layer) => void this.#bin.remove(layer);
+
+  readonly #open = () => {
+    this.#commands.pluginsOpen.value = true;
+  };
+
+  readonly #close = () => {
+    this.#commands.pluginsOpen.value = false;
+  };
+}

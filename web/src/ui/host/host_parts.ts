@@ -1,0 +1,20 @@
+/** What the app shows of the host: loaded after the canvas, so that nobody waits for it. Types only. */
+import type { ReadonlySignal } from "@preact/signals";
+import type { ComponentType } from "preact";
+import type { Layer } from "../../viewer/types.ts";
+import type { Commands } from "../commands.ts";
+import type { Desk } from "../desk.ts";
+
+export interface HostParts {
+  /** The panel of plugins and jobs. */
+  readonly Dock: ComponentType;
+  /** What runs, on the status bar. */
+  readonly JobsIndicator: ComponentType;
+  /** Over all of the window while files are dragged over it. */
+  readonly DropTarget: ComponentType;
+  /** Takes a layer out of the scene; null while that cannot be done. */
+  readonly removeLayer: ReadonlySignal<((layer: Layer) => void) | null>;
+  dispose(): void;
+}
+
+export type LoadHost = (desk: Desk, commands: Commands) => Promise<HostParts>;

@@ -1,0 +1,184 @@
+/** One job: how far it is, or how it ended. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useReducer, useRef } from "preact/hooks";
+import { layerSwatch } from "../colour_ramp.ts";
+import type { Desk } from "../desk.ts";
+import { Icon, IconButton } from "../icons.tsx";
+import { formatClock, formatSeconds } from "../numbers.ts";
+import type { Job, JobStateName } from "./host_service.ts";
+import { hasEnded, progressOf } from "./job_merge.ts";
+import { JobOutput } from "./job_output.tsx";
+import type { Jobs } from "./jobs.ts";
+import type { LayerBin } from "./layer_bin.ts";
+
+const STATE_TEXT: Readonly<Record<JobStateName, string>> = {
+  queued: "Waiting",
+  preparing: "Preparing",
+  running: "Running",
+  writing: "Writing the result",
+  done: "Done",
+  failed: "Failed",
+  cancelled: "Cancelled",
+};
+/** Larger numbers of steps are told as a share. */
+const MOST_STEPS = 9_999;
+
+type JobCardProps = {
+  readonly desk: Desk;
+  readonly jobs: Jobs;
+  readonly bin: LayerBin;
+  readonly job: Job;
+};
+
+export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
+  const card = useRef<HTMLLIElement>(null);
+  const isPointedAt = jobs.pointedAt.value === job.id;
+  useEffect(() => {
+    if (isPointedAt) card.current?.scrollIntoView({ block: "nearest" });
+  }, [isPointedAt]);
+  const ended = hasEnded(job);
+  return (
+    <li ref={card} class={`job job-${job.state}`} aria-label={job.title}>
+      <header class="job-header">
+        {ended && <Icon name={job.state === "done" ? "done" : "warning"} />}
+        <span class="job-title" title={job.title}>
+          {job.title}
+        </span>
+        <span class="dim job-time">
+          {job.state === "failed" || job.state === "cancelled"
+            ? STATE_TEXT[job.state].toLowerCase()
+            : null}
+          <Elapsed jobs={jobs} job={job} />
+        </span>
+        {ended ? (
+          <>
+            <IconButton icon="again" label="Run again" onClick={() => void jobs.run(job.request)} />
+            <IconButton icon="close" label="Dismiss" onClick={() => void jobs.forget([job])} />
+          </>
+        ) : (
+          <CancelButton jobs={jobs} job={job} />
+        )}
+      </header>
+      {!ended && <JobProgress job={job} />}
+      {job.error && (
+        <p class="job-error">
+          <span class="job-error-type">{job.error.type}</span> {job.error.message}
+        </p>
+      )}
+      {job.layers.map((id) => (
+        <ResultLayer key={id} desk={desk} bin={bin} id={id} />
+      ))}
+      <JobOutput job={job} notices={desk.notices} />
+    </li>
+  );
+}
+
+function CancelButton({ jobs, job }: { readonly jobs: Jobs; readonly job: Job }) {
+  const isPressed = useSignal(false);
+  const cancel = async () => {
+    isPressed.value = true;
+    await jobs.cancel(job);
+    // A link that was lost meanwhile: it can be tried again.
+    setTimeout(() => {
+      isPressed.value = false;
+    }, 6_000);
+  };
+  return (
+    <button type="button" class="button" disabled={isPressed.value} onClick={() => void cancel()}>
+      {isPressed.value ? "Cancelling …" : "Cancel"}
+    </button>
+  );
+}
+
+function Elapsed({ jobs, job }: { readonly jobs: Jobs; readonly job: Job }) {
+  const ended = hasEnded(job);
+  const [, tick] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    if (ended) return;
+    const timer = setInterval(() => tick(undefined), 1_000);
+    return () => clearInterval(timer);
+  }, [ended]);
+  const seconds = jobs.secondsOf(job);
+  return <span>{ended ? formatSeconds(seconds) : formatClock(seconds)}</span>;
+}
+
+function JobProgress({ job }: { readonly job: Job }) {
+  const fraction = progressOf(job);
+  const state = STATE_TEXT[job.state];
+  const text =
+    job.state === "running" ? job.text || state : [state, job.text].filter(Boolean).join(": ");
+  const newest = job.state === "preparing" ? job.log.at(-1) : undefined;
+  return (
+    <>
+      <div
+        class={fraction === null ? "job-bar progress-waiting" : "job-bar"}
+        role="progressbar"
+        aria-label={`Progress of ${job.title}`}
+        aria-valuetext={[text, stepsText(job)].filter(Boolean).join(", ")}
+        {...(fraction === null
+          ? {}
+          : {
+              "aria-valuenow": Math.round(fraction * 100),
+              "aria-valuemin": 0,
+              "aria-valuemax": 100,
+            })}
+      >
+        <div
+          class="progress-done"
+          style={fraction === null ? {} : { transform: `scaleX(${fraction})` }}
+        />
+      </div>
+      <p class="job-step">
+        <span class="job-step-text" title={text}>
+          {text}
+        </span>
+        <span class="dim">{stepsText(job)}</span>
+      </p>
+      {newest && <p class="job-newest">{newest}</p>}
+    </>
+  );
+}
+
+function stepsText(job: Job): string {
+  const fraction = progressOf(job);
+  if (fraction === null) return "";
+  const { done, total } = job;
+  const areSteps = Number.isInteger(done) && Number.isInteger(total) && Number(total) <= MOST_STEPS;
+  return areSteps ? `${done} / ${total}` : `${Math.floor(fraction * 100)} %`;
+}
+
+type ResultLayerProps = { readonly desk: Desk; readonly bin: LayerBin; readonly id: number };
+
+function ResultLayer({ desk, bin, id }: ResultLayerProps) {
+  const layer = desk.layers.value.find((one) => one.id === id);
+  if (!layer) {
+    // What is not removed is on its way to the canvas.
+    if (!bin.removed.value.has(id)) return null;
+    return (
+      <p class="job-result job-result-removed">
+        <span class="dim">The result was removed.</span>
+        <button type="button" class="link-button" onClick={() => void bin.restore(id)}>
+          Bring it back
+        </button>
+      </p>
+    );
+  }
+  const show = () => {
+    desk.selectLayer(id);
+    if (!desk.settingsOf(layer).visible) desk.toggleLayer(id);
+  };
+  const background = layerSwatch(layer, desk.settingsOf(layer), desk.colormaps);
+  return (
+    <button
+      type="button"
+      class="job-result"
+      aria-label={`Show result ${layer.name}`}
+      aria-current={desk.selected.value === id}
+      title={layer.name}
+      onClick={show}
+    >
+      <span class="swatch" style={{ background }} aria-hidden="true" />
+      <span class="job-result-name">{layer.name}</span>
+    </button>
+  );
+}

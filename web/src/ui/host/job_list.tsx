@@ -1,0 +1,55 @@
+/** The jobs, newest first, and the line on the status bar that says that some run. */
+import type { Desk } from "../desk.ts";
+import { JobCard } from "./job_card.tsx";
+import { overallProgress } from "./job_merge.ts";
+import type { Jobs } from "./jobs.ts";
+import type { LayerBin } from "./layer_bin.ts";
+
+type JobListProps = { readonly desk: Desk; readonly jobs: Jobs; readonly bin: LayerBin };
+
+export function JobList({ desk, jobs, bin }: JobListProps) {
+  const all = jobs.all.value;
+  if (all.length === 0) return null;
+  const ended = jobs.ended.value;
+  return (
+    <section class="jobs" aria-labelledby="jobs-heading">
+      <header class="jobs-header">
+        <h2 class="form-heading" id="jobs-heading">
+          Jobs
+        </h2>
+        {ended.length > 1 && (
+          <button type="button" class="link-button" onClick={() => void jobs.forget(ended)}>
+            Dismiss all that ended
+          </button>
+        )}
+      </header>
+      <ul class="job-list" aria-label="Jobs">
+        {all.toReversed().map((job) => (
+          <JobCard key={job.id} desk={desk} jobs={jobs} bin={bin} job={job} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+type JobsIndicatorProps = { readonly jobs: Jobs; readonly onOpen: () => void };
+
+export function JobsIndicator({ jobs, onOpen }: JobsIndicatorProps) {
+  const running = jobs.running.value;
+  if (running.length === 0) return null;
+  const fraction = overallProgress(running);
+  const title = running.length === 1 ? running[0]?.title : `${running.length} jobs`;
+  return (
+    <button
+      type="button"
+      class="jobs-indicator"
+      title="Show the jobs"
+      aria-label={`Running: ${title}`}
+      onClick={onOpen}
+    >
+      <span class="spinner" aria-hidden="true" />
+      <span class="jobs-indicator-title">{title}</span>
+      {fraction !== null && <span class="dim">{Math.floor(fraction * 100)} %</span>}
+    </button>
+  );
+}

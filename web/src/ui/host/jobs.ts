@@ -1,0 +1,110 @@
+/** The jobs of the host, and what can be done with them. */
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { sentenceOf } from "../errors.ts";
+import type { Notices } from "../notices.ts";
+import { formatSeconds } from "../numbers.ts";
+import type { HostLink } from "./host_link.ts";
+import type { Job, RunRequest } from "./host_service.ts";
+import { hasEnded, mergeJobs } from "./job_merge.ts";
+
+export class Jobs {
+  /** Oldest first. */
+  readonly all: ReadonlySignal<readonly Job[]>;
+  readonly running: ReadonlySignal<readonly Job[]>;
+  readonly ended: ReadonlySignal<readonly Job[]>;
+  /** The job that a notice points at. */
+  readonly pointedAt = signal<string | null>(null);
+  readonly #jobs = signal<readonly Job[]>([]);
+  /** When each was heard of last, in the time of `performance.now`. */
+  readonly #heard = new Map<string, number>();
+  readonly #link: HostLink;
+  readonly #notices: Notices;
+  readonly #show: () => void;
+
+  /** `show`: brings the list of jobs onto the screen. */
+  constructor(link: HostLink, notices: Notices, show: () => void) {
+    this.#link = link;
+    this.#notices = notices;
+    this.#show = show;
+    this.all = this.#jobs;
+    this.running = computed(() => this.#jobs.value.filter((job) => !hasEnded(job)));
+    this.ended = computed(() => this.#jobs.value.filter(hasEnded));
+    link.watch(
+      (host) => host.watch_jobs(),
+      (told, isFirst) => this.#take(told, isFirst),
+      (error) => this.#fail("The jobs cannot be listed", error),
+    );
+  }
+
+  /** Seconds that it has run, also between two messages. */
+  secondsOf(job: Job): number {
+    if (hasEnded(job)) return job.seconds;
+    const heard = this.#heard.get(job.id) ?? performance.now();
+    return job.seconds + (performance.now() - heard) / 1000;
+  }
+
+  async run(request: RunRequest): Promise<void> {
+    try {
+      this.pointedAt.value = await this.#link.host.run(request);
+    } catch (error) {
+      this.#fail("It could not be started", error);
+    }
+  }
+
+  async cancel(job: Job): Promise<void> {
+    try {
+      await this.#link.host.cancel(job.id);
+    } catch (error) {
+      this.#fail(`“${job.title}” could not be cancelled`, error);
+    }
+  }
+
+  async forget(jobs: readonly Job[]): Promise<void> {
+    for (const job of jobs) {
+      try {
+        await this.#link.host.forget_job(job.id);
+      } catch (error) {
+        this.#fail(`“${job.title}” could not be taken from the list`, error);
+        return;
+      }
+      this.#heard.delete(job.id);
+      this.#jobs.value = this.#jobs.peek().filter((other) => other.id !== job.id);
+    }
+  }
+
+  #take(told: readonly Job[], isFirst: boolean): void {
+    const { jobs, ended } = mergeJobs(this.#jobs.peek(), told, isFirst);
+    for (const job of told) this.#heard.set(job.id, performance.now());
+    this.#jobs.value = jobs;
+    for (const job of ended) this.#announce(job);
+  }
+
+  #announce(job: Job): void {
+    const show = {
+      label: "Show",
+      run: () => {
+        this.pointedAt.value = job.id;
+        this.#show();
+      },
+    };
+    const text = endText(job);
+    if (job.state !== "failed") this.#notices.add({ severity: "info", text });
+    else this.#notices.add({ severity: "error", text, action: show });
+  }
+
+  #fail(what: string, error: unknown): void {
+    this.#notices.add({ severity: "error", text: `${what}: ${sentenceOf(error)}` });
+  }
+}
+
+function endText(job: Job): string {
+  if (job.state === "cancelled") return `“${job.title}” was cancelled.`;
+  if (job.state === "done") return `“${job.title}” is done, in ${formatSeconds(job.seconds)}.`;
+  return `“${job.title}” failed: ${firstLine(job.error?.message ?? "")}`;
+}
+
+/** A notice is short; all of it stands with the job. */
+function firstLine(message: string): string {
+  const [line = ""] = message.trim().split("\n");
+  return line.length > 160 ? `${line.slice(0, 159)}…` : line || "nobody knows why.";
+}

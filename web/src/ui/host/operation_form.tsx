@@ -1,0 +1,120 @@
+/** The form of an operation: its inputs, its parameters, what to run it on, what that needs, and Run. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Desk } from "../desk.ts";
+import { EstimateLine } from "./estimate_line.tsx";
+import { EstimateSource } from "./estimate_source.ts";
+import type { FormDraft } from "./form_draft.ts";
+import { FormField } from "./form_field.tsx";
+import { entryOf } from "./form_values.ts";
+import type { HostLink } from "./host_link.ts";
+import { InputPicker } from "./input_picker.tsx";
+import type { Jobs } from "./jobs.ts";
+import { Permissions } from "./permissions.tsx";
+import type { Chosen } from "./plugin_shelf.ts";
+import { RunPlan } from "./run_plan.ts";
+import { RunRegion } from "./run_region.tsx";
+
+type OperationFormProps = {
+  readonly desk: Desk;
+  readonly link: HostLink;
+  readonly jobs: Jobs;
+  readonly chosen: Chosen;
+  readonly draft: FormDraft;
+};
+
+export function OperationForm({ desk, link, jobs, chosen, draft }: OperationFormProps) {
+  const { plugin, operation } = chosen;
+  const body = useRef<HTMLDivElement>(null);
+  const isStarting = useSignal(false);
+  const plan = useMemo(
+    () => new RunPlan(desk, plugin.id, operation, draft),
+    [desk, plugin.id, operation, draft],
+  );
+  const estimates = useMemo(() => new EstimateSource(link, plan.request), [link, plan]);
+  useEffect(() => () => estimates.dispose(), [estimates]);
+
+  const run = async () => {
+    if (isStarting.peek()) return;
+    const request = plan.request.peek();
+    if (!request) {
+      draft.touch(Object.keys(operation.form.properties));
+      setTimeout(() => body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+      return;
+    }
+    isStarting.value = true;
+    await jobs.run(request);
+    isStarting.value = false;
+  };
+  const press = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    void run();
+  };
+  const isOpen = link.state.value === "open";
+  return (
+    <form
+      class="operation-form"
+      aria-label={operation.title}
+      onKeyDown={press}
+      // Enter ends what one types; a run is asked for by more than that.
+      onSubmit={(event) => event.preventDefault()}
+    >
+      <div class="dock-body" ref={body}>
+        <p class="dim">
+          {plugin.name} {plugin.version}
+        </p>
+        {operation.description && <p class="form-about">{operation.description}</p>}
+        <Permissions permissions={plugin.permissions} />
+        {operation.inputs.map((input) => (
+          <InputPicker key={input.name} desk={desk} plan={plan} input={input} />
+        ))}
+        <Parameters plan={plan} />
+        <RunRegion desk={desk} plan={plan} />
+      </div>
+      <footer class="form-footer">
+        <EstimateLine source={estimates} />
+        <button
+          type="button"
+          class="run-button"
+          title="Run (Ctrl+Enter)"
+          disabled={!isOpen || isStarting.value}
+          onClick={() => void run()}
+        >
+          Run
+        </button>
+      </footer>
+    </form>
+  );
+}
+
+function Parameters({ plan }: { readonly plan: RunPlan }) {
+  const { draft } = plan;
+  const { form } = plan.operation;
+  const properties = Object.entries(form.properties);
+  if (properties.length === 0) return null;
+  const { problems } = plan.form.value;
+  const { entries, touched } = draft;
+  return (
+    <section class="parameters" aria-label="Parameters">
+      <div class="parameters-header">
+        <h3 class="form-heading">Parameters</h3>
+        {entries.value.size > 0 && (
+          <button type="button" class="link-button" onClick={() => draft.reset()}>
+            Reset to defaults
+          </button>
+        )}
+      </div>
+      {properties.map(([name, property]) => (
+        <FormField
+          key={name}
+          property={property}
+          entry={entryOf(form, entries.value, name)}
+          problem={(touched.value.has(name) && problems.get(name)) || null}
+          onEnter={(entry) => draft.enter(name, entry)}
+          onLeave={() => draft.touch([name])}
+        />
+      ))}
+    </section>
+  );
+}

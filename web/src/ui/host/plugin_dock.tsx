@@ -1,0 +1,64 @@
+/** The panel of plugins: the list of them or the form of one operation, and below it the jobs. */
+import type { Desk } from "../desk.ts";
+import { IconButton } from "../icons.tsx";
+import { PanelEdge, type PanelWidth } from "../panel_edge.tsx";
+import type { HostLink, LinkState } from "./host_link.ts";
+import { JobList } from "./job_list.tsx";
+import type { Jobs } from "./jobs.ts";
+import type { LayerBin } from "./layer_bin.ts";
+import { OperationForm } from "./operation_form.tsx";
+import { AddPlugin, PluginList } from "./plugin_list.tsx";
+import type { PluginShelf } from "./plugin_shelf.ts";
+
+type PluginDockProps = {
+  readonly desk: Desk;
+  readonly link: HostLink;
+  readonly shelf: PluginShelf;
+  readonly jobs: Jobs;
+  readonly bin: LayerBin;
+  readonly width: PanelWidth;
+  readonly onClose: () => void;
+};
+
+export function PluginDock({ desk, link, shelf, jobs, bin, width, onClose }: PluginDockProps) {
+  const chosen = shelf.chosen.value;
+  return (
+    <section class="dock" aria-label="Plugins" style={{ width: `${width.pixels}px` }}>
+      <PanelEdge width={width} side="left" label="Width of the plugins panel" />
+      <header class="dock-header">
+        {chosen && (
+          <IconButton icon="previous" label="All plugins" onClick={() => shelf.showList()} />
+        )}
+        <h2 class="dock-title" title={chosen?.operation.title ?? "Plugins"}>
+          {chosen?.operation.title ?? "Plugins"}
+        </h2>
+        {!chosen && <AddPlugin shelf={shelf} />}
+        <IconButton icon="close" label="Close plugins" hint="R" onClick={onClose} />
+      </header>
+      <LinkLine state={link.state.value} />
+      {chosen ? (
+        <OperationForm
+          key={`${chosen.plugin.id} ${chosen.operation.name}`}
+          desk={desk}
+          link={link}
+          jobs={jobs}
+          chosen={chosen}
+          draft={shelf.draftOf(chosen)}
+        />
+      ) : (
+        <PluginList shelf={shelf} />
+      )}
+      <JobList desk={desk} jobs={jobs} bin={bin} />
+    </section>
+  );
+}
+
+function LinkLine({ state }: { readonly state: LinkState }) {
+  if (state === "open") return null;
+  return (
+    <p class="dock-link" role="status">
+      <span class="spinner" aria-hidden="true" />
+      {state === "lost" ? "No connection to the host. Trying again …" : "Connecting to the host …"}
+    </p>
+  );
+}

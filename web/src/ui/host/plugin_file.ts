@@ -1,0 +1,33 @@
+/** A plugin's file that a user hands over: read, and checked as far as a page can. */
+
+/** The host takes no larger one (`opsin.plugins.formats.python_file`). */
+const LARGEST = 256 << 10;
+
+/** What a user reads where a file is no plugin. */
+export class NoPlugin extends Error {
+  override name = "NoPlugin";
+}
+
+/** Its text. */
+export async function readPluginFile(file: File): Promise<string> {
+  const name = `“${file.name}”`;
+  if (!/\.py$/i.test(file.name)) {
+    throw new NoPlugin(
+      `${name} is not a plugin: that is a Python file (.py). Images are opened from the terminal: opsin view ${file.name}`,
+    );
+  }
+  if (file.size > LARGEST) {
+    throw new NoPlugin(`${name} is too large for a plugin: more than ${LARGEST >> 10} KiB.`);
+  }
+  let bytes: ArrayBuffer;
+  try {
+    bytes = await file.arrayBuffer();
+  } catch {
+    throw new NoPlugin(`${name} could not be read. Is it a folder, or has it gone?`);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new NoPlugin(`${name} is not a plugin: it is not text in UTF-8.`);
+  }
+}

@@ -1,0 +1,98 @@
+/** The plugins that the host has, and the operation whose form is open. */
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { sentenceOf } from "../errors.ts";
+import type { Notices } from "../notices.ts";
+import { FormDraft } from "./form_draft.ts";
+import type { HostLink } from "./host_link.ts";
+import type { Plugin, PluginOperation } from "./host_service.ts";
+import { readPluginFile } from "./plugin_file.ts";
+
+export type Chosen = { readonly plugin: Plugin; readonly operation: PluginOperation };
+
+export class PluginShelf {
+  /** Null until the host has told. */
+  readonly plugins = signal<readonly Plugin[] | null>(null);
+  readonly #chosen = signal<readonly [plugin: string, operation: string] | null>(null);
+  /** Null while the list is shown. */
+  readonly chosen: ReadonlySignal<Chosen | null> = computed(() => {
+    const [pluginId, name] = this.#chosen.value ?? [];
+    const plugin = this.plugins.value?.find(({ id }) => id === pluginId);
+    const operation = plugin?.operations.find((one) => one.name === name);
+    return plugin && operation ? { plugin, operation } : null;
+  });
+  readonly #link: HostLink;
+  readonly #notices: Notices;
+  readonly #drafts = new Map<string, FormDraft>();
+
+  /** `arrived`: what to do when the host has plugins from the start. */
+  constructor(link: HostLink, notices: Notices, arrived: () => void) {
+    this.#link = link;
+    this.#notices = notices;
+    link.watch(
+      (host) => host.watch_plugins(),
+      (plugins) => {
+        const isNews = this.plugins.peek() === null && plugins.length > 0;
+        this.plugins.value = plugins;
+        if (!isNews) return;
+        this.#chooseOnlyOne(plugins);
+        arrived();
+      },
+      (error) => this.#fail("The plugins cannot be listed", error),
+    );
+  }
+
+  choose(plugin: Plugin, operation: PluginOperation): void {
+    this.#chosen.value = [plugin.id, operation.name];
+  }
+
+  showList(): void {
+    this.#chosen.value = null;
+  }
+
+  /** What was chosen for an operation, kept while the page lives. */
+  draftOf({ plugin, operation }: Chosen): FormDraft {
+    const key = `${plugin.id}\n${operation.name}`;
+    const draft = this.#drafts.get(key) ?? new FormDraft();
+    this.#drafts.set(key, draft);
+    return draft;
+  }
+
+  /** Hand files to the host, and say of each what came of it. */
+  async add(files: readonly File[]): Promise<void> {
+    for (const file of files) {
+      try {
+        const plugin = await this.#link.host.add_plugin(file.name, await readPluginFile(file));
+        if (plugin.error !== null) throw new Error(plugin.error);
+        this.#notices.add({ severity: "info", text: `Added the plugin “${plugin.name}”.` });
+        if (files.length === 1) this.#showAdded(plugin);
+        else this.showList();
+      } catch (error) {
+        this.#notices.add({ severity: "error", text: sentenceOf(error) });
+      }
+    }
+  }
+
+  async remove(plugin: Plugin): Promise<void> {
+    try {
+      await this.#link.host.remove_plugin(plugin.id);
+    } catch (error) {
+      this.#fail(`“${plugin.name}” could not be removed`, error);
+    }
+  }
+
+  #showAdded(plugin: Plugin): void {
+    const [only, ...more] = plugin.operations;
+    if (only && more.length === 0) this.choose(plugin, only);
+    else this.showList();
+  }
+
+  /** With one thing to choose, nobody needs a list. */
+  #chooseOnlyOne(plugins: readonly Plugin[]): void {
+    const [only] = plugins;
+    if (only && plugins.length === 1) this.#showAdded(only);
+  }
+
+  #fail(what: string, error: unknown): void {
+    this.#notices.add({ severity: "error", text: `${what}: ${sentenceOf(error)}` });
+  }
+}
