@@ -39,6 +39,8 @@ PAGES = {
     if ROOT / "docs" / "decisions" not in path.parents
 }
 SHELL = {"", "sh", "console"}
+WITH_SERVERS = "docs/guides/rpc.md"
+"""Its blocks are run by tests/rpc/test_guide.py, with the servers that they call."""
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 STAND_INS = {
@@ -60,6 +62,8 @@ class Block:
     line: int
     kind: str
     text: str
+    name: str = ""
+    """Of the file that it is, if it is one: ```python server.py"""
 
     @property
     def place(self) -> str:
@@ -79,9 +83,10 @@ class Command:
 def blocks(page: str) -> tuple[Block, ...]:
     found = []
     text = PAGES[page].read_text()
-    for match in re.finditer(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    fence = re.compile(r"^```(\w*) *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for match in fence.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(page, line, match[1], match[2]))
+        found.append(Block(page, line, match[1], match[3], match[2]))
     return tuple(found)
 
 
@@ -155,22 +160,31 @@ def test_there_is_something_to_test() -> None:
     assert len(guides) >= 5
     assert {page for page in PAGES if page.startswith("docs/concepts/")}
     kinds = {block.kind for page in PAGES for block in blocks(page)}
-    assert kinds <= SHELL | {"python", "text"}, "a block that no test knows"
+    assert kinds <= SHELL | {"python", "text", "ts"}, "a block that no test knows"
+    files = {block.page for block in all_blocks("python", "ts") if block.name}
+    assert files == {WITH_SERVERS}, "a file that no test runs"
     assert len(all_blocks("python")) >= 10
     assert len(all_blocks("console")) >= 5
     fences = sum(len(re.findall(r"^```", p.read_text(), re.MULTILINE)) for p in PAGES.values())
     assert fences == 2 * sum(len(blocks(page)) for page in PAGES), "a fence is not closed"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in PAGES[page].read_text()])
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "```python" in PAGES[page].read_text() and page != WITH_SERVERS],
+)
 def test_python_runs_and_gives_what_the_page_says(
     page: str, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind an expression on a line of its own stands, as a comment, what it gives."""
     monkeypatch.chdir(desk)
+    run_python(page)
+
+
+def run_python(page: str) -> None:
+    """Behind an expression on a line of its own stands, as a comment, what it gives."""
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):
-        if block.kind != "python":
+        if block.kind != "python" or block.name:
             continue
         lines = block.text.splitlines()
         for statement in ast.parse(block.text, block.place).body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -52,7 +53,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
     """
     if _NAME.fullmatch(name) is None:
         raise ProtocolError(f"An array has the unknown dtype {name[:40]!r}.")
-    return np.dtype(name).newbyteorder("<")
+    dtype = np.dtype(name)
+    return dtype if sys.byteorder == "little" else dtype.newbyteorder("<")
 
 
 def plain_bytes(array: Array) -> memoryview:

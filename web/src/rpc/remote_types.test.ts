@@ -66,6 +66,8 @@ test.skip("a typed remote", async () => {
   service.each([1], async () => "x");
   // @ts-expect-error it returns a text
   service.each([1], () => 1);
+  // Where nothing is expected, anything may be returned.
+  service.watch((n) => [].push(n as never));
 
   for await (const plane of service.planes(1)) {
     expectTypeOf(plane).toEqualTypeOf<NdArray<Float32Array>>();

@@ -108,7 +108,7 @@ export type Sent<T> = unknown extends T
               : { [K in keyof T]: Sent<T[K]> };
 
 /** What the other side's function may give back, at once or later. */
-type Given<R> = R extends undefined ? unknown : Sent<R> | PromiseLike<Sent<R>>;
+type Given<R> = R extends void ? unknown : Sent<R> | PromiseLike<Sent<R>>;
 
 /** As what a `T` arrives. */
 export type Received<T> = unknown extends T
