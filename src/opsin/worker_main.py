@@ -104,6 +104,10 @@ class Worker:
         context = contextvars.copy_context()
         self._asked.put(_Asked(msgspec.convert(call, Call), context, done))
         call.clear()  # the arrays belong to the function alone
+        __tracebackhide__ = True  # the plugin's author has no use for this frame
+        error = done.exception()
+        if error is not None:
+            raise error
         answer = done.result()
         return {"outputs": answer.outputs, "seconds": answer.seconds, "memory": answer.memory}
 
@@ -125,7 +129,7 @@ class Worker:
                 try:
                     asked.done.set_result(asked.context.run(self._run, asked.call))
                 except BaseException as error:
-                    asked.done.set_exception(error)
+                    asked.done.set_exception(_from_plugin(error, asked.call.file))
             del asked
 
     def _run(self, call: Call) -> Answer:
@@ -138,9 +142,7 @@ class Worker:
                 given = function(**arguments)
                 seconds = time.perf_counter() - start
             outputs = checked_outputs(call.function, given, call.outputs)
-        except Exception as error:
-            raise _from_plugin(error, call.file)  # noqa: B904 # it is the same one
-        except BaseException as error:  # it called exit, which must not end this process
+        except (SystemExit, KeyboardInterrupt) as error:  # which must not end this process
             raise RuntimeError(f"{call.function} wanted to end the program: {error!r}") from None
         return Answer(outputs=outputs, seconds=seconds, memory=max(0, _peak() - before))
 
@@ -258,7 +260,7 @@ def _said(value: Any) -> str:
     return f"an object of type {type(value).__name__}"
 
 
-def _from_plugin(error: Exception, file: str) -> Exception:
+def _from_plugin(error: BaseException, file: str) -> BaseException:
     """The error with a traceback that begins in the plugin's file, if it came from there."""
     step = error.__traceback__
     while step is not None and step.tb_frame.f_code.co_filename != file:

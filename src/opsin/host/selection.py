@@ -143,7 +143,9 @@ def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> S
         if layer is None:
             if given.optional:
                 continue
-            raise UsageError(f"{operation.title} needs an image for its input {given.name!r}: name one.")
+            raise UsageError(
+                f"{operation.title} needs an image for its input {given.name!r}: name one."
+            )
         own = tuple(given.axes or DEFAULT_AXES)
         missing = [name for name in own if name not in layer.image.axis_names]
         if missing:

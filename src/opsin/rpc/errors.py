@@ -96,7 +96,11 @@ def _traceback(error: BaseException) -> str:
 
 
 def _is_ours(step: TracebackType) -> bool:
-    return str(step.tb_frame.f_globals.get("__name__")).startswith("opsin.rpc.")
+    """Whether a frame only passes calls on: one of this package, or one that says so of itself."""
+    frame = step.tb_frame
+    if "__tracebackhide__" in frame.f_locals:
+        return True
+    return str(frame.f_globals.get("__name__")).startswith("opsin.rpc.")
 
 
 def _cut(text: str) -> str:
