@@ -1,0 +1,48 @@
+"""A host in a folder of its own, and jobs in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opsin.host.host import Host
+from opsin.host.job import Job
+from opsin.host.selection import Where, Whole
+from opsin.host.workspace import Workspace
+from opsin.images.layer import Layer, layers_of
+from opsin.images.memory import image_from_array
+from tests.host.plugins import write_plugin
+
+
+@asynccontextmanager
+async def hosting(folder: Path, **options: Any) -> AsyncIterator[Host]:
+    async with Host(Workspace(folder / "workspace"), **options) as host:
+        yield host
+
+
+def layer(array: np.ndarray[Any, Any], axes: str = "yx", **about: Any) -> Layer:
+    return layers_of(image_from_array(array, axes=axes, name="one", **about))[0]
+
+
+def start(
+    host: Host,
+    folder: Path,
+    operation: str,
+    where: Where | None = None,
+    targets: list[Path] | None = None,
+    parameters: dict[str, Any] | None = None,
+    **layers: Layer,
+) -> Job:
+    path = folder / "trial.py"
+    registered = host.registry.add(path if path.exists() else write_plugin(folder))
+    program = host.program(registered, operation, parameters or {})
+    return host.run(program, layers, where or Whole(), targets)
+
+
+async def ended(job: Job) -> Job:
+    await job.wait()
+    return job
