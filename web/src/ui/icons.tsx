@@ -28,6 +28,7 @@ const PATHS = {
   add: "M8 3v10 M3 8h10",
   again: "M13 8a5 5 0 1 1-1.6-3.7 M13.2 2.5v2.8h-2.8",
   copy: "M5.5 5.5h8v8h-8Z M3 10.5h-.5v-8h8V3",
+  table: "M2.5 3h11v10h-11Z M2.5 6.5h11 M2.5 9.8h11 M6.5 6.5V13",
   done: "M3 8.5l3.2 3.2L13 4.8",
   remove: "M3 4.5h10 M6.5 4.5v-2h3v2 M4.5 4.5l.6 9h5.8l.6-9",
   warning: "M8 2.5l6 10.5H2Z M8 6.5v3 M8 11.3v.01",

@@ -35,7 +35,7 @@ export class FakeHost implements Serving {
   readonly calls: string[] = [];
   /** What the next call of a method fails with. */
   readonly failures = new Map<keyof HostService, string>();
-  estimateOf: (request: RunRequest) => Estimate = () => ESTIMATE;
+  estimateOf: (request: RunRequest) => Estimate | Promise<Estimate> = () => ESTIMATE;
   /** What happens to a job after `run`. */
   onRun: (job: Job) => void = () => {};
   onLayer: (id: number, isThere: boolean) => void = () => {};
@@ -110,7 +110,7 @@ export class FakeHost implements Serving {
     this.showPlugins(this.plugins.filter((plugin) => plugin.id !== id));
   }
 
-  estimate(request: RunRequest): Estimate {
+  estimate(request: RunRequest): Estimate | Promise<Estimate> {
     this.#called("estimate", request);
     return this.estimateOf(request);
   }
@@ -174,6 +174,7 @@ export function jobOf(id: string, more: Partial<Job> = {}): Job {
     error: null,
     log: [],
     layers: [],
+    files: [],
     ...more,
   };
 }

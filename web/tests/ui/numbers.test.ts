@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import {
   formatAt,
   formatBytes,
+  formatClock,
   formatMilliseconds,
   formatPercent,
+  formatSeconds,
   parseNumber,
   trimmed,
 } from "../../src/ui/numbers.ts";
@@ -69,4 +71,18 @@ test("what people type becomes a number or nothing", () => {
     null,
     16,
   ]);
+});
+
+test("times that one waits", () => {
+  expect([0.04, 3.42, 9.96, 59.4, 65, 7_500, -1, Number.NaN].map(formatSeconds)).toEqual([
+    "0.0 s",
+    "3.4 s",
+    "10 s",
+    "59 s",
+    "1 min 5 s",
+    "2 h 5 min",
+    "0.0 s",
+    "–",
+  ]);
+  expect([0, 7.9, 750, 3725].map(formatClock)).toEqual(["0:00", "0:07", "12:30", "1:02:05"]);
 });

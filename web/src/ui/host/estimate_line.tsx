@@ -28,7 +28,9 @@ export function EstimateLine({ source }: { readonly source: EstimateSource }) {
 
 function Needs({ estimate }: { readonly estimate: Estimate }) {
   const { worker_bytes, available_bytes, seconds, measured, warning } = estimate;
-  const isTight = worker_bytes > available_bytes;
+  // Not every system says how much is free.
+  const isKnown = available_bytes > 0;
+  const isTight = isKnown && worker_bytes > available_bytes;
   return (
     <>
       <dl class="estimate-rows">
@@ -37,7 +39,7 @@ function Needs({ estimate }: { readonly estimate: Estimate }) {
         <dt>Memory</dt>
         <dd class={isTight ? "estimate-tight" : ""}>
           ≈ {formatBytes(worker_bytes)}
-          <span class="dim"> of {formatBytes(available_bytes)} free</span>
+          {isKnown && <span class="dim"> of {formatBytes(available_bytes)} free</span>}
         </dd>
         <dt>Time</dt>
         <dd>

@@ -48,20 +48,18 @@ export class HostFace implements HostParts {
 
   readonly JobsIndicator = () => <JobsIndicator jobs={this.#jobs} onOpen={this.#open} />;
 
-  readonly DropTarget = () => (
-    <DropTarget
-      onFiles={(files) => {
-        this.#open();
-        void this.#shelf.add(files);
-      }}
-    />
-  );
+  readonly DropTarget = () => <DropTarget onFiles={this.#add} />;
 
   readonly removeLayer = computed(() => (this.#link.state.value === "open" ? this.#remove : null));
 
   dispose(): void {
     this.#link.dispose();
   }
+
+  readonly #add = (files: readonly File[]) => {
+    this.#open();
+    void this.#shelf.add(files);
+  };
 
   readonly #remove = (layer: Layer) => void this.#bin.remove(layer);
 

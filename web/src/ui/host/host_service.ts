@@ -115,6 +115,13 @@ export type JobError = {
   readonly traceback: string;
 };
 
+/** A table, to be had as CSV. */
+export type ResultFile = {
+  readonly name: string;
+  readonly rows: number;
+  readonly address: string;
+};
+
 export type Job = {
   readonly id: string;
   readonly title: string;
@@ -131,6 +138,7 @@ export type Job = {
   readonly error: JobError | null;
   readonly log: readonly string[];
   readonly layers: readonly number[];
+  readonly files: readonly ResultFile[];
 };
 
 export interface HostService {

@@ -5,7 +5,7 @@ import { layerSwatch } from "../colour_ramp.ts";
 import type { Desk } from "../desk.ts";
 import { Icon, IconButton } from "../icons.tsx";
 import { formatClock, formatSeconds } from "../numbers.ts";
-import type { Job, JobStateName } from "./host_service.ts";
+import type { Job, JobStateName, ResultFile } from "./host_service.ts";
 import { hasEnded, progressOf } from "./job_merge.ts";
 import { JobOutput } from "./job_output.tsx";
 import type { Jobs } from "./jobs.ts";
@@ -67,6 +67,9 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
       )}
       {job.layers.map((id) => (
         <ResultLayer key={id} desk={desk} bin={bin} id={id} />
+      ))}
+      {job.files.map((file) => (
+        <ResultTable key={file.address} file={file} />
       ))}
       <JobOutput job={job} notices={desk.notices} />
     </li>
@@ -145,6 +148,18 @@ function stepsText(job: Job): string {
   const { done, total } = job;
   const areSteps = Number.isInteger(done) && Number.isInteger(total) && Number(total) <= MOST_STEPS;
   return areSteps ? `${done} / ${total}` : `${Math.floor(fraction * 100)} %`;
+}
+
+function ResultTable({ file }: { readonly file: ResultFile }) {
+  return (
+    <a class="job-result" href={file.address} download={`${file.name}.csv`}>
+      <Icon name="table" />
+      <span class="job-result-name" title={file.name}>
+        {file.name}
+      </span>
+      <span class="dim">{file.rows === 1 ? "1 row" : `${file.rows} rows`}, CSV</span>
+    </a>
+  );
 }
 
 type ResultLayerProps = { readonly desk: Desk; readonly bin: LayerBin; readonly id: number };

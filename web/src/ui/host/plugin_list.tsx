@@ -15,7 +15,10 @@ type PluginListProps = { readonly shelf: PluginShelf };
 export function PluginList({ shelf }: PluginListProps) {
   const query = useSignal("");
   const plugins = shelf.plugins.value;
-  if (plugins === null) return <div class="dock-body" />;
+  if (plugins === null) {
+    const problem = shelf.problem.value;
+    return <div class="dock-body">{problem && <p class="plugin-error">{problem}</p>}</div>;
+  }
   if (plugins.length === 0) return <NoPlugins shelf={shelf} />;
   const isLong = plugins.reduce((sum, { operations }) => sum + operations.length, 0) > FEW;
   const found = isLong ? matching(plugins, query.value) : plugins;

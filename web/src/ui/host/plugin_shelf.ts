@@ -12,6 +12,8 @@ export type Chosen = { readonly plugin: Plugin; readonly operation: PluginOperat
 export class PluginShelf {
   /** Null until the host has told. */
   readonly plugins = signal<readonly Plugin[] | null>(null);
+  /** Why there is no list. */
+  readonly problem = signal<string | null>(null);
   readonly #chosen = signal<readonly [plugin: string, operation: string] | null>(null);
   /** Null while the list is shown. */
   readonly chosen: ReadonlySignal<Chosen | null> = computed(() => {
@@ -33,11 +35,14 @@ export class PluginShelf {
       (plugins) => {
         const isNews = this.plugins.peek() === null && plugins.length > 0;
         this.plugins.value = plugins;
+        this.problem.value = null;
         if (!isNews) return;
         this.#chooseOnlyOne(plugins);
         arrived();
       },
-      (error) => this.#fail("The plugins cannot be listed", error),
+      (error) => {
+        this.problem.value = sentenceOf(error);
+      },
     );
   }
 

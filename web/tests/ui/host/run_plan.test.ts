@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { FormDraft } from "../../../src/ui/host/form_draft.ts";
+import { RunPlan } from "../../../src/ui/host/run_plan.ts";
+import { hostFixture } from "../../fake/host_fixture.ts";
+import { input, NUCLEI, operation } from "../../fake/plugins.ts";
+import { PLATE } from "../../fake/scenes.ts";
+
+const BOTH = operation("both", NUCLEI.operations[0]?.form.properties, {
+  inputs: [input("image"), input("mask", "labels", { optional: true })],
+});
+
+function planFixture() {
+  const { desk, viewer } = hostFixture();
+  const draft = new FormDraft();
+  return { desk, viewer, draft, plan: new RunPlan(desk, "nuclei.py", BOTH, draft) };
+}
+
+test("is complete from the start where there are defaults", () => {
+  const { plan } = planFixture();
+  expect(plan.request.value).toEqual({
+    plugin: "nuclei.py",
+    operation: "both",
+    inputs: { image: 1 },
+    parameters: { sigma: 2, min_size: 30 },
+    where: {
+      region: "visible",
+      center: [0, 0],
+      zoom: 1,
+      size: [640, 480],
+      displayed: ["y", "x"],
+      position: { t: 0, z: 0 },
+    },
+  });
+});
+
+test("follows the selected layer and the camera until something was chosen", () => {
+  const { desk, viewer, draft, plan } = planFixture();
+  desk.selectLayer(0);
+  expect(plan.inputs.value.get("image")).toBe(0);
+  draft.choose("image", 1);
+  draft.choose("mask", 2);
+  desk.selectLayer(0);
+  expect([...plan.inputs.value]).toEqual([
+    ["image", 1],
+    ["mask", 2],
+  ]);
+  viewer.setCamera({ zoom: 5 });
+  expect(plan.request.value?.where).toMatchObject({ zoom: 5 });
+  viewer.show({ ...PLATE, layers: PLATE.layers.filter(({ id }) => id !== 1) });
+  expect(plan.inputs.value.get("image")).toBe(0);
+});
+
+test("of the whole image names a level that there is, and all slices where there are some", () => {
+  const { draft, plan } = planFixture();
+  draft.region.value = "whole";
+  draft.level.value = 9;
+  draft.slices.value = "all";
+  expect(plan.request.value?.where).toMatchObject({ level: 2, slices: "all" });
+  expect(plan.otherAxes.value.map(({ name }) => name)).toEqual(["t", "z"]);
+});
+
+test("is none while something is missing or wrong", () => {
+  const { viewer, draft, plan } = planFixture();
+  draft.enter("sigma", "99");
+  expect(plan.request.value).toBeNull();
+  expect(plan.form.value.problems.get("sigma")).toBe("Must be at most 20.");
+  draft.reset();
+  expect(plan.request.value).not.toBeNull();
+  viewer.show({ layers: PLATE.layers.slice(2), notices: [] });
+  expect(plan.request.value).toBeNull();
+  expect([...plan.inputProblems.value.keys()]).toEqual(["image"]);
+});
