@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -136,6 +138,30 @@ class App:
     def screenshot(self, path: Path | None = None) -> NDArray[np.uint8]:
         """What a person sees of the whole page."""
         return decode_png(self.page.screenshot(path=path))
+
+    def seen(self, right: Callable[[NDArray[np.uint8]], bool], seconds: float = 10) -> None:
+        """Wait for a screenshot that is right: what a worker has drawn is shown a little later."""
+        deadline = time.monotonic() + seconds
+        while not right(self.screenshot()):
+            assert time.monotonic() < deadline, "it was never seen"
+
+    @contextmanager
+    def screencast(self) -> Iterator[list[NDArray[np.uint8]]]:
+        """Every frame that the browser shows, exactly, as far as it comes after them."""
+        session = self.context.new_cdp_session(self.page)
+        pictures: list[NDArray[np.uint8]] = []
+
+        def show(frame: dict[str, Any]) -> None:
+            pictures.append(decode_png(base64.b64decode(frame["data"])))
+            session.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]})
+
+        session.on("Page.screencastFrame", show)
+        session.send("Page.startScreencast", {"format": "png"})
+        try:
+            yield pictures
+        finally:
+            session.send("Page.stopScreencast")
+            session.detach()
 
 
 def decode_png(data: bytes) -> NDArray[np.uint8]:
