@@ -137,7 +137,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(f"set -e\n{block.text}", folder)
     assert done.returncode == 0, done.stdout
     made = {path.name for path in folder.iterdir() if not path.is_symlink()}
-    assert made == {"cells.tif", "nuclei.png", "volume.tif", "demo.ome.zarr"}
+    assert made == {"cells.tif", "nuclei.png", "mask.png", "volume.tif", "demo.ome.zarr"}
     return folder
 
 

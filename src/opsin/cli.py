@@ -16,7 +16,7 @@ from opsin import __version__
 from opsin.errors import OpsinError, UsageError, WriteError
 
 if TYPE_CHECKING:
-    from opsin.images.image import Image
+    from opsin.images.image import Image, Kind
 
 DEFAULT_MEMORY = 2 * 2**30
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -91,7 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     view = commands.add_parser("view", help="open images in the browser", allow_abbrev=False)
-    view.add_argument("paths", nargs="+", metavar="PATH", help="file, folder or http(s) address")
+    view.add_argument("paths", nargs="*", metavar="PATH", help="file, folder or http(s) address")
+    view.add_argument(
+        "--labels",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the same, of labels that do not say so themselves, such as a mask in a TIFF; "
+        "may be given several times",
+    )
     view.add_argument(
         "--memory",
         type=_size,
@@ -177,8 +185,10 @@ def _view(options: argparse.Namespace) -> int:
     from opsin.server.launch import bind, make_token, serve
     from opsin.server.session import Session
 
+    if not options.paths and not options.labels:
+        raise UsageError("There is nothing to view: name a PATH, see `opsin view --help`.")
     token, listener = make_token(), bind(options.port)
-    images, problems = _open_all(options.paths)
+    images, problems = _open_all(options.paths, options.labels)
     if not images:
         listener.close()
         return 1
@@ -255,15 +265,19 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def _open_all(paths: Sequence[str]) -> tuple[list[tuple[Image, ...]], list[str]]:
+def _open_all(
+    paths: Sequence[str], labels: Sequence[str]
+) -> tuple[list[tuple[Image, ...]], list[str]]:
     """The images at each path, and a sentence for every path that cannot be opened."""
     from opsin.images.readers import open_images
 
     images: list[tuple[Image, ...]] = []
     problems: list[str] = []
-    for path in paths:
+    asked: list[tuple[str, Kind | None]] = [(path, None) for path in paths]
+    asked += [(path, "labels") for path in labels]
+    for path, kind in asked:
         try:
-            opened = open_images(path)
+            opened = open_images(path, kind=kind)
         except OpsinError as error:
             problems.append(str(error))
             _complain(str(error))

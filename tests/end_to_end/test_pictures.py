@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cmap
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -129,6 +130,22 @@ def test_labels_lie_on_the_image_and_keep_their_colours(
             colours.setdefault(int(one), set()).update(found)
     assert all(len(found) == 1 for found in colours.values()), "the same at every level"
     assert len({colour for found in colours.values() for colour in found}) > len(colours) * 0.9
+
+
+def test_a_mask_is_shown_as_labels_when_it_is_said_to_be(app: App) -> None:
+    image, mask = (DATA / "nuclei/test" / folder / "000.png" for folder in ("images", "masks"))
+    with opsin_view([image], "--labels", str(mask)) as server:
+        app.open(server, bare="")
+        assert [layer["kind"] for layer in app.scene["layers"]] == ["image", "labels"]
+        layer = layer_named(app, "labels")
+        show_only(app, layer, opacity=1)
+        ids = imagecodecs.png_decode(mask.read_bytes())
+        app.look(center=[127.5, 127.5], zoom=1)
+        got = app.capture()
+        rows, columns = ((size - 256) // 2 for size in reversed(app.size))
+        got = got[rows : rows + 256, columns : columns + 256]
+        assert not got[ids == 0].any()
+        assert all(len(np.unique(got[ids == one], axis=0)) == 1 for one in np.unique(ids))
 
 
 def test_layers_blend_as_they_say(app: App, tmp_path: Path) -> None:

@@ -253,6 +253,38 @@ def test_a_server_that_refuses_what_is_missing(site: Site) -> None:
         np.testing.assert_array_equal(image.read(), ARRAY)
 
 
+def test_labels_in_a_file_that_cannot_say_so(tmp_path: Path) -> None:
+    ids = np.repeat(np.repeat(np.arange(400, dtype=np.int32).reshape(20, 20), 60, 0), 60, 1)
+    tifffile.imwrite(tmp_path / "mask.tif", ids)
+    with open_image(tmp_path / "mask.tif") as image:
+        assert image.kind == "image"
+        assert image.levels[1].translation == (0.5, 0.5), "averaged"
+    with open_image(tmp_path / "mask.tif", kind="labels") as labels:
+        assert labels.kind == "labels"
+        assert len(labels.levels) == 2
+        assert np.isin(labels.read(1), ids).all()
+        assert labels.levels[1].translation != (0.5, 0.5), "picked"
+    with open_image(tmp_path / "mask.tif", kind="image") as image:
+        assert image.kind == "image"
+
+
+def test_labels_of_several_channels_get_a_slider(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "m.tif", np.zeros((2, 9, 9), "u2"), metadata={"axes": "CYX"})
+    with open_image(tmp_path / "m.tif", kind="labels") as labels:
+        assert [axis.type for axis in labels.axes] == ["other", "space", "space"]
+        assert labels.channels == ()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "word"),
+    [(np.zeros((9, 9), "f4"), "float32"), (np.zeros((9, 9, 3), "u1"), "colours")],
+)
+def test_what_cannot_be_labels(tmp_path: Path, pixels: np.ndarray, word: str) -> None:
+    tifffile.imwrite(tmp_path / "m.tif", pixels)
+    with pytest.raises(Unsupported, match=f"m cannot be labels: .* {word}"):
+        open_image(tmp_path / "m.tif", kind="labels")
+
+
 def test_open_image_is_the_first_of_open_images(tmp_path: Path) -> None:
     labels = image_from_array((ARRAY > 50).astype(np.uint8), name="spots", kind="labels")
     write_image(image_from_array(ARRAY), tmp_path / "a.zarr", labels=(labels,))

@@ -19,7 +19,7 @@ from typing import Protocol, cast
 
 from opsin.errors import NotFound, OpenError, ReadError, Unsupported
 from opsin.images.derived import with_derived_levels
-from opsin.images.image import Axis, Image
+from opsin.images.image import Axis, Image, Kind
 from opsin.images.readers.address import Address
 
 
@@ -35,39 +35,44 @@ class Reader(Protocol):
         """The images at `address`, the main one first."""
 
 
-def open_image(address: str | Path) -> Image:
+def open_image(address: str | Path, *, kind: Kind | None = None) -> Image:
     """Open the image at a local path or http(s) URL: the main one, if there are several.
 
     The caller closes it (it is a context manager). Pixels are read only when they are asked for.
 
+    Args:
+        address: a local path or http(s) URL.
+        kind: what the pixels are, `image` or `labels`; None: what the file says. Only OME-Zarr can
+            say that its numbers are labels.
+
     Raises:
         NotFound: there is nothing at the address.
-        Unsupported: no reader understands what is there.
+        Unsupported: no reader understands what is there, or its pixels cannot be labels.
         OpenError: it cannot be opened for another reason, such as broken metadata.
     """
-    first, *others = open_images(address)
+    first, *others = open_images(address, kind=kind)
     for other in others:
         other.close()
     return first
 
 
-def open_images(address: str | Path) -> tuple[Image, ...]:
+def open_images(address: str | Path, *, kind: Kind | None = None) -> tuple[Image, ...]:
     """Open all images at an address: an image and, for an OME-Zarr, its labels.
 
     Every image has axes called y and x: others are renamed where it must be, with a warning.
 
-    Raises as `open_image` does.
+    Takes and raises what `open_image` does; `kind` is that of all the images.
     """
     place = Address.parse(address)
     try:
-        return _opened(place)
+        return _opened(place, kind)
     except ReadError as error:
         raise OpenError(f"{place.text} cannot be opened: {error}") from error
     except OSError as error:
         raise OpenError(f"{place.text} cannot be opened: {error.strerror or error}.") from error
 
 
-def _opened(place: Address) -> tuple[Image, ...]:
+def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
     if place.path is not None and not place.path.exists():
         raise NotFound(f"There is nothing at {place.text}.")
     failures: list[Exception] = []
@@ -79,19 +84,39 @@ def _opened(place: Address) -> tuple[Image, ...]:
             failures.append(error)
             continue
         if recognised:
-            return _ready(place, reader.open(place))
+            return _ready(place, reader.open(place), kind)
     if failures:
         raise failures[0]
     raise Unsupported(f"{_described(place)} Opsin reads {_formats()}.")
 
 
-def _ready(place: Address, images: tuple[Image, ...]) -> tuple[Image, ...]:
+def _ready(place: Address, images: tuple[Image, ...], kind: Kind | None) -> tuple[Image, ...]:
     """Images as a reader gives them, with what every image must have: y, x and coarse levels."""
-    if any(len(image.axes) < 2 for image in images):
+    try:
+        if any(len(image.axes) < 2 for image in images):
+            raise Unsupported(f"{place.text} has one axis, but an image has at least two.")
+        # Before the coarse levels, which of labels are picked, not averaged.
+        said = tuple(_of_kind(_with_plane(image), kind) for image in images)
+        return tuple(with_derived_levels(image) for image in said)
+    except BaseException:
         for image in images:
             image.close()
-        raise Unsupported(f"{place.text} has one axis, but an image has at least two.")
-    return tuple(with_derived_levels(_with_plane(image)) for image in images)
+        raise
+
+
+def _of_kind(image: Image, kind: Kind | None) -> Image:
+    """The image as one of this kind. Channels of labels are not layers, but get a slider."""
+    if kind is None or kind == image.kind:
+        return image
+    if kind == "image":
+        return replace(image, kind=kind)
+    if image.rgb or image.dtype.kind not in "biu":
+        pixels = "colours" if image.rgb else image.dtype.name
+        raise Unsupported(
+            f"{image.name} cannot be labels: these are whole numbers, and it has {pixels}."
+        )
+    axes = tuple(replace(a, type="other") if a.type == "channel" else a for a in image.axes)
+    return replace(image, kind=kind, axes=axes, channels=())
 
 
 def _with_plane(image: Image) -> Image:
