@@ -15,21 +15,19 @@ software here, and counts uncovered pixels of every frame, so a frame takes long
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.demo import FULL, demo_image, scratch
+from harness.chromium import browser
+from harness.demo import FULL, demo_image
 from harness.side_by_side import Figure, arguments, conclude
 
 MEASURES = "Opening an image in Chromium and looking at ten places: when what was on the canvas"
@@ -43,30 +41,14 @@ UNITS = {
     "server_cpu_s": "s of CPU",
 }
 SERVER = Path(__file__).parent / "harness" / "measured_server.py"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-]
-WINDOW = (640, 743)
-"""Of which the browser leaves 640 × 600 to the page: more than the coarsest level has."""
 BROWSER_STARTS_MS = 1500
 LONGEST = 120.0
 """Seconds that a round may take."""
 
-START_PAGE = """<!doctype html><title>Start</title><script>
+START_PAGE = f"""<!doctype html><title>Start</title><script>
 setTimeout(() => {{
-  location.href = "{address}&navigated=" + (performance.timeOrigin + performance.now());
-}}, {wait});
+  location.href = "{{address}}&navigated=" + (performance.timeOrigin + performance.now());
+}}, {BROWSER_STARTS_MS});
 </script>"""
 
 
@@ -94,34 +76,9 @@ def _address(line: str) -> str | None:
     return None if found is None else f"{found[1]}measured{found[2]}&bare&clear=ff00ff"
 
 
-@contextmanager
-def browser(address: str) -> Iterator[None]:
-    """A fresh Chromium, which goes to the address once it has started."""
-    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if program is None:
-        raise SystemExit(f"None of {', '.join(BROWSERS)} is installed here.")
-    with scratch() as profile:
-        start = profile / "start.html"
-        start.write_text(START_PAGE.format(address=address, wait=BROWSER_STARTS_MS))
-        size = f"--window-size={WINDOW[0]},{WINDOW[1]}"
-        process = subprocess.Popen(
-            [program, *FLAGS, size, f"--user-data-dir={profile}", start.as_uri()],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-            with suppress(ProcessLookupError):  # none of its children writes into the profile
-                os.killpg(process.pid, signal.SIGKILL)
-
-
 def look(image: Path) -> dict[str, Any]:
     """What the page reports of one tour."""
-    with server(image) as (address, process), browser(address):
+    with server(image) as (address, process), browser(address, START_PAGE):
         late = threading.Timer(LONGEST, process.kill)
         late.start()
         try:

@@ -16,7 +16,7 @@ Measured = TypeVar("Measured")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of ours, and of a peer where there is one; smaller is better."""
+    """One number of ours, and of a peer where there is one; smaller is better, but for rates."""
 
     name: str
     unit: str
