@@ -3,7 +3,7 @@
  *
  * Components read signals and call methods of this; only this (and playback) calls the viewer.
  */
-import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import type {
   Camera,
   ConnectionState,
@@ -23,6 +23,7 @@ import { indexOf, positionOf, type SliderAxis, sliderAxes } from "./slider_axes.
 export type Colormaps = Readonly<Record<string, Uint8Array>>;
 
 const MOST_FAILURES = 20;
+const MOST_RECENT = 50;
 
 export class Desk {
   readonly viewer: ViewerHandle;
@@ -39,6 +40,8 @@ export class Desk {
   /** The latest failures, each reason once. */
   readonly failures = signal<readonly Failure[]>([]);
   readonly selected = signal<number | null>(null);
+  /** Layers that are or were selected, the latest first; some may have gone. */
+  readonly recentlySelected = signal<readonly number[]>([]);
   /** The slider that the slice keys move. */
   readonly activeAxis = signal<string | null>(null);
 
@@ -79,6 +82,12 @@ export class Desk {
       viewer.on("notice", (notice) => this.notices.add(notice)),
       viewer.on("connection", (connection) => {
         this.connection.value = connection;
+      }),
+      effect(() => {
+        const id = this.selected.value;
+        if (id === null) return;
+        const others = this.recentlySelected.peek().filter((other) => other !== id);
+        this.recentlySelected.value = [id, ...others].slice(0, MOST_RECENT);
       }),
     ];
     this.camera.value = viewer.camera;

@@ -82,14 +82,13 @@ function LayerRow({ desk, layer, onRemove }: LayerListProps & { readonly layer: 
           <Icon name={layer.kind} />
         </span>
       </button>
-      {onRemove && (
-        <IconButton
-          icon="close"
-          label={`Remove ${layer.name}`}
-          hint="Del"
-          onClick={() => onRemove(layer)}
-        />
-      )}
+      <IconButton
+        icon="close"
+        label={`Remove ${layer.name}`}
+        hint="Del"
+        disabled={onRemove === null}
+        onClick={() => onRemove?.(layer)}
+      />
     </li>
   );
 }

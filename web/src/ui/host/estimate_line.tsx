@@ -3,8 +3,11 @@ import { Icon } from "../icons.tsx";
 import { formatBytes, formatSeconds } from "../numbers.ts";
 import type { EstimateSource } from "./estimate_source.ts";
 import type { Estimate } from "./host_service.ts";
+import type { RunPlan } from "./run_plan.ts";
 
-export function EstimateLine({ source }: { readonly source: EstimateSource }) {
+type EstimateLineProps = { readonly source: EstimateSource; readonly plan: RunPlan };
+
+export function EstimateLine({ source, plan }: EstimateLineProps) {
   const { estimate, problem, isAsking } = source.state.value;
   return (
     <section
@@ -19,9 +22,8 @@ export function EstimateLine({ source }: { readonly source: EstimateSource }) {
           <span>{problem}</span>
         </p>
       )}
-      {!estimate && !problem && (
-        <p class="dim">{isAsking ? "Estimating …" : "Estimated when the form is complete."}</p>
-      )}
+      {isAsking && !estimate && !problem && <p class="dim">Estimating …</p>}
+      {!plan.request.value && <p class="dim">Estimated when the form is complete.</p>}
     </section>
   );
 }

@@ -26,7 +26,6 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
     else plan.draft.choose(input.name, value === NONE ? null : Number(value));
   };
   const proposed = layers.find((layer) => layer.id === plan.proposed.value.get(input.name));
-  const isSelected = proposed !== undefined && proposed.id === desk.selected.value;
   return (
     <div class="form-field form-field-input">
       <div class="form-line">
@@ -44,7 +43,7 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
               <option value={NONE}>None</option>
             ) : (
               <option value={PROPOSED}>
-                {isSelected ? "Selected layer" : "Top layer"}: {proposed?.name}
+                {proposed && `${reasonFor(desk, proposed.id)}: ${proposed.name}`}
               </option>
             )}
             {layers.map((layer) => (
@@ -59,4 +58,9 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
       {problem && <p class="form-problem">{problem}</p>}
     </div>
   );
+}
+
+function reasonFor(desk: Desk, id: number): string {
+  if (desk.selected.value === id) return "Selected layer";
+  return desk.recentlySelected.value.includes(id) ? "Last selected" : "Top layer";
 }

@@ -40,14 +40,13 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
   return (
     <li ref={card} class={`job job-${job.state}`} aria-label={job.title}>
       <header class="job-header">
-        {ended && <Icon name={job.state === "done" ? "done" : "warning"} />}
+        {job.state === "done" && <Icon name="done" />}
+        {job.state === "failed" && <Icon name="warning" />}
         <span class="job-title" title={job.title}>
           {job.title}
         </span>
         <span class="dim job-time">
-          {job.state === "failed" || job.state === "cancelled"
-            ? STATE_TEXT[job.state].toLowerCase()
-            : null}
+          {ended && job.state !== "done" && STATE_TEXT[job.state].toLowerCase()}
           <Elapsed jobs={jobs} job={job} />
         </span>
         {ended ? (

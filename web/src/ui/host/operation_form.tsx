@@ -73,7 +73,7 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
         <RunRegion desk={desk} plan={plan} />
       </div>
       <footer class="form-footer">
-        <EstimateLine source={estimates} />
+        <EstimateLine source={estimates} plan={plan} />
         <button
           type="button"
           class="run-button"

@@ -43,7 +43,7 @@ export class RunPlan {
       proposedInputs(
         operation.inputs,
         desk.layers.value,
-        desk.selected.value,
+        desk.recentlySelected.value,
         (layer) => desk.settingsOf(layer).visible,
       ),
     );

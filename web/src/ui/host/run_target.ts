@@ -16,14 +16,15 @@ export function fits(input: PluginInput, layer: Layer): boolean {
 }
 
 /**
- * The layers that are proposed: for each input the selected layer if it is of its kind, else the top one that is
- * shown; no layer twice while there are others. Optional inputs get none.
+ * The layers that are proposed: for each input the layer of its kind that was selected last, else the top one that
+ * is shown; no layer twice while there are others. Optional inputs get none.
  */
 export function proposedInputs(
   inputs: readonly PluginInput[],
   /** Top layer first. */
   layers: readonly Layer[],
-  selected: number | null,
+  /** The latest first. */
+  recentlySelected: readonly number[],
   isVisible: (layer: Layer) => boolean,
 ): Inputs {
   const proposed = new Map<string, number>();
@@ -32,7 +33,7 @@ export function proposedInputs(
     if (input.optional) continue;
     const fitting = layers.filter((layer) => fits(input, layer));
     const ranked = [
-      ...fitting.filter((layer) => layer.id === selected),
+      ...recentlySelected.flatMap((id) => fitting.filter((layer) => layer.id === id)),
       ...fitting.filter(isVisible),
       ...fitting,
     ];

@@ -37,6 +37,8 @@ test("follows the selected layer and the camera until something was chosen", () 
   const { desk, viewer, draft, plan } = planFixture();
   desk.selectLayer(0);
   expect(plan.inputs.value.get("image")).toBe(0);
+  desk.selectLayer(2); // labels: the image stays what it was
+  expect(plan.inputs.value.get("image")).toBe(0);
   draft.choose("image", 1);
   draft.choose("mask", 2);
   desk.selectLayer(0);

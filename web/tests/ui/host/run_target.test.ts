@@ -32,24 +32,25 @@ const LAYERS = [
   layer(1, "GFP"),
   layer(0, "DAPI"),
 ];
-const proposed = (inputs: PluginInput[], selected: number | null, hidden: number[] = []) =>
-  Object.fromEntries(proposedInputs(inputs, LAYERS, selected, ({ id }) => !hidden.includes(id)));
+const proposed = (inputs: PluginInput[], recent: number[], hidden: number[] = []) =>
+  Object.fromEntries(proposedInputs(inputs, LAYERS, recent, ({ id }) => !hidden.includes(id)));
 
-test("the selected layer is proposed where it fits, else the top one that is shown", () => {
-  expect(proposed([input("image", "image")], 0)).toEqual({ image: 0 });
-  expect(proposed([input("image", "image")], 3)).toEqual({ image: 2 });
-  expect(proposed([input("image", "image")], null, [2])).toEqual({ image: 1 });
-  expect(proposed([input("image", "image")], 3, [0, 1, 2])).toEqual({ image: 2 });
+test("the layer that was selected last is proposed where it fits, else the top one shown", () => {
+  expect(proposed([input("image", "image")], [0])).toEqual({ image: 0 });
+  expect(proposed([input("image", "image")], [3, 7, 0, 1])).toEqual({ image: 0 });
+  expect(proposed([input("image", "image")], [3])).toEqual({ image: 2 });
+  expect(proposed([input("image", "image")], [], [2])).toEqual({ image: 1 });
+  expect(proposed([input("image", "image")], [], [0, 1, 2])).toEqual({ image: 2 });
 });
 
 test("several inputs get different layers, optional ones and unknown kinds none", () => {
-  expect(proposed([input("moving", "image"), input("fixed", "image")], 0)).toEqual({
+  expect(proposed([input("moving", "image"), input("fixed", "image")], [0])).toEqual({
     moving: 0,
     fixed: 2,
   });
-  expect(proposed([input("a", "labels"), input("b", "labels")], null)).toEqual({ a: 3, b: 3 });
-  expect(proposed([input("mask", "labels", { optional: true })], 3)).toEqual({});
-  expect(proposed([input("spots", "points")], 0)).toEqual({});
+  expect(proposed([input("a", "labels"), input("b", "labels")], [])).toEqual({ a: 3, b: 3 });
+  expect(proposed([input("mask", "labels", { optional: true })], [3])).toEqual({});
+  expect(proposed([input("spots", "points")], [0])).toEqual({});
 });
 
 test("an operation works on its image's axes; the others are run over", () => {
