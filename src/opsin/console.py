@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +57,31 @@ def run_operation(
     Raises:
         OpsinError: it cannot be run so.
     """
-    return asyncio.run(_run(operation, words, targets, level, channel, say, complain))
+    return asyncio.run(
+        _until_signal(_run(operation, words, targets, level, channel, say, complain))
+    )
+
+
+async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Let SIGTERM and SIGHUP cancel what runs, as Ctrl-C does, so that nothing is left behind."""
+    taken: list[int] = []
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+
+    def stop(number: int) -> None:
+        taken.append(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if taken:
+            return 128 + taken[0]
+        raise
 
 
 async def _run(
@@ -70,7 +94,6 @@ async def _run(
     complain: Say,
 ) -> int:
     address = OperationAddress.parse(text)
-    stopped = _cancel_on_signals()
     with ExitStack() as opened:
         async with Host(Workspace()) as host:
             registered = host.registry.add(address.source)
@@ -90,8 +113,8 @@ async def _run(
             rows = f" ({result.rows} rows)" if result.rows is not None else ""
             say(f"{result.path}{rows}")
         return 0
-    if job.error is None:
-        return 128 + stopped[0] if stopped else 1
+    if job.error is None:  # it was cancelled
+        return 1
     if job.error.traceback:
         complain(job.error.traceback.rstrip())
         complain(f"{operation.name} failed with {job.error.type}: {job.error.message}")
@@ -136,24 +159,6 @@ async def _watched(job: Job) -> None:
             await job.wait()
         finally:
             stop()
-
-
-def _cancel_on_signals() -> list[int]:
-    """Let SIGTERM and SIGHUP cancel what runs, so that nothing is left behind."""
-    taken: list[int] = []
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-
-    def stop(number: int) -> None:
-        taken.append(number)
-        if task is not None:
-            task.cancel()
-
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, stop, number)
-    return taken
 
 
 def _sorted(operation: Operation, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

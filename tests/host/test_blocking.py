@@ -1,0 +1,117 @@
+"""opsin.run and opsin.load, in a program of their own: it must end with its workers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.host.plugins import write_plugin
+
+ROOT = Path(__file__).parents[2]
+
+BEGIN = f"""
+import sys, numpy as np, opsin, imagecodecs
+sys.path.insert(0, {str(ROOT / "examples/plugins")!r})
+picture = {str(ROOT / "tests/data/nuclei/test/images/003.png")!r}
+pixels = imagecodecs.imread(picture)
+plugin = {str(ROOT / "examples/plugins/nuclei.py")!r}
+trial = sys.argv[1]
+"""
+
+
+def program(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    path = folder / "program.py"
+    path.write_text(BEGIN + script)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path, write_plugin(folder)],
+        cwd=folder, text=True, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert running_in(folder) == [], "something lives on"
+    return done
+
+
+def test_run_load_and_the_function_itself_give_equal_arrays(tmp_path: Path) -> None:
+    done = program(
+        tmp_path,
+        """
+import nuclei
+direct = nuclei.nuclei(pixels, sigma=2.0)
+assert direct.max() > 10
+for made in (
+    opsin.run(f"{plugin}:nuclei", pixels, sigma=2),
+    opsin.run(plugin, picture, sigma=2),
+    opsin.run(plugin, opsin.open_image(picture), sigma=2),
+    opsin.run(plugin, image=pixels, sigma=2),
+    opsin.load(plugin).nuclei(pixels, sigma=2),
+):
+    assert made.dtype == direct.dtype
+    np.testing.assert_array_equal(made, direct)
+assert dir(opsin.load(plugin)) == ["nuclei"]
+assert opsin.load(plugin).nuclei.__doc__.startswith("Find bright nuclei")
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_images_are_taken_plane_by_plane(tmp_path: Path) -> None:
+    done = program(
+        tmp_path,
+        """
+trial = opsin.load(trial)
+stack = np.arange(2 * 3 * 40 * 50).reshape(2, 3, 40, 50).astype(np.uint16)
+image = opsin.image_from_array(stack, axes="tzyx")
+np.testing.assert_array_equal(trial.bright(image, threshold=7), stack > 7)
+np.testing.assert_array_equal(trial.middle(image), stack[:, 1])
+np.testing.assert_array_equal(trial.middle(stack[0]), stack[0, 1])
+labels, doubled, table = trial.parts(stack[0, 0])
+np.testing.assert_array_equal(doubled, stack[0, 0] * 2)
+assert table["sum"].tolist() == [stack[0, 0].sum()]
+masked = trial.inside(stack[0, 0], mask=(stack[0, 0] > 5).astype(int))
+assert masked.min() == 0 and masked.max() == stack[0, 0].max()
+print(opsin.run(sys.argv[1] + ":placed", stack[0, 0]))
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "'scale': array([1.])" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("opsin.run('nothere.py', pixels)", "PluginError: There is no plugin at"),
+        ("opsin.run(trial + ':dark', pixels)", "PluginError"),
+        ("opsin.run(trial + ':bright', pixels, thresh=1)", "UsageError: bright has no parameter"),
+        (
+            "opsin.run(trial + ':bright', pixels, threshold='x')",
+            "UsageError: threshold: 'x' is not",
+        ),
+        ("opsin.run(trial + ':bright')", "UsageError: bright needs image"),
+        ("opsin.run(trial + ':bright', pixels, pixels)", "UsageError: bright takes 1 inputs"),
+        ("opsin.run(trial + ':bright', 'nothere.tif')", "NotFound: There is nothing at"),
+        ("opsin.run(trial + ':fails', pixels)", "FileNotFoundError: no model"),
+        ("opsin.load('nothere.py')", "PluginError: There is no plugin at"),
+        ("opsin.load(trial).dark", "PluginError"),
+    ],
+)
+def test_what_is_wrong_is_raised(tmp_path: Path, call: str, error: str) -> None:
+    done = program(tmp_path, f"try:\n    {call}\nexcept Exception as error:\n"
+                             "    print(f'{type(error).__name__}: {error}')\n")  # fmt: skip
+    assert done.stdout.startswith(error), done.stderr
+
+
+def test_ctrl_c_ends_the_job_and_the_program(tmp_path: Path) -> None:
+    done = program(
+        tmp_path,
+        """
+import os, signal, threading
+threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    opsin.run(trial + ":slow", pixels)
+except KeyboardInterrupt:
+    print("stopped")
+""",
+    )
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
