@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.plugins import write_plugin
+from tests.test_console import running_in
 
 ROOT = Path(__file__).parents[2]
 
