@@ -12,15 +12,16 @@ from typing import Annotated
 
 import numpy as np
 from scipy import ndimage
-from skimage.feature import peak_local_max
 from skimage.filters import gaussian, threshold_otsu
-from skimage.measure import label
 from skimage.segmentation import relabel_sequential, watershed
 
 from opsin.types import Field, Image, Labels, progress
 
 NOISE = 0.5
 """Pixels by which the image is smoothed: enough for noise, too little to move an edge."""
+
+APART = 3
+"""Pixels by which the middles of two nuclei are apart, at least."""
 
 
 def nuclei(
@@ -48,10 +49,8 @@ def nuclei(
     depth = gaussian(ndimage.distance_transform_edt(foreground).astype(np.float32), sigma)
 
     next(steps)
-    middles = np.zeros(image.shape, np.int32)
-    peaks = peak_local_max(depth, min_distance=3, exclude_border=False, labels=label(foreground))
-    peaks = peaks.reshape(-1, image.ndim)  # where there is none, it forgets how many axes there are
-    middles[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    peaks = foreground & (depth == ndimage.maximum_filter(depth, 2 * APART + 1))
+    middles, _ = ndimage.label(peaks)
 
     next(steps)
     labels = watershed(-depth, middles, mask=foreground)
