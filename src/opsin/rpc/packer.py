@@ -108,7 +108,7 @@ class Packer:
         return len(self.buffers) - 1
 
     def _array(self, array: Array) -> Ext:
-        if isinstance(array, np.ma.MaskedArray):
+        if type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray):
             raise TypeError("A masked array cannot be sent: send its data and its mask.")
         name = dtype_name(array.dtype)
         if array.nbytes <= LARGEST_INLINE:
