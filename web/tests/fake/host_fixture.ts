@@ -1,4 +1,5 @@
 /** A page's link to a fake host, with fake timers, for tests of what stands behind the panel. */
+import { signal } from "@preact/signals";
 import { onTestFinished, vi } from "vitest";
 import { Desk } from "../../src/ui/desk.ts";
 import { HostLink } from "../../src/ui/host/host_link.ts";
@@ -13,7 +14,8 @@ import { PLATE } from "./scenes.ts";
 export function hostFixture() {
   vi.useFakeTimers();
   const host = new FakeHost([NUCLEI, GAUSSIAN]);
-  const link = new HostLink(host.dial);
+  const isServerThere = signal(true);
+  const link = new HostLink(host.dial, isServerThere);
   const notices = new Notices();
   const viewer = new FakeViewer();
   const desk = new Desk(viewer, new FakeServer(), {}, notices);
@@ -25,12 +27,20 @@ export function hostFixture() {
   return {
     host,
     link,
+    isServerThere,
     notices,
     viewer,
     desk,
     texts: () => notices.shown.value.map(({ text }) => text),
     called: (method: string) => host.calls.filter((call) => call.split(" ")[0] === method),
   };
+}
+
+/** Open the link. */
+export async function connected<T extends { readonly link: HostLink }>(fixture: T): Promise<T> {
+  void fixture.link.keepOpen();
+  await settle();
+  return fixture;
 }
 
 /** All that is on its way arrives. */

@@ -19,25 +19,32 @@ export class EstimateSource {
   readonly state = signal<EstimateState>(NOTHING);
   readonly #link: HostLink;
   readonly #stop: () => void;
-  /** The request that the state is the answer to. */
+  /** What the state is the answer to. */
   #answered = "";
 
-  constructor(link: HostLink, request: ReadonlySignal<RunRequest | null>) {
+  /** `learned`: changes when the host may know better than before. */
+  constructor(
+    link: HostLink,
+    request: ReadonlySignal<RunRequest | null>,
+    learned: ReadonlySignal<number>,
+  ) {
     this.#link = link;
-    this.#stop = effect(() => this.#follow(request.value, link.state.value === "open"));
+    this.#stop = effect(() =>
+      this.#follow(request.value, learned.value, link.state.value === "open"),
+    );
   }
 
   dispose(): void {
     this.#stop();
   }
 
-  #follow(request: RunRequest | null, isOpen: boolean): (() => void) | undefined {
+  #follow(request: RunRequest | null, learned: number, isOpen: boolean): (() => void) | undefined {
     if (!request || !isOpen) {
       this.#answered = "";
       this.state.value = NOTHING;
       return undefined;
     }
-    const key = JSON.stringify(request);
+    const key = JSON.stringify([learned, request]);
     if (key === this.#answered) {
       this.state.value = { ...this.state.peek(), isAsking: false };
       return undefined;

@@ -27,11 +27,14 @@ export class HostFace implements HostParts {
   constructor(desk: Desk, commands: Commands, dial: Dial) {
     this.#desk = desk;
     this.#commands = commands;
-    this.#link = new HostLink(dial);
+    this.#link = new HostLink(
+      dial,
+      computed(() => desk.connection.value === "open"),
+    );
     this.#shelf = new PluginShelf(this.#link, desk.notices, this.#open);
     this.#jobs = new Jobs(this.#link, desk.notices, this.#open);
     this.#bin = new LayerBin(desk, this.#link);
-    void this.#link.open();
+    void this.#link.keepOpen();
   }
 
   readonly Dock = () => (

@@ -1,5 +1,5 @@
 /** The link to the host, which comes back by itself after it was lost. */
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { ConnectionLost } from "../../rpc/errors.ts";
 import type { Peer } from "../../rpc/peer.ts";
 import type { Remote } from "../../rpc/remote_types.ts";
@@ -26,14 +26,15 @@ export class NoHost extends Error {
 export class HostLink {
   readonly #state = signal<LinkState>("connecting");
   readonly #dial: Dial;
+  readonly #isServerThere: ReadonlySignal<boolean>;
   readonly #watches: Watch[] = [];
+  readonly #ending = new AbortController();
   #peer: Peer | null = null;
-  #delay = FIRST_DELAY_MS;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #disposed = false;
 
-  constructor(dial: Dial) {
+  /** `isServerThere`: while it is not, nothing is tried, which a browser would only complain about. */
+  constructor(dial: Dial, isServerThere: ReadonlySignal<boolean>) {
     this.#dial = dial;
+    this.#isServerThere = isServerThere;
   }
 
   get state(): ReadonlySignal<LinkState> {
@@ -47,7 +48,7 @@ export class HostLink {
 
   /**
    * Follow a stream of the host, anew whenever the link is there again. `take` hears which item is the first of a
-   * stream, `failed` of a stream that ended although the link stands. Before `open`.
+   * stream, `failed` of a stream that ended although the link stands. Before `keepOpen`.
    */
   watch<T>(
     start: (host: Host) => AsyncIterable<T>,
@@ -69,42 +70,69 @@ export class HostLink {
     });
   }
 
-  async open(): Promise<void> {
-    let peer: Peer;
-    try {
-      peer = await this.#dial();
-    } catch {
-      // Why does not help anybody; that it is so, the panel says.
-      this.#lost();
-      return;
+  /** Runs until this is disposed. */
+  async keepOpen(): Promise<void> {
+    const ending = this.#ending.signal;
+    let delay = FIRST_DELAY_MS;
+    for (;;) {
+      await becomesTrue(this.#isServerThere, ending);
+      // Why there is no link does not help anybody; that there is none, the panel says.
+      const peer = ending.aborted ? null : await this.#dial().catch(() => null);
+      if (ending.aborted) {
+        peer?.close();
+        return;
+      }
+      if (peer) {
+        delay = FIRST_DELAY_MS;
+        await this.#use(peer);
+      }
+      this.#peer = null;
+      if (ending.aborted) return;
+      this.#state.value = "lost";
+      await passes(delay, ending);
+      delay = Math.min(delay * 2, LONGEST_DELAY_MS);
     }
-    if (this.#disposed) {
-      peer.close();
-      return;
-    }
-    this.#peer = peer;
-    this.#delay = FIRST_DELAY_MS;
-    this.#state.value = "open";
-    peer.closed.then(() => {
-      if (peer === this.#peer) this.#lost();
-    });
-    const host = peer.root<HostService>();
-    for (const watch of this.#watches) void watch(host, peer);
   }
 
   dispose(): void {
-    this.#disposed = true;
-    clearTimeout(this.#timer);
-    const peer = this.#peer;
+    this.#ending.abort();
+    this.#peer?.close();
     this.#peer = null;
-    peer?.close();
   }
 
-  #lost(): void {
-    this.#peer = null;
-    if (this.#disposed) return;
-    this.#state.value = "lost";
-    this.#timer = setTimeout(() => void this.open(), this.#delay);
-    this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY_MS);
+  /** Settled when the link has ended. */
+  async #use(peer: Peer): Promise<void> {
+    this.#peer = peer;
+    this.#state.value = "open";
+    const host = peer.root<HostService>();
+    for (const watch of this.#watches) void watch(host, peer);
+    await peer.closed;
   }
+}
+
+function becomesTrue(condition: ReadonlySignal<boolean>, ending: AbortSignal): Promise<void> {
+  return wait(ending, (done) =>
+    effect(() => {
+      if (condition.value) done();
+    }),
+  );
+}
+
+function passes(milliseconds: number, ending: AbortSignal): Promise<void> {
+  return wait(ending, (done) => {
+    const timer = setTimeout(done, milliseconds);
+    return () => clearTimeout(timer);
+  });
+}
+
+/** Settled when what is started is done, or at the end of all. */
+async function wait(ending: AbortSignal, start: (done: () => void) => () => void): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = () => resolve();
+  ending.addEventListener("abort", done);
+  const stop = start(done);
+  if (ending.aborted) done();
+  await promise;
+  stop();
+  ending.removeEventListener("abort", done);
 }

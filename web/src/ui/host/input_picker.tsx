@@ -20,7 +20,8 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
   const layers = desk.layers.value.filter((layer) => fits(input, layer));
   const chosen = plan.draft.layers.value.get(input.name);
   const isThere = layers.some((layer) => layer.id === chosen);
-  const problem = plan.inputProblems.value.get(input.name) ?? null;
+  // Before there is a scene, nothing is missing yet.
+  const problem = (desk.scene.value && plan.inputProblems.value.get(input.name)) ?? null;
   const choose = (value: string) => {
     if (value === PROPOSED) plan.draft.choose(input.name, undefined);
     else plan.draft.choose(input.name, value === NONE ? null : Number(value));

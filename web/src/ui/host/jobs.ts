@@ -12,6 +12,8 @@ export class Jobs {
   readonly all: ReadonlySignal<readonly Job[]>;
   readonly running: ReadonlySignal<readonly Job[]>;
   readonly ended: ReadonlySignal<readonly Job[]>;
+  /** Changes when a job ends, and not while one runs. */
+  readonly endedCount: ReadonlySignal<number>;
   /** The job that a notice points at. */
   readonly pointedAt = signal<string | null>(null);
   readonly #jobs = signal<readonly Job[]>([]);
@@ -29,6 +31,7 @@ export class Jobs {
     this.all = this.#jobs;
     this.running = computed(() => this.#jobs.value.filter((job) => !hasEnded(job)));
     this.ended = computed(() => this.#jobs.value.filter(hasEnded));
+    this.endedCount = computed(() => this.ended.value.length);
     link.watch(
       (host) => host.watch_jobs(),
       (told, isFirst) => this.#take(told, isFirst),

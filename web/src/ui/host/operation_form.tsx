@@ -31,7 +31,10 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
     () => new RunPlan(desk, plugin.id, operation, draft),
     [desk, plugin.id, operation, draft],
   );
-  const estimates = useMemo(() => new EstimateSource(link, plan.request), [link, plan]);
+  const estimates = useMemo(
+    () => new EstimateSource(link, plan.request, jobs.endedCount),
+    [link, plan, jobs],
+  );
   useEffect(() => () => estimates.dispose(), [estimates]);
 
   const run = async () => {

@@ -3,18 +3,19 @@ import { expect, onTestFinished, test } from "vitest";
 import { EstimateSource } from "../../../src/ui/host/estimate_source.ts";
 import type { Estimate, RunRequest } from "../../../src/ui/host/host_service.ts";
 import { ESTIMATE, jobOf } from "../../fake/fake_host.ts";
-import { hostFixture, settle } from "../../fake/host_fixture.ts";
+import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 
 async function estimateFixture() {
   const fixture = hostFixture();
   const request = signal<RunRequest | null>(jobOf("").request);
-  const source = new EstimateSource(fixture.link, request);
+  const learned = signal(0);
+  const source = new EstimateSource(fixture.link, request, learned);
   onTestFinished(() => source.dispose());
-  await fixture.link.open();
+  await connected(fixture);
   const change = (sigma: number) => {
     request.value = { ...jobOf("").request, parameters: { sigma } };
   };
-  return { ...fixture, request, source, change };
+  return { ...fixture, request, learned, source, change };
 }
 
 test("it is asked for once things are quiet", async () => {
@@ -69,4 +70,13 @@ test("it is asked for again when the link is back", async () => {
   await settle(1000);
   expect(called("estimate")).toHaveLength(2);
   expect(source.state.value.estimate).toEqual(ESTIMATE);
+});
+
+test("it is asked for again when the host has learned from a job", async () => {
+  const { source, learned, called } = await estimateFixture();
+  await settle(300);
+  learned.value += 1;
+  expect(source.state.value.estimate).toEqual(ESTIMATE);
+  await settle(300);
+  expect(called("estimate")).toHaveLength(2);
 });

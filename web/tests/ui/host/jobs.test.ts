@@ -1,14 +1,13 @@
 import { expect, test, vi } from "vitest";
 import { Jobs } from "../../../src/ui/host/jobs.ts";
 import { FAILURE, jobOf } from "../../fake/fake_host.ts";
-import { hostFixture, settle } from "../../fake/host_fixture.ts";
+import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 
 async function jobsFixture() {
   const fixture = hostFixture();
   const opened = vi.fn();
   const jobs = new Jobs(fixture.link, fixture.notices, opened);
-  await fixture.link.open();
-  await settle();
+  await connected(fixture);
   return { ...fixture, opened, jobs };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { LayerBin } from "../../../src/ui/host/layer_bin.ts";
-import { hostFixture, settle } from "../../fake/host_fixture.ts";
+import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 import { layer as layerOf } from "../../fake/scenes.ts";
 
 const layer = layerOf(0, "plate 12: DAPI");
@@ -8,7 +8,7 @@ const layer = layerOf(0, "plate 12: DAPI");
 async function binFixture() {
   const fixture = hostFixture();
   const bin = new LayerBin(fixture.desk, fixture.link);
-  await fixture.link.open();
+  await connected(fixture);
   return { ...fixture, bin };
 }
 

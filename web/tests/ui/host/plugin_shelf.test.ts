@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { PluginShelf } from "../../../src/ui/host/plugin_shelf.ts";
-import { hostFixture, settle } from "../../fake/host_fixture.ts";
+import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 import { NUCLEI } from "../../fake/plugins.ts";
 
 test("the panel opens when there are some from the start, once", async () => {
@@ -8,8 +8,7 @@ test("the panel opens when there are some from the start, once", async () => {
   const opened = vi.fn();
   const shelf = new PluginShelf(link, notices, opened);
   expect(shelf.plugins.value).toBeNull();
-  await link.open();
-  await settle();
+  await connected({ link });
   expect(shelf.plugins.value?.map(({ name }) => name)).toEqual(["Nuclei", "Gaussian"]);
   expect(shelf.chosen.value).toBeNull();
   host.showPlugins([NUCLEI]);
@@ -22,8 +21,7 @@ test("where there is one thing to choose, it is chosen", async () => {
   const opened = vi.fn();
   host.plugins = [NUCLEI];
   const shelf = new PluginShelf(link, notices, opened);
-  await link.open();
-  await settle();
+  await connected({ link });
   expect(shelf.chosen.value?.operation.name).toBe("nuclei");
   shelf.showList();
   expect(shelf.chosen.value).toBeNull();
@@ -33,8 +31,7 @@ test("a file becomes a plugin, and a wrong one a notice", async () => {
   const { link, notices, texts } = hostFixture();
   const opened = vi.fn();
   const shelf = new PluginShelf(link, notices, opened);
-  await link.open();
-  await settle();
+  await connected({ link });
   const adding = shelf.add([new File(["def count(image): ..."], "count.py")]);
   await settle();
   await adding;
@@ -55,8 +52,7 @@ test("what was typed is kept by operation, also while the file is replaced", asy
   const { host, link, notices } = hostFixture();
   const opened = vi.fn();
   const shelf = new PluginShelf(link, notices, opened);
-  await link.open();
-  await settle();
+  await connected({ link });
   const [plugin] = shelf.plugins.value ?? [];
   const [first] = plugin?.operations ?? [];
   if (!plugin || !first) throw new Error("no plugin");
