@@ -45,13 +45,9 @@ function Needs({ estimate }: { readonly estimate: Estimate }) {
         </dd>
         <dt>Time</dt>
         <dd>
-          {seconds === null ? (
-            "not known before the first run"
-          ) : (
-            <>
-              ≈ {formatSeconds(seconds)}
-              <span class="dim"> {measured ? "as measured before" : "(a guess)"}</span>
-            </>
+          {seconds === null ? "not known before the first run" : timeText(seconds)}
+          {seconds !== null && (
+            <span class="dim"> ({measured ? "from earlier runs" : "a guess"})</span>
           )}
         </dd>
       </dl>
@@ -69,4 +65,8 @@ function Needs({ estimate }: { readonly estimate: Estimate }) {
 function workText({ shape, level, calls }: Estimate): string {
   const times = calls === 1 ? "" : `, ${calls} times`;
   return `${shape.join(" × ")} px of level ${level}${times}`;
+}
+
+function timeText(seconds: number): string {
+  return seconds < 0.1 ? "a moment" : `≈ ${formatSeconds(seconds)}`;
 }

@@ -115,7 +115,7 @@ export type JobError = {
   readonly traceback: string;
 };
 
-/** A table, to be had as CSV. */
+/** A table, to be had as CSV under its name. */
 export type ResultFile = {
   readonly name: string;
   readonly rows: number;

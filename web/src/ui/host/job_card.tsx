@@ -151,12 +151,12 @@ function stepsText(job: Job): string {
 
 function ResultTable({ file }: { readonly file: ResultFile }) {
   return (
-    <a class="job-result" href={file.address} download={`${file.name}.csv`}>
+    <a class="job-result" href={file.address} download={file.name}>
       <Icon name="table" />
       <span class="job-result-name" title={file.name}>
         {file.name}
       </span>
-      <span class="dim">{file.rows === 1 ? "1 row" : `${file.rows} rows`}, CSV</span>
+      <span class="dim">{file.rows === 1 ? "1 row" : `${file.rows} rows`}</span>
     </a>
   );
 }

@@ -42,7 +42,11 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
     const request = plan.request.peek();
     if (!request) {
       draft.touch(Object.keys(operation.form.properties));
-      setTimeout(() => body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+      // Once the problems are on the page.
+      setTimeout(() => {
+        body.current?.querySelector(".form-problem")?.scrollIntoView({ block: "nearest" });
+        body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+      });
       return;
     }
     isStarting.value = true;
