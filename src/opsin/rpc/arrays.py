@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import sys
@@ -45,6 +46,7 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
     return dtype.name
 
 
+@functools.lru_cache(256)
 def dtype_of(name: str) -> np.dtype[Any]:
     """The dtype of a name from outside, in little-endian order.
 
@@ -70,10 +72,10 @@ def check_shape(dtype: np.dtype[Any], shape: Sequence[int]) -> int:
     Raises:
         ProtocolError: there can be no such array.
     """
-    if len(shape) > MOST_AXES or any(side < 0 for side in shape):
+    if len(shape) > MOST_AXES or min(shape, default=0) < 0:
         raise ProtocolError(f"An array has up to {MOST_AXES} axes, none of negative length.")
     # A length of 0 must not hide lengths that NumPy cannot count with.
-    if math.prod(side or 1 for side in shape) * dtype.itemsize > LARGEST_ARRAY:
+    if math.prod([side or 1 for side in shape]) * dtype.itemsize > LARGEST_ARRAY:
         raise ProtocolError("An array claims more bytes than can be counted.")
     return math.prod(shape) * dtype.itemsize
 
@@ -89,9 +91,10 @@ def check_layout(
     count = check_shape(dtype, shape)
     if len(strides) != len(shape) or any(abs(stride) > LARGEST_ARRAY for stride in strides):
         raise ProtocolError("An array has one stride for each axis.")
-    steps = [(side - 1) * stride for side, stride in zip(shape, strides, strict=True)]
-    first = offset + sum(step for step in steps if step < 0)
-    last = offset + sum(step for step in steps if step > 0) + dtype.itemsize
+    first, last = offset, offset + dtype.itemsize
+    for side, stride in zip(shape, strides, strict=True):
+        step = (side - 1) * stride
+        first, last = first + min(step, 0), last + max(step, 0)
     if count == 0:
         first, last = offset, offset
     if not 0 <= first <= last <= size or count > size:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from opsin.errors import ProtocolError
 
@@ -17,8 +18,7 @@ MOST_DESCRIPTORS = 16
 PREFIX = struct.Struct("<IIHH")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """A header, at most one payload, and file descriptors that belong to them.
 
     Whoever holds a received frame owns its descriptors, and closes them.
@@ -60,18 +60,19 @@ def encode_prefix(frame: Frame) -> bytes:
     Raises:
         ProtocolError: the frame breaks a limit.
     """
-    header, payload = len(frame.header), memoryview(frame.payload).nbytes
+    header = len(frame.header)
+    payload = memoryview(frame.payload).nbytes if frame.payload else 0
     check_limits(header, payload, len(frame.descriptors), 0)
     return PREFIX.pack(header, payload, len(frame.descriptors), 0)
 
 
-def decode_prefix(prefix: bytes | bytearray | memoryview) -> tuple[int, int, int]:
-    """Header length, payload length and number of descriptors.
+def decode_prefix(data: bytes | bytearray | memoryview, at: int = 0) -> tuple[int, int, int]:
+    """Header length, payload length and number of descriptors, of the prefix that begins there.
 
     Raises:
         ProtocolError: the prefix breaks a limit.
     """
-    header, payload, descriptors, zero = PREFIX.unpack(prefix)
+    header, payload, descriptors, zero = PREFIX.unpack_from(data, at)
     check_limits(header, payload, descriptors, zero)
     return header, payload, descriptors
 

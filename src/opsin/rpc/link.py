@@ -19,6 +19,8 @@ BYE_PATIENCE = 1.0
 """Seconds in which a bye has to go out."""
 DESCRIPTOR_TRIALS, DESCRIPTOR_PAUSE = 200, 0.01
 """How often, and after how many seconds, a frame is sent again whose descriptors had no room."""
+SILENT_BEATS = 3
+"""Pings without an answer after which a link is lost."""
 FRAMES_IN_A_ROW = 64
 """Frames read before others in the event loop have their turn."""
 
@@ -39,8 +41,11 @@ class DirectSend(Protocol):
 class DirectReceive(Protocol):
     """A transport that says at once what has come: it spares another turn."""
 
-    def listen(self, ready: Callable[[], None]) -> None:
-        """Call `ready` whenever something has come, before a waiting `receive` is woken."""
+    def listen(self, ready: Callable[[], bool]) -> None:
+        """Call `ready` whenever something has come; it says whether it has taken all of it.
+
+        If it has not, a waiting `receive` is woken.
+        """
 
     def receive_now(self) -> Frame | None:
         """The next frame if it is here.
@@ -77,7 +82,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._unsent: Frame | None = None  # taken from the session, but not sent yet
         self._idle: asyncio.Future[None] | None = None
-        self._heard = self._loop.time()
+        self._has_heard = False  # since the last ping
         self._hello_due = self._loop.call_later(HELLO_PATIENCE, self._check_greeted)
         self._writing = self._loop.create_task(self._write())
         self._tasks = [self._writing, self._loop.create_task(self._read())]
@@ -102,6 +107,10 @@ class Link:
             if self._unsent is None:
                 return
         self._idle.set_result(None)
+
+    def greeted(self) -> None:
+        """The hello has come: without a timer, every turn of the loop costs less."""
+        self._hello_due.cancel()
 
     async def close(self) -> None:
         """Send what a session that is over has to say, and close the transport. Idempotent."""
@@ -153,25 +162,31 @@ class Link:
         try:
             while not self._session.is_over:
                 self._take(await self._transport.receive())
+                self.wake()
                 count += 1
                 if count % FRAMES_IN_A_ROW == 0:
                     await asyncio.sleep(0)
         except Exception as error:
             self._fail(error)
 
-    def _take_what_is_here(self) -> None:
-        """What the reading task would do, at once."""
+    def _take_what_is_here(self) -> bool:
+        """What the reading task would do, at once. If it takes too long, that goes on with it."""
         assert self._receives is not None
         try:
             for _ in range(FRAMES_IN_A_ROW):
-                if self._session.is_over or (frame := self._receives.receive_now()) is None:
-                    return
+                if self._session.is_over:
+                    return False
+                if (frame := self._receives.receive_now()) is None:
+                    return True
                 self._take(frame)
         except Exception as error:
             self._fail(error)
+        finally:
+            self.wake()
+        return False
 
     def _take(self, frame: Frame) -> None:
-        self._heard = self._loop.time()
+        self._has_heard = True
         try:
             events = self._session.receive(frame)
         except BaseException:
@@ -179,7 +194,6 @@ class Link:
             raise
         for event in events:
             self._take_event(event)
-        self.wake()
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, EOFError):
@@ -200,10 +214,12 @@ class Link:
             self._lost(reason, "No hello came.")
 
     async def _beat(self, heartbeat: float) -> None:
-        n = 0
+        n = silent = 0
         while not self._session.is_over:
             await asyncio.sleep(heartbeat)
-            if self._loop.time() - self._heard > 3 * heartbeat:
+            silent = 0 if self._has_heard else silent + 1
+            self._has_heard = False
+            if silent >= SILENT_BEATS:
                 self._lost(ConnectionLost("The other side of the link does not answer."), None)
                 await self._transport.close()
                 return

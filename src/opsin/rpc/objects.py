@@ -70,22 +70,23 @@ def resolve(target: Any, kind: int, path: str) -> Callable[..., Any]:
     Raises:
         AttributeError: there is no such public method.
     """
-    where = _name(target)
     if (forward := getattr(type(target), FORWARD, None)) is not None:
         return forward(target, path)  # type: ignore[no-any-return]
-    for part in path.split(".") if path else ():
-        if kind != THING or not part.isidentifier() or part.startswith("_"):
+    parts = path.split(".") if path else []
+    found = target
+    for number, part in enumerate(parts):
+        if number:  # the first is what was asked of the object itself
+            is_thing = isinstance(found, dict) or getattr(type(found), _MARK, False)
+            kind = THING if is_thing else FUNCTION
+        public = kind == THING and part.isidentifier() and not part.startswith("_")
+        if public:
+            found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
+        if not public or found is None:
+            where = ".".join([_name(target), *parts[:number]])
             raise AttributeError(f"{where} has no public method {part!r}.")
-        in_dict = isinstance(target, dict)
-        found = target.get(part) if in_dict else getattr(target, part, None)
-        if found is None:
-            raise AttributeError(f"{where} has no public method {part!r}.")
-        target, where = found, f"{where}.{part}"
-        is_thing = isinstance(target, dict) or getattr(type(target), _MARK, False)
-        kind = THING if is_thing else FUNCTION
-    if isinstance(target, (type, types.ModuleType)) or not callable(target):
-        raise AttributeError(f"{where} cannot be called.")
-    return target  # type: ignore[no-any-return]
+    if isinstance(found, (type, types.ModuleType)) or not callable(found):
+        raise AttributeError(f"{'.'.join([_name(target), *parts])} cannot be called.")
+    return found  # type: ignore[no-any-return]
 
 
 class _Entry:

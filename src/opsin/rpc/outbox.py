@@ -144,6 +144,8 @@ class Outbox:
         if self._frames and (self._in_a_row < MOST_IN_A_ROW or not self._turns):
             return self._next_message()
         self._in_a_row = 0
+        if not self._turns:
+            return None
         return self._next_piece() or (self._next_message() if self._frames else None)
 
     def drained(self, message: Drain) -> None:

@@ -71,7 +71,7 @@ class Packer:
         if kind is str or kind is float or kind is bool or value is None:
             return value
         if kind is int:
-            return _integer(value)
+            return value if -(2**63) <= value < 2**64 else _long_integer(value)
         if depth >= DEEPEST:
             raise ValueError(f"A value is nested more than {DEEPEST} deep, or contains itself.")
         if kind is list or kind is tuple:
@@ -146,7 +146,7 @@ class Packer:
             return Ext(codec.ERROR, _encode(error_parts(value)))
         # A number, a text … in a narrower sense, such as an IntEnum or a named tuple.
         if isinstance(value, int):
-            return _integer(int(value))
+            return self._tree(int(value), depth)
         if isinstance(value, (float, str)):
             return float(value) if isinstance(value, float) else str.__str__(value)
         if isinstance(value, (bytes, bytearray)):
@@ -190,9 +190,7 @@ class Packer:
         return Ext(codec.OBJECT, _encode(found))
 
 
-def _integer(value: int) -> Any:
-    if -(2**63) <= value < 2**64:
-        return value
+def _long_integer(value: int) -> Any:
     try:
         return Ext(codec.INTEGER, _encode(str(value)))
     except ValueError:  # Python's own limit on the length of such a text

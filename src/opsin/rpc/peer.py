@@ -321,6 +321,7 @@ class Peer:
     def _on_hello(self, message: Hello, event: Event) -> None:
         if "descriptors" not in self._session.features:
             self.values.without_segments()
+        self._link.greeted()
         self._opened.set_result(None)
 
     def _on_call(self, message: Call, event: Event) -> None:

@@ -77,12 +77,15 @@ class _OurCall:
 
     __slots__ = ("arrivals", "cancelled", "credit", "ended", "is_stream")
 
+    arrivals: deque[Arrival] | None
+    """Items and the end of a stream, which stay in order; None: nothing that waits."""
+
     def __init__(self, is_stream: bool) -> None:
         self.is_stream = is_stream
         self.credit = FIRST_ITEMS
         self.cancelled = False
         self.ended = False  # its answer was announced
-        self.arrivals: deque[Arrival] = deque()  # items and the end of a stream stay in order
+        self.arrivals = None
 
 
 class _TheirCall:
@@ -129,6 +132,8 @@ class Session:
         self.features: frozenset[str] = frozenset()
         self.is_open = False
         self.is_over = False
+        self.next_frame = self._outbox.next_frame
+        """The most urgent frame, which the caller now sends; None if there is none to send."""
         if expected is None:
             self._outbox.push(self._hello)
 
@@ -148,10 +153,6 @@ class Session:
         """How many items their call of a stream can take now."""
         call = self._theirs.get(id)
         return 0 if call is None else call.credit
-
-    def next_frame(self) -> Frame | None:
-        """The most urgent frame, which the caller now sends; None if there is none to send."""
-        return self._outbox.next_frame()
 
     # ------------------------------------------------------------------ what this side does
 
@@ -173,11 +174,13 @@ class Session:
             UsageError: too many calls are open.
             ValueError: the arguments do not fit.
         """
-        self._check_open()
+        if not self.is_open:
+            what = "has ended" if self.is_over else "has not begun"
+            raise ConnectionLost(f"The session {what}.")
         if len(self._ours) >= MOST_CALLS:
             raise UsageError(f"{MOST_CALLS} calls are open on one link: await some of them first.")
         id = self._last_of_ours + 1
-        sizes = tuple(view.nbytes for view in buffers)
+        sizes = tuple([view.nbytes for view in buffers])
         message = Call(id, object, method, args, kwargs, sizes, flags)
         self._outbox.send((True, id), message, buffers, descriptors, keep)
         self._last_of_ours = id
@@ -219,7 +222,7 @@ class Session:
         Raises:
             ValueError: the value does not fit; the call is still open.
         """
-        sizes = tuple(view.nbytes for view in buffers)
+        sizes = tuple([view.nbytes for view in buffers])
         self._answer(id, Result(id, value, sizes), buffers, descriptors, keep)
 
     def error(self, id: int, parts: ErrorParts) -> None:
@@ -243,7 +246,7 @@ class Session:
         if call is None or call.cancelled:
             self._give_back(keep)
             return
-        sizes = tuple(view.nbytes for view in buffers)
+        sizes = tuple([view.nbytes for view in buffers])
         self._outbox.send((False, id), Item(id, value, sizes), buffers, descriptors, keep)
         call.credit -= 1
 
@@ -272,7 +275,7 @@ class Session:
         """The link is gone: nothing pending will happen."""
         left = set(self._inbox.clear())
         for call in self._ours.values():  # complete, but behind something that is not
-            left.update(one for arrival in call.arrivals for one in arrival.descriptors)
+            left.update(one for arrival in call.arrivals or () for one in arrival.descriptors)
         lost = Lost(list(self._ours), list(self._theirs), sorted(left))
         self._ours.clear()
         self._theirs.clear()
@@ -292,14 +295,16 @@ class Session:
         if not self.is_open:
             return [] if self.is_over else self._greet(frame)
         message = decode_message(frame.header)
-        if len(frame.payload) and type(message) is not Piece:
+        if frame.payload and type(message) is not Piece:
             raise ProtocolError("A frame has a payload that its message knows nothing of.")
-        may_carry = type(message) in (Call, Result, Item) and "descriptors" in self.features
-        if frame.descriptors and not may_carry:
+        if frame.descriptors and not self._may_carry(message):
             raise ProtocolError("A frame has descriptors that its message knows nothing of.")
         if message is None:
             return []
         return self._handlers[type(message)](self, message, frame)
+
+    def _may_carry(self, message: Message | None) -> bool:
+        return isinstance(message, Call | Result | Item) and "descriptors" in self.features
 
     def _greet(self, frame: Frame) -> list[Event]:
         message = decode_first(frame.header)
@@ -354,6 +359,8 @@ class Session:
         else:
             arrival = self._inbox.announce(message, frame.descriptors)
         call.ended = not is_item
+        if call.arrivals is None:
+            call.arrivals = deque()
         call.arrivals.append(arrival)
         return []
 
@@ -366,10 +373,11 @@ class Session:
         if type(arrival.message) is Call:
             return self._call_complete(arrival)
         call = self._ours[arrival.message.id]
+        arrivals = call.arrivals
         events = []
-        while call.arrivals and not call.arrivals[0].missing:
-            events.append(self._answer_event(call.arrivals.popleft()))
-        if call.ended and not call.arrivals:
+        while arrivals and not arrivals[0].missing:
+            events.append(self._answer_event(arrivals.popleft()))
+        if call.ended and not arrivals:
             del self._ours[arrival.message.id]
         return events
 
@@ -482,8 +490,3 @@ class Session:
             self._outbox.send((False, id), Error(id, CANCELLED))
         for keep in kept:
             self._give_back(keep)
-
-    def _check_open(self) -> None:
-        if not self.is_open:
-            what = "has ended" if self.is_over else "has not begun"
-            raise ConnectionLost(f"The session {what}.")

@@ -130,9 +130,12 @@ class Tasks:
             self.cancel(id)
 
     def _target(self, call: Call) -> tuple[Any, int]:
-        if call.object == ROOT and self._peer.values.objects.root is None:
-            raise UsageError("The other side offers no service of its own.")
-        return self._peer.values.objects.get(call.object)
+        try:
+            return self._peer.values.objects.get(call.object)
+        except ProtocolError:
+            if call.object == ROOT:
+                raise UsageError("The other side offers no service of its own.") from None
+            raise
 
     async def _run(
         self,
@@ -216,10 +219,10 @@ def runs_in_loop(function: Callable[..., Any]) -> bool:
     """Whether a function is one to await, and not one that blocks."""
     while isinstance(function, functools.partial):
         function = function.func
-    if hasattr(type(function), FORWARD):
-        return True
     code = getattr(function, "__code__", None)
     if code is None:
+        if hasattr(type(function), FORWARD):
+            return True
         code = getattr(type(function).__call__, "__code__", None)
     is_async = code is not None and bool(code.co_flags & _ASYNC)
     return is_async or inspect.iscoroutinefunction(function)

@@ -78,7 +78,6 @@ class Unpacker:
         """
         self._buffers = list(buffers)
         self._descriptors = [] if descriptors is None else descriptors
-        self._fault = None
         try:
             found = []
             for value in values:

@@ -65,8 +65,10 @@ class Values:
             ProtocolError: something is not what the protocol allows.
             TypeError, ValueError: a registered type refused its value.
         """
-        descriptors: list[int | None] = list(event.descriptors)
         self._blocking = blocking
+        if not event.descriptors:
+            return self._unpacker.unpack(values, event.buffers)
+        descriptors: list[int | None] = list(event.descriptors)
         try:
             return self._unpacker.unpack(values, event.buffers, descriptors)
         finally:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from opsin.errors import ProtocolError
 from opsin.rpc.frames import PREFIX, Frame, decode_prefix
@@ -23,8 +24,7 @@ MOST_BATCHES = 8
 """Frames with descriptors that are read before somebody asks for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """The descriptors of one read, and where in the stream its bytes begin and end."""
 
     start: int
@@ -58,6 +58,8 @@ class Assembly:
             return []
         if self._first == self._last:
             self._first = self._last = 0
+            if not self._missing:
+                return [self._view]
         elif self._first > READ_AHEAD // 2:
             rest = bytes(self._view[self._first : self._last])
             self._view[: len(rest)] = rest
@@ -88,6 +90,8 @@ class Assembly:
         """
         if self._error is not None:
             raise self._error
+        if self.between_frames and not self._batches:
+            return None
         try:
             return self._next()
         except ProtocolError as error:
@@ -115,13 +119,15 @@ class Assembly:
                 self._check_batches(1)  # perhaps this frame's
                 return None
             began = self._received - here
-            *lengths, count = decode_prefix(self._take(PREFIX.size))
-            self._lengths = (lengths[0], lengths[1])
-            self._descriptors = self._match(began, count)
+            header, payload, count = decode_prefix(self._view, self._first)
+            self._first += PREFIX.size
+            self._lengths = (header, payload)
+            self._descriptors = self._match(began, count) if count or self._batches else ()
         header, payload = self._lengths
         frame = None
         if self._parts is None and self._last - self._first >= header + payload:
-            frame = Frame(bytes(self._take(header)), bytes(self._take(payload)), self._descriptors)
+            head = bytes(self._take(header))
+            frame = Frame(head, bytes(self._take(payload)) if payload else b"", self._descriptors)
         elif self._parts is None:
             # Header and payload are read where they stay, without passing through the buffer.
             self._parts = (memoryview(bytearray(header)), memoryview(bytearray(payload)))

@@ -5,8 +5,8 @@ non-blocking socket itself. A descriptor that cannot travel does not end the lin
 
 * `send` raises OSError (`ETOOMANYREFS`) and nothing of the frame was sent;
 * a frame whose descriptors were cut off on arrival (`MSG_CTRUNC`: this process has no room for
-  them) is delivered without any: those that did come are closed, header and payload are whole. Who
-  finds that its header speaks of a descriptor that is not there asks for the array by buffer.
+  them) is delivered without any: those that did come are closed, header and payload are whole. A
+  value in it that speaks of a descriptor which is not there fails its call.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable, Sequence
 
 from opsin.errors import ConnectionLost
 from opsin.rpc.frames import MOST_DESCRIPTORS, Frame, encode_prefix
@@ -24,7 +25,8 @@ from opsin.rpc.transports.watch import Watch
 
 INTS = array.array("i")
 ROOM = socket.CMSG_SPACE(MOST_DESCRIPTORS * INTS.itemsize)
-CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS: `_descriptors` does it
+CLOSE_ON_EXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))  # macOS: `_descriptors` does it
+TRUNCATED = int(socket.MSG_CTRUNC)  # an enum's `&` costs as much as all the rest of a read
 NOT_THE_LINK = (errno.ETOOMANYREFS, errno.EBADF)
 """A descriptor cannot be sent; the link is as it was."""
 
@@ -52,8 +54,10 @@ class UnixTransport:
             connected.close()
             raise
         self._assembly = Assembly()
+        self.receive_now = self._assembly.next
         self._ended = False
         self._closed = False
+        self._ready: Callable[[], bool] | None = None
         self._readable: asyncio.Future[None] | None = None
         self._in_a_row = 0
         self._rest = memoryview(b"")
@@ -83,6 +87,10 @@ class UnixTransport:
             finally:
                 self._readable = None
 
+    def listen(self, ready: Callable[[], bool]) -> None:
+        """Call `ready` whenever something has come; a `receive` is woken if that leaves frames."""
+        self._ready = ready
+
     async def send(self, frame: Frame) -> None:
         """Hand a frame to the kernel; waits while that has no room.
 
@@ -94,10 +102,7 @@ class UnixTransport:
         parts = [memoryview(b"".join((encode_prefix(frame), frame.header)))]
         if frame.payload:
             parts.append(memoryview(frame.payload).cast("B"))
-        ancillary: Ancillary = []
-        if frame.descriptors:
-            numbers = array.array("i", frame.descriptors)
-            ancillary.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers))
+        ancillary = _ancillary(frame.descriptors) if frame.descriptors else []
         self._in_a_row += 1
         if self._in_a_row >= SENDS_IN_A_ROW:
             self._in_a_row = 0
@@ -122,18 +127,19 @@ class UnixTransport:
     def send_now(self, frame: Frame) -> bool:
         """Hand a frame to the kernel at once; False: it cannot be, so `send` has to be awaited.
 
-        Only when no `send` is under way, and only for a frame of nothing but a header. What the
-        kernel does not take of it is sent in the background.
+        Only when no `send` is under way, and only for a frame without a payload. What the kernel
+        does not take of it is sent in the background.
 
         Raises:
             ConnectionLost: the other side is gone.
+            OSError: a descriptor cannot be sent now; nothing was, and the link is as it was.
         """
-        if self._rest or self._writable is not None or frame.payload or frame.descriptors:
+        if self._rest or self._writable is not None or frame.payload:
             return False
-        data = memoryview(encode_prefix(frame) + frame.header)
-        count = self._write([data], [])
+        data = encode_prefix(frame) + frame.header
+        count = self._write([data], _ancillary(frame.descriptors) if frame.descriptors else [])
         if 0 < count < len(data):
-            self._rest = data[count:]
+            self._rest = memoryview(data)[count:]
             self._watch.for_writing(True)
         return count > 0
 
@@ -166,11 +172,12 @@ class UnixTransport:
         if not count:
             self._ended = True
             self._watch.for_reading(False)
-        cut = bool(flags & socket.MSG_CTRUNC)
-        self._assembly.received(count, _descriptors(ancillary), cut)
-        _wake(self._readable)
+        descriptors = _descriptors(ancillary) if ancillary else ()
+        self._assembly.received(count, descriptors, bool(flags & TRUNCATED))
+        if self._ready is None or not self._ready() or self._ended:
+            _wake(self._readable)
 
-    def _write(self, parts: list[memoryview], ancillary: Ancillary) -> int:
+    def _write(self, parts: Sequence[bytes | memoryview], ancillary: Ancillary) -> int:
         """How many bytes the kernel took."""
         if self._closed:
             raise ConnectionLost("The link is closed.")
@@ -203,6 +210,10 @@ class UnixTransport:
             self._writable = None
             if not self._rest and not self._closed:
                 self._watch.for_writing(False)
+
+
+def _ancillary(descriptors: tuple[int, ...]) -> Ancillary:
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
