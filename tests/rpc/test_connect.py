@@ -129,7 +129,7 @@ def test_a_server_that_is_killed_fails_what_is_pending(
         async with connect(server[0], token="secret") as peer:
             root = await peer.root()
             calls = [asyncio.ensure_future(root.wait()) for _ in range(3)]
-            calls.append(asyncio.ensure_future(root.echo(np.zeros(2**26, np.uint8))))
+            calls.append(asyncio.ensure_future(root.echo(bytes(2**26))))
             await root.echo(1)
             server[1].send_signal(signal.SIGKILL)
             async with asyncio.timeout(10):
