@@ -184,9 +184,9 @@ export const FAILURE: JobError = {
   message:
     "sigma must be positive, and smaller than the image:\ngot 2000.0 for an image of 512 × 512",
   traceback: `Traceback (most recent call last):
-  File "/home/ada/plugins/nuclei.py", line 47, in nuclei
+  File "plugins/nuclei.py", line 47, in nuclei
     smooth = gaussian(image.astype(np.float32), sigma)
-  File "/home/ada/.local/share/opsin/environments/5f1c/lib/python3.12/site-packages/skimage/filters/_gaussian.py", line 148, in gaussian
+  File "~/.local/share/opsin/environments/5f1c/lib/python3.12/site-packages/skimage/filters/_gaussian.py", line 148, in gaussian
     raise ValueError(f"sigma must be positive, and smaller than the image:\\ngot {sigma} for an image of 512 × 512")
 ValueError: sigma must be positive, and smaller than the image:
 got 2000.0 for an image of 512 × 512`,

@@ -35,7 +35,7 @@ export function plugin(id: string, more: Partial<Plugin> = {}): Plugin {
     name: id.replace(/\.py$/, ""),
     version: "1.0",
     description: "",
-    source: `/home/ada/plugins/${id}`,
+    source: `plugins/${id}`,
     error: null,
     permissions: [],
     operations: [],
