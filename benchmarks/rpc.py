@@ -202,12 +202,14 @@ class Programs:
         python = self._pythons[case.program]
         assert python is not None
         options = ["--mode", case.mode, "--mib", str(case.mib), "--count", str(case.count)]
+        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a start would be that of a compiler
         process = subprocess.Popen(
             [python, "-m", f"harness.links.with_{case.program}", case.case, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env=environment,
             start_new_session=True,  # what it has started ends with it
         )
         try:

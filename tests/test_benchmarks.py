@@ -29,6 +29,10 @@ FIGURES = {
         "small_during_large_p99_ms",
         "browser_64_vs_bare_socket",
     },
+    "rpc_soak.py": {
+        *(f"soak_{what}" for what in ("answers_per_s", "memory_first_mib", "memory_last_mib")),
+        *(f"kill_{what}" for what in ("rounds", "noticed_ms", "memory_after_mib")),
+    },
     "look.py": {
         "first_content_ms",
         "input_latency_ms",
@@ -39,10 +43,10 @@ FIGURES = {
         "view_settled_ms",
     },
 }
-WITHOUT_PEER = {"look.py"}
+WITHOUT_PEER = {"look.py", "rpc_soak.py"}
 MAY_LACK_PEERS = {"rpc.py"}
 """They get what they need from an index, which is not always there."""
-WITHOUT_IMAGE = {"rpc.py"}
+WITHOUT_IMAGE = {"rpc.py", "rpc_soak.py"}
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
 

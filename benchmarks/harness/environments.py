@@ -26,7 +26,8 @@ def python_of(peer: str) -> Path | None:
     uv = Path(sys.executable).with_name("uv")
     commands: tuple[list[str | Path], ...] = (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock],
+        [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"]
+        + ["--python", python, lock],
     )
     for command in commands:
         try:
