@@ -52,6 +52,13 @@ class Segments(Protocol):
         instead of one means that the other side surely holds the segment already.
         """
 
+    def copied(self, array: Array) -> Array:
+        """The same content, where `share` need not copy it. May be called from any thread.
+
+        Raises:
+            TypeError: arrays of this dtype cannot be sent.
+        """
+
     def adopt(self, placed: Placed, descriptor: int | None) -> Array:
         """The array that the other side placed there, read-only; takes the descriptor over.
 

@@ -148,6 +148,11 @@ class Peer:
         if not self._session.is_open:
             await self._until_open()
         listener = progress.listener.get()
+        if self.values.has_large(args):
+            args = await self._tasks.in_thread(self.values.copied, args)
+        if kwargs and self.values.has_large(kwargs.values()):
+            copied = await self._tasks.in_thread(self.values.copied, kwargs.values())
+            kwargs = dict(zip(kwargs, copied, strict=True))
         id = self._request(held, path, args, kwargs, WANTS_PROGRESS if listener else 0)
         future: asyncio.Future[Any] = self.loop.create_future()
         self._calls.add(id, Waiting(future, blocking, listener))

@@ -155,6 +155,17 @@ class SharedArrays:
         placed = Placed(name, shared.shape, shared.strides, offset, number, segment.size)
         return placed, segment.descriptor
 
+    def copied(self, array: Array) -> Array:
+        """The same content, where `share` need not copy it. May be called from any thread."""
+        if self._closed or not available():
+            return array
+        _dtype_name(array.dtype)
+        try:
+            _, shared, _ = self._copy(array)
+        except OSError:  # no room
+            return array
+        return shared
+
     def adopt(self, placed: Placed, descriptor: int | None) -> Array:
         """The array that the other side placed there, read-only; takes the descriptor over.
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+import numpy as np
+
 from opsin.errors import ProtocolError, UsageError
 from opsin.rpc import progress
 from opsin.rpc.codec import ITERABLE
@@ -26,6 +28,7 @@ from opsin.rpc.values import Values
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _END = object()
+MAY_BE_LARGE = (np.ndarray, list, tuple)
 
 
 class Answers(Protocol):
@@ -107,7 +110,7 @@ class Tasks:
         running = Running(call, reporter)
         self._running[call.id] = running
         peer.values.objects.pin(call.object)
-        work = function if in_loop else functools.partial(self._in_thread, function)
+        work = function if in_loop else functools.partial(self.in_thread, function)
         running.task = peer.loop.create_task(self._run(running, work, args, kwargs))
 
     def cancel(self, id: int) -> None:
@@ -159,6 +162,8 @@ class Tasks:
             else:
                 while hasattr(type(value), "__await__"):  # twice, if a thread made a coroutine
                     value = await value
+            if type(value) in MAY_BE_LARGE:
+                value = await self._ready(value)
             peer.answer(id, value)
         except asyncio.CancelledError:
             peer.answer_error(id, CANCELLED)
@@ -179,8 +184,8 @@ class Tasks:
             step: Callable[[], Any] = functools.partial(anext, items, _END)
             close = getattr(items, "aclose", None)
         elif hasattr(value, "__next__"):
-            step = functools.partial(self._in_thread, next, value, _END)
-            close = functools.partial(self._in_thread, value.close) if _closes(value) else None
+            step = functools.partial(self.in_thread, next, value, _END)
+            close = functools.partial(self.in_thread, value.close) if _closes(value) else None
         else:
             raise TypeError(f"A {type(value).__name__} is not a stream: call it without iterating.")
         try:
@@ -191,6 +196,8 @@ class Tasks:
                 item = await step()
                 if item is _END:
                     return
+                if type(item) in MAY_BE_LARGE:
+                    item = await self._ready(item)
                 self._peer.send_item(running.id, item)
                 del item
         finally:
@@ -198,7 +205,17 @@ class Tasks:
                 with suppress(RuntimeError, ValueError):  # it is still running in its thread
                     await close()
 
-    async def _in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _ready(self, value: Any) -> Any:
+        """The same value, with large arrays where sending them need not copy them."""
+        values = self._peer.values
+        if type(value) is list or type(value) is tuple:
+            return await self.in_thread(values.copied, value) if values.has_large(value) else value
+        if values.has_large((value,)):
+            (value,) = await self.in_thread(values.copied, (value,))
+        return value
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """The result of a function that blocks."""
         loop = self._peer.loop
         future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from msgspec import Raw
 
 from opsin.errors import ProtocolError
@@ -19,8 +20,12 @@ from opsin.rpc.messages import Release
 from opsin.rpc.objects import ObjectTable, kind_of
 from opsin.rpc.packer import Packer
 from opsin.rpc.remote import Caller, Remote
+from opsin.rpc.segment import hold_of
 from opsin.rpc.session import Event
 from opsin.rpc.unpacker import Unpacker
+
+WORTH_A_THREAD = 2**23
+"""Bytes of an array: copying more would hold the event loop up."""
 
 
 class Values:
@@ -57,6 +62,21 @@ class Values:
         except BaseException:
             self.take_back(packer)
             raise
+
+    def has_large(self, values: Iterable[Any]) -> bool:
+        """Whether `pack` would copy so much of these that the event loop should not do it."""
+        for value in values:
+            is_large = type(value) is np.ndarray and value.nbytes >= WORTH_A_THREAD
+            if is_large and self._sending_segments is not None and hold_of(value) is None:
+                return True
+        return False
+
+    def copied(self, values: Iterable[Any]) -> list[Any]:
+        """The same, with the large arrays where they need not be copied again. In any thread."""
+        segments = self._sending_segments
+        if segments is None:
+            return list(values)
+        return [segments.copied(one) if self.has_large((one,)) else one for one in values]
 
     def unpack(self, values: Sequence[Raw], event: Event, blocking: bool = False) -> list[Any]:
         """The values of a message that has come; its descriptors are taken over or closed.
