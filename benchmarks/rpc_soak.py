@@ -44,8 +44,8 @@ from opsin.rpc.pool import default_pool
 
 MEASURES = "200 calls in flight, and rounds in which one side is killed: what is lost or left over"
 IN_FLIGHT = 200
-PATIENCE = 30.0
-"""Seconds that an answer, or the news that a link is lost, may take."""
+PATIENCE = 180.0
+"""Seconds after which an answer is lost, or the news that a link is."""
 GROWTH_MIB = 48.0
 """Of both sides together, between the first and the last third: what chance may add."""
 WARM = 4

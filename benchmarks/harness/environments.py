@@ -24,10 +24,10 @@ def python_of(peer: str) -> Path | None:
         return python
     print(f"Making an environment for {peer} in {folder} …", file=sys.stderr, flush=True)
     uv = Path(sys.executable).with_name("uv")
+    sync = ("pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode")
     commands: tuple[list[str | Path], ...] = (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-        [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"]
-        + ["--python", python, lock],
+        [uv, *sync, "--python", python, lock],
     )
     for command in commands:
         try:
