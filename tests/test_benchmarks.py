@@ -33,6 +33,7 @@ FIGURES = {
         *(f"soak_{what}" for what in ("answers_per_s", "memory_first_mib", "memory_last_mib")),
         *(f"kill_{what}" for what in ("rounds", "noticed_ms", "memory_after_mib")),
     },
+    "whole_image.py": {f"whole_run_{what}_vs_by_hand" for what in ("wall", "cpu", "host")},
     "look.py": {
         "first_content_ms",
         "input_latency_ms",
