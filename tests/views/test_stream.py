@@ -90,6 +90,23 @@ def test_a_silent_canvas_gives_its_memory_to_others(monkeypatch: pytest.MonkeyPa
     asyncio.run(test())
 
 
+def test_a_canvas_that_leaves_while_there_is_news_is_let_go() -> None:
+    async def test() -> None:
+        loader, scene = world(2**26)
+        canvas = Canvas(loader, scene)
+        canvas.say(type="hello", version=1, slots=2**28, credit=2**28)
+        canvas.look()
+        await until(lambda: any(stats["settled"] for stats in canvas.of("stats")))
+        await asyncio.sleep(0.05)  # it waits for news
+        scene.notify("info", "news")
+        canvas.task.cancel()
+        done, _ = await asyncio.wait([canvas.task], timeout=5)
+        assert done
+        await loader.close()
+
+    asyncio.run(test())
+
+
 def test_a_brick_whose_chunks_do_not_fit_together_fails_with_what_to_do() -> None:
     async def test() -> None:
         loader, scene = world(3 * 256 * 256 * 2)

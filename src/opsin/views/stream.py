@@ -127,8 +127,10 @@ class Stream:
     async def _write(self) -> None:
         """The only place that sends."""
         while True:
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with the news.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._pause())
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
             self._wake.clear()
             if not self._view.greeted or self._is_silent():
                 continue
