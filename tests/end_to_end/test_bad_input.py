@@ -171,6 +171,28 @@ def test_a_truncated_chunk_is_marked_as_failed_and_never_drawn_as_data(
         app.until("document.body.innerText.toLowerCase().includes('1 brick failed')", 10)
 
 
+def test_what_comes_slowly_is_said_to_be_opening(app: App, tmp_path: Path) -> None:
+    values = np.random.default_rng(2).integers(0, 900, (300, 300), dtype=np.uint16)
+    write_image(image_from_array(values, name="slow"), tmp_path / "slow.ome.zarr")
+    come = threading.Event()
+
+    def held_back(path: str) -> bool:
+        return "/c/" in path and not come.wait(60)
+
+    with (
+        http_folder(tmp_path, held_back) as (address, _),
+        opsin_view([f"{address}/slow.ome.zarr"]) as server,
+    ):
+        app.visit(server.address)
+        app.until("window.opsin?.viewer?.scene && document.body.innerText.includes('Connected')")
+        said = app.page.inner_text("body")
+        come.set()
+        assert "Opening" in said
+        assert "Nothing is open" not in said
+        app.ready()
+        assert "Opening" not in app.page.inner_text("body")
+
+
 def test_a_server_that_fails_later_is_tried_again(app: App, zarr: Path) -> None:
     broken = True
     with (

@@ -85,6 +85,25 @@ def test_the_canvas_looks_right_to_an_observer_while_it_moves(app: App, demo: Pa
         assert all((picture > 8).mean() > 0.05 for picture in pictures), "nor are they black"
 
 
+def test_a_lost_context_comes_back_complete_also_while_it_moves(app: App, demo: Path) -> None:
+    with opsin_view([demo]) as server:
+        app.open(server, bare="", clear="ff00ff")
+        before = app.capture()
+        app.page.evaluate(
+            """() => {
+                const viewer = window.opsin.viewer;
+                viewer.zoomBy(8);
+                viewer.loseContext();
+                viewer.panBy(40, 30);
+            }"""
+        )
+        app.settle()
+        assert clear_share(app.capture()) == 0
+        app.page.evaluate("window.opsin.viewer.fit()")
+        app.settle()
+        np.testing.assert_array_equal(app.capture(), before)
+
+
 def clear_share(picture: NDArray[np.uint8]) -> float:
     """The share of the pixels that have the clear colour of these tests."""
     return float((picture == [255, 0, 255]).all(axis=2).mean())

@@ -86,6 +86,7 @@ class Session:
             if layer.contrast is not None or layer.image.kind == "labels":
                 self.scene.put(number, layer, image)
             else:
+                self.scene.expect(number)
                 self._opening.append(asyncio.create_task(self._open(number, layer, image)))
         self._start_host()
 

@@ -136,9 +136,10 @@ class NoticeMessage(msgspec.Struct, frozen=True, tag="notice"):
 
 
 class SceneMessage(msgspec.Struct, frozen=True, tag="scene"):
-    """All layers that can be looked at."""
+    """All layers that can be looked at, and how many more are being opened."""
 
     layers: tuple[LayerInfo, ...]
+    opening: int
     notices: tuple[Notice, ...]
     version: int = VERSION
 

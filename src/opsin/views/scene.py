@@ -32,11 +32,17 @@ class Scene:
         self.layers: dict[int, Layer] = {}
         self.images: dict[int, int] = {}
         self.notices: list[Notice] = []
+        self._expected: set[int] = set()
         self.revision = 0
         self._listeners: list[Callable[[], None]] = []
 
+    def expect(self, number: int) -> None:
+        """A layer of this id is being opened, and will be put here."""
+        self._expected.add(number)
+
     def put(self, number: int, layer: Layer, image: int) -> None:
         """Add a layer under an id, or replace the one that has it."""
+        self._expected.discard(number)
         self.layers[number] = layer
         self.images[number] = image
         self.revision += 1
@@ -66,7 +72,7 @@ class Scene:
     def message(self, told: int = 0) -> SceneMessage:
         """The scene as canvases get it, with the notices after the first `told`."""
         layers = tuple(describe(number, layer) for number, layer in sorted(self.layers.items()))
-        return SceneMessage(layers, tuple(self.notices[told:]))
+        return SceneMessage(layers, len(self._expected), tuple(self.notices[told:]))
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

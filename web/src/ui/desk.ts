@@ -49,6 +49,11 @@ export class Desk {
   readonly layers: ReadonlySignal<readonly Layer[]> = computed(() =>
     (this.scene.value?.layers ?? []).toReversed(),
   );
+  /** There is nothing to see yet, but something is on its way. */
+  readonly opening: ReadonlySignal<boolean> = computed(() => {
+    const scene = this.scene.value;
+    return !scene || (scene.layers.length === 0 && scene.opening > 0);
+  });
   readonly selectedLayer: ReadonlySignal<Layer | null> = computed(
     () => this.layers.value.find((layer) => layer.id === this.selected.value) ?? null,
   );

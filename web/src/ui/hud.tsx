@@ -1,5 +1,6 @@
 /** What the loader is doing: one line always, all its numbers on request. */
 import { useSignal } from "@preact/signals";
+import type { ViewerStats } from "../viewer/types.ts";
 import type { Commands } from "./commands.ts";
 import type { Desk } from "./desk.ts";
 import { Icon } from "./icons.tsx";
@@ -9,7 +10,8 @@ type HudProps = { readonly desk: Desk; readonly commands: Commands };
 
 export function Hud({ desk, commands }: HudProps) {
   const stats = desk.stats.value;
-  if (!stats) return null;
+  if (!stats || desk.layers.value.length === 0) return null;
+  const missing = stats.wanted - stats.held - stats.failed;
   const target = stats.targets[String(desk.selected.value)] ?? Object.values(stats.targets)[0];
   return (
     <aside class="hud" aria-label="Loader">
@@ -21,9 +23,9 @@ export function Hud({ desk, commands }: HudProps) {
         onClick={() => commands.run("toggleNumbers")}
       >
         <span class={stats.settled ? "hud-dot hud-dot-settled" : "hud-dot"} aria-hidden="true" />
-        <span class="hud-state">{stats.settled ? "Settled" : "Loading"}</span>
+        <span class="hud-state">{stateOf(stats)}</span>
         {target !== undefined && <span class="dim">level {target}</span>}
-        {!stats.settled && (
+        {!stats.settled && missing > 0 && (
           <span class="dim hud-count">
             {stats.held} / {stats.wanted}
           </span>
@@ -33,6 +35,12 @@ export function Hud({ desk, commands }: HudProps) {
       {commands.numbersOpen.value && <Numbers desk={desk} />}
     </aside>
   );
+}
+
+/** When all has come, the frame that shows it is still to be drawn. */
+function stateOf({ settled, wanted, held, failed }: ViewerStats): string {
+  if (settled) return "Settled";
+  return wanted > 0 && held + failed >= wanted ? "Drawing" : "Loading";
 }
 
 function Failures({ desk, failed }: { readonly desk: Desk; readonly failed: number }) {
@@ -107,6 +115,7 @@ function Numbers({ desk }: { readonly desk: Desk }) {
 export function ProgressLine({ desk }: { readonly desk: Desk }) {
   const stats = desk.stats.value;
   const connection = desk.connection.value;
+  if (desk.layers.value.length === 0 && !desk.opening.value) return null;
   const waiting = stats === null && connection === "connecting";
   if (stats?.settled || (stats === null && !waiting)) return null;
   const fraction = stats && stats.wanted > 0 ? stats.held / stats.wanted : null;

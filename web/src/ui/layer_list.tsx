@@ -32,7 +32,7 @@ export function LayerList({ desk, onRemove }: LayerListProps) {
         <span class="count">{layers.length}</span>
       </h2>
       {layers.length === 0 ? (
-        <p class="empty">Nothing is open.</p>
+        <p class="empty">{desk.opening.value ? "Opening …" : "Nothing is open."}</p>
       ) : (
         <ul class="layer-list" aria-label="Layers" onKeyDown={press}>
           {layers.map((layer) => (

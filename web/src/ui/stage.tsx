@@ -15,15 +15,14 @@ export function CanvasHolder({ canvas }: CanvasHolderProps) {
 
 /** What the canvas says while it has nothing to show. */
 export function EmptyStage({ desk }: { readonly desk: Desk | null }) {
-  const scene = desk?.scene.value ?? null;
-  if (scene === null) {
+  if (desk === null || desk.opening.value) {
     return (
       <div class="stage-message" role="status">
         <p>Opening …</p>
       </div>
     );
   }
-  if (scene.layers.length > 0) return null;
+  if (desk.layers.value.length > 0) return null;
   return (
     <div class="stage-message" role="status">
       <h2>Nothing is open</h2>

@@ -202,7 +202,8 @@ export class RenderEngine implements StreamListener {
     this.#pinnable.clear();
     this.#painted = [];
     this.#viewChanged = true;
-    this.#post({ type: "scene", scene: { layers: scene.layers, notices: scene.notices } });
+    const { layers, opening, notices } = scene;
+    this.#post({ type: "scene", scene: { layers, opening, notices } });
     this.#invalidate();
   }
 

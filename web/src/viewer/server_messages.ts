@@ -73,7 +73,12 @@ function parseScene(header: Header): ServerMessage {
   if (new Set(layers.map((one) => one.id)).size !== layers.length) {
     throw new ProtocolError("Two layers have the same id.");
   }
-  return { type: "scene", layers, notices: list(header["notices"], "notices").map(notice) };
+  return {
+    type: "scene",
+    layers,
+    opening: whole(header["opening"], "opening"),
+    notices: list(header["notices"], "notices").map(notice),
+  };
 }
 
 function parseBrick(header: Header, payload: Uint8Array): Brick {

@@ -50,7 +50,12 @@ export type Layer = {
 };
 
 export type Notice = { readonly severity: "info" | "warning" | "error"; readonly text: string };
-export type Scene = { readonly layers: readonly Layer[]; readonly notices: readonly Notice[] };
+export type Scene = {
+  readonly layers: readonly Layer[];
+  /** How many more are on their way. */
+  readonly opening: number;
+  readonly notices: readonly Notice[];
+};
 
 /** Where one looks. `zoom` is device pixels per world unit; `position` covers every other axis. */
 export type Camera = {

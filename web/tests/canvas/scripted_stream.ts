@@ -38,7 +38,7 @@ export class ScriptedStream implements BrickStream {
     setTimeout(() => {
       listener.state("open");
       listener.opened();
-      listener.message({ type: "scene", layers: this.#script.layers, notices: [] });
+      listener.message({ type: "scene", layers: this.#script.layers, opening: 0, notices: [] });
     }, 0);
   }
 

@@ -9,7 +9,7 @@ const STEPS = ["threshold", "fill holes", "measure", "find middles", "split", "c
 const STEP_MS = 500;
 
 export function pretend(host: FakeHost, viewer: FakeViewer): void {
-  let all: Scene = viewer.scene ?? { layers: [], notices: [] };
+  let all: Scene = viewer.scene ?? { layers: [], opening: 0, notices: [] };
   const hidden = new Set<number>();
   const show = () =>
     viewer.show({ ...all, layers: all.layers.filter(({ id }) => !hidden.has(id)) });

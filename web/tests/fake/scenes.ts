@@ -43,7 +43,7 @@ export const RESULT: Partial<Layer> = {
   defaults: { ...DEFAULTS, opacity: 0.7, blending: "translucent", contrast: [0, 1] },
 };
 
-export const EMPTY: Scene = { layers: [], notices: [] };
+export const EMPTY: Scene = { layers: [], opening: 0, notices: [] };
 
 export const PLATE: Scene = {
   layers: [
@@ -58,5 +58,6 @@ export const PLATE: Scene = {
       defaults: { ...DEFAULTS, opacity: 0.7, blending: "translucent", contrast: [0, 1] },
     }),
   ],
+  opening: 0,
   notices: [],
 };

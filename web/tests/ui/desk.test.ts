@@ -23,7 +23,7 @@ test("the top layer comes first, the top image is selected", () => {
 });
 
 test("a layer that goes is no longer selected", () => {
-  viewer.show({ layers: [layer(7, "other")], notices: [] });
+  viewer.show({ layers: [layer(7, "other")], opening: 0, notices: [] });
   expect(desk.selectedLayer.value?.id).toBe(7);
 });
 
@@ -43,7 +43,7 @@ test("settings change, and are undone and redone", () => {
 
 test("undo passes over layers that have gone", () => {
   desk.changeLayer(0, { gamma: 2 });
-  viewer.show({ layers: PLATE.layers.slice(1), notices: [] });
+  viewer.show({ layers: PLATE.layers.slice(1), opening: 0, notices: [] });
   const calls = viewer.calls.length;
   desk.undo();
   expect(viewer.calls).toHaveLength(calls);

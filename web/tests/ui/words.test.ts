@@ -16,7 +16,9 @@ test.each([
   [["DAPI", "GFP"], "DAPI +1"],
   [["a-1", "a-2"], "a-1 +1"],
 ])("layers %o are called %s", (names, title) => {
-  expect(imageTitle({ layers: names.map((name, id) => layer(id, name)), notices: [] })).toBe(title);
+  expect(
+    imageTitle({ layers: names.map((name, id) => layer(id, name)), opening: 0, notices: [] }),
+  ).toBe(title);
 });
 
 test("the page says what is open", () => {

@@ -68,7 +68,7 @@ test("is none while something is missing or wrong", () => {
   expect(plan.form.value.problems.get("sigma")).toBe("Must be at most 20.");
   draft.reset();
   expect(plan.request.value).not.toBeNull();
-  viewer.show({ layers: PLATE.layers.slice(2), notices: [] });
+  viewer.show({ layers: PLATE.layers.slice(2), opening: 0, notices: [] });
   expect(plan.request.value).toBeNull();
   expect([...plan.inputProblems.value.keys()]).toEqual(["image"]);
 });
