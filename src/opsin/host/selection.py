@@ -176,6 +176,9 @@ def _varies(part: Part, name: str) -> bool:
 def _part(operation: Operation, layer: Layer, axes: tuple[str, ...], where: Where) -> Part:
     image = layer.image
     if isinstance(where, Visible):
+        if not set(where.camera.displayed) <= {axis.name for axis in layer.axes}:
+            shown = " and ".join(where.camera.displayed)
+            raise UsageError(f"{layer.name} is not visible: it has no axes {shown}.")
         level = target_level(layer, where.camera)
         position: Mapping[str, float] | None = where.camera.position
     else:

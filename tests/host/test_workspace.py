@@ -1,0 +1,81 @@
+"""Where a user's plugins, results and records lie."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from opsin.errors import PluginError, UsageError
+from opsin.host.workspace import Need, Workspace
+
+
+def test_it_is_where_opsin_data_says_and_the_users_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "a" / "b"))
+    workspace = Workspace()
+    assert workspace.folder == tmp_path / "a" / "b"
+    for folder in (workspace.plugins, workspace.results, workspace.environments):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    workspace.close()
+    workspace.close()
+
+
+def test_one_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="set OPSIN_DATA to a folder of yours"):
+        Workspace(tmp_path / "file")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "workspace.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(UsageError, match="cannot be used"):
+        Workspace(broken)
+
+
+def test_plugins_are_kept_under_harmless_names(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for name in ("b.py", "a b-1.py"):
+        assert workspace.keep_plugin(name, name).read_text() == name
+    assert workspace.keep_plugin("b.py", "again").read_text() == "again"
+    assert [path.name for path in workspace.plugin_files()] == ["a b-1.py", "b.py"]
+    for name in (
+        "../c.py",
+        "c/d.py",
+        ".py",
+        ".c.py",
+        "c.txt",
+        "",
+        "c\0.py",
+        "c.py\n",
+        "x" * 99 + ".py",
+    ):
+        with pytest.raises(PluginError, match="is no name for a plugin"):
+            workspace.keep_plugin(name, "")
+    assert sorted(os.listdir(tmp_path)) == [
+        "environments",
+        "plugins",
+        "results",
+        "workspace.sqlite",
+    ]
+    workspace.close()
+
+
+def test_what_calls_needed_and_runs_gave_is_kept(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for number in range(30):
+        workspace.record_need("digest", "nuclei", Need(number, 10 * number, 0.5), number)
+    workspace.record_need("other", "nuclei", Need(1, 1, 1), 99)
+    workspace.record_run({"id": "1", "started": 1.0, "state": "done", "results": ["a"]})
+    workspace.record_run({"id": "2", "started": 2.0, "state": "failed", "request": {"x": 1}})
+    workspace.close()
+    again = Workspace(tmp_path)
+    needs = again.needs("digest", "nuclei")
+    assert len(needs) == 20
+    assert needs[0] == Need(29, 290, 0.5)
+    first, second = again.runs()
+    assert (first["id"], first["state"], first["request"]) == ("2", "failed", '{"x": 1}')
+    assert second["results"] == '["a"]'
+    again.close()

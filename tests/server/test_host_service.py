@@ -1,0 +1,180 @@
+"""What a page can ask of the host, over a link as pages have it; and what it must not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsin.images.readers import open_images
+from opsin.rpc.peer import Peer
+from opsin.rpc.transports.memory import pair
+from opsin.server.host_service import HostService
+from opsin.server.session import Session
+from tests.host.plugins import write_plugin
+from tests.rpc.running import run, until
+
+STACK = "tests/data/volume/img3d.tif"
+WHOLE = {"region": "whole", "level": 0, "slices": "all", "position": {}}
+
+
+@asynccontextmanager
+async def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A remote of the service, and the session behind it."""
+    monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "data"))
+    session = Session([open_images(STACK)], 2**26, plugins=[write_plugin(tmp_path)])
+    session.start()
+    await until(lambda: 0 in session.scene.layers)
+    ours, theirs = pair()
+    async with Peer(ours, HostService(session)), Peer(theirs) as client:
+        yield await client.root(), session
+    await session.close()
+
+
+def request(plugin: str, operation: str = "bright", **changes: Any) -> dict[str, Any]:
+    return {
+        "plugin": plugin,
+        "operation": operation,
+        "inputs": {"image": 0},
+        "parameters": {"threshold": 1000},
+        "where": {"region": "whole", "level": 0, "slices": "shown", "position": {"z": 3.0}},
+    } | changes
+
+
+async def first(stream: Any) -> Any:
+    async for item in stream:
+        return item
+
+
+def test_a_job_from_its_request_to_its_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            (plugin,) = await first(host.watch_plugins())
+            assert plugin["error"] is None
+            names = [operation["name"] for operation in plugin["operations"]]
+            assert names[:2] == ["bright", "middle"]
+            form = plugin["operations"][0]["form"]
+            assert form["properties"]["threshold"]["default"] == 100.0
+            asked = request(plugin["id"])
+            estimate = await host.estimate(asked)
+            assert (estimate["shape"], estimate["calls"], estimate["axes"]) == ([61, 57], 1, "yx")
+            job = await host.run(asked)
+            seen: list[dict[str, Any]] = []
+            async for news in host.watch_jobs():
+                seen += news
+                if news[-1]["state"] == "done" and news[-1]["layers"]:
+                    break
+            assert {one["id"] for one in seen} == {job}
+            assert all(one["request"] == asked for one in seen)
+            assert seen[-1]["layers"] == [1]
+            layer = session.scene.layers[1]
+            assert (layer.name, layer.image.kind) == ("Bright", "labels")
+            assert layer.image.levels[0].translation == (3.0, 0.0, 0.0)
+            await host.remove_layer(1)
+            assert list(session.scene.layers) == [0]
+            await host.restore_layer(1)
+            assert list(session.scene.layers) == [0, 1]
+            await host.forget_job(job)
+            await host.forget_job(job)
+            job = await host.run(request(plugin["id"], "spots", parameters={}))
+            async for news in host.watch_jobs():
+                if news[-1]["state"] == "done":
+                    break
+            (file,) = news[-1]["files"]
+            assert (file["name"], file["address"]) == ("spots.csv", f"/api/jobs/{job}/results/0")
+
+    run(main(), 60)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"plugin": "nobody"}, "That plugin is not here any more"),
+        ({"plugin": 7}, "That is no request for a run"),
+        ({"operation": "dark"}, "has no operation 'dark'"),
+        ({"inputs": {"image": 77}}, "is not there any more"),
+        ({"inputs": {"image": "0"}}, "That is no request"),
+        ({"inputs": {}}, "needs an image"),
+        ({"parameters": {"threshold": "x"}}, "is not a number"),
+        ({"parameters": {"threshold": float("nan")}}, "is not a finite number"),
+        ({"parameters": {"nope": 1}}, "has no parameter"),
+        ({"where": WHOLE | {"level": 99}}, "has levels"),
+        ({"where": WHOLE | {"level": -1}}, "has levels"),
+        ({"where": {"region": "elsewhere"}}, "That is no request"),
+        (
+            {"where": WHOLE | {"slices": "shown", "position": {"z": 1e9}}},
+            "nothing at the position of the sliders",
+        ),
+        (
+            {"where": {"region": "visible", "center": [0, float("inf")], "zoom": 1, "size": [9, 9],
+                       "displayed": ["y", "x"], "position": {}}},
+            "finite numbers",
+        ),
+        (
+            {"where": {"region": "visible", "center": [0, 0], "zoom": 0, "size": [9, 9],
+                       "displayed": ["y", "x"], "position": {}}},
+            "has a size",
+        ),
+        (
+            {"where": {"region": "visible", "center": [0, 0], "zoom": 1, "size": [9, 9],
+                       "displayed": ["a", "b"], "position": {}}},
+            "it has no axes a and b",
+        ),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            (plugin,) = await first(host.watch_plugins())
+            for call in (host.estimate, host.run):
+                with pytest.raises(Exception, match=message) as raised:
+                    await call(request(plugin["id"]) | changes)
+                assert type(raised.value).__name__ in ("UsageError", "PluginError")
+            assert session.host.jobs == {}
+
+    run(main(), 60)
+
+
+def test_plugins_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, _):
+            seen: list[list[str]] = []
+
+            async def watch() -> None:
+                async for plugins in host.watch_plugins():
+                    seen.append([plugin["name"] for plugin in plugins])
+
+            watching = asyncio.ensure_future(watch())
+            text = "from opsin.types import Image\ndef same(image: Image) -> Image: return image\n"
+            added = await host.add_plugin("same.py", text)
+            assert added["operations"][0]["title"] == "Same"
+            bad = await host.add_plugin("bad.py", "def (")
+            assert "this is not Python" in bad["error"]
+            for name, content in (
+                ("../x.py", ""),
+                ("x.py", "x" * 300_000),
+                (7, ""),
+                ("x.py", None),
+            ):
+                with pytest.raises(Exception, match=r"name|large|text") as raised:
+                    await host.add_plugin(name, content)
+                assert type(raised.value).__name__ in ("UsageError", "PluginError")
+            await host.remove_plugin(bad["id"])
+            await asyncio.sleep(0.2)
+            assert seen[-1] == ["trial", "same"]
+            (tmp_path / "trial.py").unlink()
+            await asyncio.sleep(1.5)
+            assert seen[-1] == ["trial.py", "same"], "files are watched"
+            watching.cancel()
+            kept = await asyncio.to_thread(lambda: sorted((tmp_path / "data/plugins").iterdir()))
+            assert [path.name for path in kept] == ["same.py"]
+
+    run(main(), 60)
