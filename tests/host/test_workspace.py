@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -37,29 +36,12 @@ def test_one_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
 
 def test_plugins_are_kept_under_harmless_names(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    for name in ("b.py", "a b-1.py"):
-        assert workspace.keep_plugin(name, name).read_text() == name
-    assert workspace.keep_plugin("b.py", "again").read_text() == "again"
-    assert [path.name for path in workspace.plugin_files()] == ["a b-1.py", "b.py"]
-    for name in (
-        "../c.py",
-        "c/d.py",
-        ".py",
-        ".c.py",
-        "c.txt",
-        "",
-        "c\0.py",
-        "c.py\n",
-        "x" * 99 + ".py",
-    ):
+    harmful = ("../c.py", "c/d.py", ".py", ".c.py", "c.txt", "", "c\0.py", "c.py\n")
+    for name in (*harmful, "x" * 99 + ".py"):
         with pytest.raises(PluginError, match="is no name for a plugin"):
             workspace.keep_plugin(name, "")
-    assert sorted(os.listdir(tmp_path)) == [
-        "environments",
-        "plugins",
-        "results",
-        "workspace.sqlite",
-    ]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"environments", "plugins", "results", "workspace.sqlite"}
     workspace.close()
 
 
