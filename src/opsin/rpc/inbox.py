@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from opsin.errors import ProtocolError
 from opsin.rpc.messages import MOST_BUFFERS, Announcing, Drain, Error
 from opsin.rpc.outbox import CREDIT
@@ -30,7 +32,7 @@ class Arrival:
     @property
     def buffers(self) -> list[memoryview]:
         """What has come beside the header, once nothing is missing."""
-        return [memoryview(part.data) for part in self._parts]
+        return [part.data for part in self._parts]
 
     def expect(self, part: _Buffer) -> None:
         """One of the buffers that belong to the message."""
@@ -39,19 +41,30 @@ class Arrival:
 
 
 class _Buffer:
-    """A buffer that is coming. Its memory is taken as pieces arrive, so claims cost nothing.
+    """A buffer that is coming. Its memory is taken as pieces arrive.
 
-    The kernel moves a large bytearray that grows without copying it, and what it is ahead by (an
-    eighth) is memory only once it is written to.
+    There is room for no more than a credit, or four times what has come, so claims cost nothing,
+    and little is copied as it grows.
     """
 
-    __slots__ = ("arrival", "data", "size", "taken")
+    __slots__ = ("arrival", "count", "data", "size", "taken")
 
     def __init__(self, size: int, arrival: Arrival) -> None:
         self.size = size
         self.arrival = arrival
-        self.data = bytearray()
+        self.data = memoryview(b"")
+        self.count = 0
         self.taken = 0
+
+    def add(self, payload: bytes | memoryview) -> None:
+        end = self.count + memoryview(payload).nbytes
+        if end > len(self.data):
+            room = min(self.size, max(end, CREDIT, 4 * self.count))
+            more = np.empty(room, np.uint8).data
+            more[: self.count] = self.data[: self.count]
+            self.data = more
+        self.data[self.count : end] = payload
+        self.count = end
 
 
 class Inbox:
@@ -93,7 +106,7 @@ class Inbox:
         if buffer is None:
             raise ProtocolError(f"A piece came of buffer {number}, of which none is expected.")
         count = memoryview(payload).nbytes
-        if len(buffer.data) + count > buffer.size:
+        if buffer.count + count > buffer.size:
             raise ProtocolError(f"Buffer {number} is longer than announced.")
         if self._credited and buffer.taken + count > CREDIT:
             raise ProtocolError(f"A piece of buffer {number} came without credit.")
@@ -103,12 +116,13 @@ class Inbox:
         if last:
             del self._coming[number]
             arrival.missing -= 1
-            if len(buffer.data) + count < buffer.size:
+            if buffer.count + count < buffer.size:
                 arrival.is_given_up = True
         if arrival.is_given_up:
-            buffer.data = bytearray()
+            buffer.data = memoryview(b"")
+            buffer.count = 0
         elif count:
-            buffer.data += payload
+            buffer.add(payload)
         buffer.taken += count
         if last:
             return (None if arrival.missing else arrival), None
