@@ -26,6 +26,7 @@ _NAME = re.compile(
 )
 
 
+@functools.lru_cache(64)  # NumPy takes its time for it
 def dtype_name(dtype: np.dtype[Any]) -> str:
     """The name that a dtype travels under.
 

@@ -141,7 +141,7 @@ class SharedArrays:
         """
         if self._closed or not available():
             return None
-        name = _dtype_name(array.dtype)
+        name = dtype_name(array.dtype)
         found = self._as_it_is(array)
         if found is None:
             try:
@@ -159,7 +159,7 @@ class SharedArrays:
         """The same content, where `share` need not copy it. May be called from any thread."""
         if self._closed or not available():
             return array
-        _dtype_name(array.dtype)
+        dtype_name(array.dtype)
         try:
             _, shared, _ = self._copy(array)
         except OSError:  # no room
@@ -269,9 +269,6 @@ class SharedArrays:
         dropped = self._dropped
         if dropped is not None and self._process == os.getpid():
             dropped(number)
-
-
-_dtype_name = functools.lru_cache(64)(dtype_name)  # NumPy takes its time for it
 
 
 def _read(descriptor: int, placed: Placed, dtype: np.dtype[Any]) -> Array:
