@@ -182,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _view(options: argparse.Namespace) -> int:
+    from opsin.plugins.formats import read_plugin
     from opsin.server.launch import bind, make_token, serve
     from opsin.server.session import Session
 
@@ -192,6 +193,11 @@ def _view(options: argparse.Namespace) -> int:
     if not images:
         listener.close()
         return 1
+    for plugin in options.plugin:
+        try:
+            read_plugin(plugin)
+        except OpsinError as error:  # the page says it too
+            _complain(str(error))
     session = Session(
         images, options.memory or default_memory(), notices=problems, plugins=options.plugin
     )

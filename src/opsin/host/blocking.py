@@ -25,6 +25,7 @@ import numpy as np
 from opsin.errors import UsageError
 from opsin.host.calls import PIXELS, Program, call_once, output_axes
 from opsin.host.host import Host
+from opsin.host.lazy_types import is_lazy
 from opsin.host.registry import Registered
 from opsin.host.selection import Whole, select
 from opsin.host.workspace import Workspace
@@ -43,9 +44,10 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
     Args:
         operation: file and operation, as in `"nuclei.py:nuclei"`; a file with one operation is
             enough.
-        inputs: in the order of the operation's inputs: NumPy arrays, which the function gets as
-            they are; images from `opsin.open_image`, or their paths, of which it gets the finest
-            level, plane by plane if it works on planes.
+        inputs: in the order of the operation's inputs. NumPy arrays: the function gets them as they
+            are. Arrays of zarr, dask or h5py: likewise, or in parts if it takes a `LazyImage`.
+            Images from `opsin.open_image`, or their paths: it gets the finest level, plane by plane
+            if it works on planes.
         values: parameters, and inputs by name.
 
     Returns:
@@ -171,8 +173,10 @@ def _assigned(
     for one in operation.inputs:
         if one.name not in given and not one.optional:
             raise UsageError(f"{operation.name} needs {one.name}.")
+    lazy = {one.name for one in operation.inputs if one.lazy}
     for name, value in given.items():
-        if not isinstance(value, (Image, str, os.PathLike, dict, list, tuple)):
+        as_it_is = isinstance(value, (Image, str, os.PathLike, dict, list, tuple))
+        if not as_it_is and not (name in lazy and is_lazy(value)):
             given[name] = np.asarray(value)
     return given, values
 

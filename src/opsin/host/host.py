@@ -15,6 +15,7 @@ from opsin.errors import UsageError
 from opsin.host.calls import Program
 from opsin.host.estimate import Estimate, estimate
 from opsin.host.job import Job
+from opsin.host.lazy_types import register as register_lazy_types
 from opsin.host.registry import Registered, Registry
 from opsin.host.run import Run, check_target, suffix_of
 from opsin.host.selection import Selection, Visible, Where, select
@@ -37,6 +38,7 @@ class Host:
     """
 
     def __init__(self, workspace: Workspace, parallel: int | None = None) -> None:
+        register_lazy_types()
         self.workspace = workspace
         self.registry = Registry()
         self.jobs: dict[str, Job] = {}
