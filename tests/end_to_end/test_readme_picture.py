@@ -6,26 +6,38 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from playwright.sync_api import Browser
 
 from tests.end_to_end.app import App, decode_png
+from tests.end_to_end.panel import Panel
 from tests.server.running import opsin_view
 
-PICTURE = Path(__file__).parents[2] / "docs" / "images" / "opsin.png"
+ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "docs" / "images" / "opsin.png"
+NUCLEI = ROOT / "examples" / "plugins" / "nuclei.py"
 
 
-def test_the_picture_in_the_readme_is_true(browser: Browser, demo: Path, tmp_path: Path) -> None:
+def test_the_picture_in_the_readme_is_true(
+    browser: Browser, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "data"))
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     app = App(context)
-    with opsin_view([demo]) as server:
+    with opsin_view([demo], "--plugin", str(NUCLEI)) as server:
         app.open(server)
-        image, labels = app.scene["layers"]
+        panel = Panel(app)
+        panel.open("Nuclei")
+        app.page.set_viewport_size({"width": 1280, "height": 800})
+        image = app.scene["layers"][0]
         scale = image["levels"][0]["scale"][0]
         app.look(center=[5150 * scale, 9300 * scale], zoom=0.8 / scale)
-        app.set_layer(labels["id"], visible=True, opacity=0.35)
         app.set_layer(image["id"], contrast=[0, 26000])
+        panel.run()
+        labels = panel.result("Nuclei")
+        app.set_layer(labels["id"], opacity=0.5)
         app.page.keyboard.press("h")
-        app.page.mouse.move(800, 420)
+        app.page.mouse.move(600, 420)
         app.page.wait_for_timeout(1000)
         app.settle()
         taken = app.screenshot(tmp_path / "opsin.png")

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from opsin.images.memory import image_from_array
 from opsin.images.readers import open_image
 from opsin.images.write import write_image
 from tests.end_to_end.app import App
+from tests.end_to_end.panel import Panel
 from tests.server.running import Running, opsin_view
 
 ROOT = Path(__file__).parents[2]
@@ -72,41 +73,6 @@ def bad(tmp_path: Path) -> Path:
     path = tmp_path / "bad.py"
     path.write_text(BAD)
     return path
-
-
-class Panel:
-    """The plugins panel of the app, as a person uses it."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.page = app.page
-        self.page.set_viewport_size({"width": 1000, "height": 700})
-        self.region: Locator = self.page.get_by_role("region", name="Plugins")
-
-    def open(self, operation: str) -> None:
-        """Show the form of an operation."""
-        if not self.region.is_visible():
-            self.page.get_by_role("button", name="Plugins", exact=True).click()
-        back = self.region.get_by_role("button", name="All plugins")
-        if back.is_visible():
-            back.click()
-        self.region.get_by_role("button", name=operation, exact=True).click()
-
-    def run(self) -> None:
-        self.region.get_by_role("button", name="Run", exact=True).click()
-
-    def job(self, number: int = 0) -> Locator:
-        jobs = self.region.get_by_role("list", name="Jobs").get_by_role("listitem")
-        return jobs.nth(number)
-
-    def result(self, name: str) -> dict[str, Any]:
-        """The layer that a job has made, once it is there."""
-        self.app.until(
-            f"window.opsin.viewer.scene.layers.some(layer => layer.name === {name!r})", 120
-        )
-        self.app.settle()
-        (layer,) = [one for one in self.app.scene["layers"] if one["name"] == name]
-        return dict(layer)
 
 
 def direct(pixels: np.ndarray[Any, Any], folder: Path) -> np.ndarray[Any, Any]:
