@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.cli import main
+from opsin.cli import _parsed, main
 from tests.server.running import OPSIN
 
 IMAGE = str(Path(__file__).parent / "data/nuclei/test/images/000.png")
@@ -145,3 +145,30 @@ def test_help_and_wrong_usage() -> None:
     wrong = run("look")
     assert wrong.returncode == 2
     assert b"Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["view", "a", "--port", "9", "b"], ["a", "b"]),
+        (["view", "a", "--labels", "m", "b", "--no-browser", "c"], ["a", "b", "c"]),
+        (["run", "f:o", "-o", "out", "a", "s=1"], ["a", "s=1"]),
+        (["run", "f:o", "a", "-o", "out", "s=1"], ["a", "s=1"]),
+        (["run", "f:o", "-o", "out"], []),
+    ],
+)
+def test_words_may_stand_between_options(arguments: list[str], words: list[str]) -> None:
+    options = _parsed(arguments)
+    assert (options.paths if arguments[0] == "view" else options.words) == words
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["view", "a", "--mem", "b"], ["run", "f:o", "a", "-o", "b", "-x"], ["info", "a", "b"]],
+)
+def test_what_is_no_option_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "unrecognized arguments" in capsys.readouterr().err

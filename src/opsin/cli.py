@@ -73,13 +73,15 @@ def _complain(problem: str) -> None:
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options. Words may stand before, between and behind options, as in `run`."""
+    """The options. Words may stand before, between and behind options, as in `view` and `run`."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    if rest and (not hasattr(options, "words") or any(word.startswith("-") for word in rest)):
+    lists = (getattr(options, name, None) for name in ("words", "paths"))
+    words = next((one for one in lists if one is not None), None)
+    if rest and (words is None or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        options.words += rest
+    if words is not None:
+        words += rest
     return options
 
 

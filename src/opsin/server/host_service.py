@@ -79,7 +79,8 @@ class HostService:
                 yield [plugin_entry(one) for one in registry.all()]
                 while not changed.is_set():
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
+                        async with asyncio.timeout(LOOK_INTERVAL):  # wait_for can lose a cancel
+                            await changed.wait()
                     await asyncio.to_thread(_stats, [one.path for one in registry.all()])
                     registry.refresh()
         finally:
@@ -188,7 +189,7 @@ def plugin_entry(registered: Registered) -> dict[str, Any]:
     return {
         "id": registered.id,
         "name": plugin.name if plugin is not None else registered.path.name,
-        "version": plugin.version if plugin is not None else "",
+        "version": plugin.version if plugin is not None and plugin.version != "0" else "",
         "description": plugin.description if plugin is not None else "",
         "source": str(registered.path),
         "error": registered.error,
