@@ -122,7 +122,7 @@ def run_service(connected: socket.socket) -> None:
     """A child process that answers, until its link is lost."""
 
     async def run() -> None:
-        shared = SharedArrays(Pool())
+        shared = SharedArrays(Pool(limit=2**26))
         async with Peer(UnixTransport(connected), TrafficService(), segments=shared) as peer:
             await peer.until_ended()
 
