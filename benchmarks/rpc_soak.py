@@ -65,7 +65,8 @@ class Other:
         self, target: Callable[[str, bool, Any], None], address: str, by_value: bool
     ) -> None:
         here, there = _processes.Pipe(duplex=False)
-        self._process = _processes.Process(target=target, args=(address, by_value, there))
+        given = (address, by_value, there)
+        self._process = _processes.Process(target=target, args=given, daemon=True)
         self._process.start()
         there.close()
         with here:
