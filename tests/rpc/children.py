@@ -18,7 +18,7 @@ from unittest.mock import patch
 def forkserver() -> ForkServerContext:
     """Starts them quickly."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.rpc.traffic"])
+    context.set_forkserver_preload(["tests.rpc.exchange", "tests.rpc.traffic"])
     first = context.Process(target=int)
     with _without_main():
         first.start()

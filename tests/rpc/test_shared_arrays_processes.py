@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import multiprocessing
 import os
 import random
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +16,16 @@ import pytest
 
 from opsin.rpc.pool import Pool, size_class
 from opsin.rpc.shared_arrays import SharedArrays, available, empty
+from tests.rpc.children import child, forkserver
 from tests.rpc.exchange import Exchange, run_echo, run_stream, stream
 from tests.rpc.process import nothing_leaks, room_for
 
 pytestmark = pytest.mark.skipif(not available(), reason="no shared arrays here")
 
 
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Starts processes that have nothing of this one, quickly."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["asyncio", "msgspec", "opsin.rpc.transports.unix"])
-    first = context.Process(target=int)
-    first.start()
-    first.join()
-    first.close()
-    return context
-
-
-@contextmanager
-def child(
-    processes: ForkServerContext, target: Any, *args: Any
-) -> Iterator[tuple[multiprocessing.process.BaseProcess, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = processes.Process(target=target, args=(theirs, *args))
-        process.start()
-    try:
-        yield process, ours
-    finally:
-        process.kill()
-        process.join()
-        process.close()
+@pytest.fixture(scope="module", autouse=True)
+def _processes() -> None:
+    forkserver()
 
 
 def shared_memory_here() -> int:
@@ -60,7 +34,7 @@ def shared_memory_here() -> int:
     return int(status.split("RssShmem:")[1].split()[0])
 
 
-def test_killing_either_side_at_any_moment_leaves_nothing(processes: ForkServerContext) -> None:
+def test_killing_either_side_at_any_moment_leaves_nothing() -> None:
     """Both lend and borrow all the time, so each is the one that dies as lender and borrower."""
     chance = random.Random(11)
     gc.collect()
@@ -79,7 +53,7 @@ def test_killing_either_side_at_any_moment_leaves_nothing(processes: ForkServerC
     for number in range(20):
         with nothing_leaks():
             pool = Pool()
-            with child(processes, run_stream, number) as (process, ours):
+            with child(run_stream, number) as (process, ours):
                 asyncio.run(one(process, ours, pool, 100 + number))
             gc.collect()
             pool.trim()
@@ -87,18 +61,16 @@ def test_killing_either_side_at_any_moment_leaves_nothing(processes: ForkServerC
     assert shared_memory_here() <= before
 
 
-def test_that_needs_its_protection(
-    processes: ForkServerContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_that_needs_its_protection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropping a dead peer's leases, its memory stays."""
     monkeypatch.setattr(SharedArrays, "close", lambda self: None)
     with pytest.raises(AssertionError):
-        test_killing_either_side_at_any_moment_leaves_nothing(processes)
+        test_killing_either_side_at_any_moment_leaves_nothing()
     monkeypatch.undo()
     gc.collect()
 
 
-def test_arrays_go_there_and_back_without_a_copy(processes: ForkServerContext) -> None:
+def test_arrays_go_there_and_back_without_a_copy() -> None:
     async def work(ours: socket.socket, pool: Pool) -> None:
         exchange = Exchange(ours, pool)
         array = empty((300, 1000), "uint8", pool=pool)
@@ -116,13 +88,13 @@ def test_arrays_go_there_and_back_without_a_copy(processes: ForkServerContext) -
 
     with nothing_leaks():
         pool = Pool()
-        with child(processes, run_echo) as (_, ours):
+        with child(run_echo) as (_, ours):
             asyncio.run(work(ours, pool))
         gc.collect()
         pool.trim()
 
 
-def test_hundreds_of_arrays_take_the_same_memory_again(processes: ForkServerContext) -> None:
+def test_hundreds_of_arrays_take_the_same_memory_again() -> None:
     async def work(ours: socket.socket, pool: Pool) -> None:
         exchange = Exchange(ours, pool)
         array = np.arange(200_000, dtype=np.uint8)
@@ -136,14 +108,14 @@ def test_hundreds_of_arrays_take_the_same_memory_again(processes: ForkServerCont
 
     with nothing_leaks():
         pool = Pool()
-        with child(processes, run_echo) as (_, ours):
+        with child(run_echo) as (_, ours):
             asyncio.run(work(ours, pool))
         gc.collect()
         pool.trim()
         assert pool.bytes == 0
 
 
-def test_without_descriptors_arrays_go_by_buffer(processes: ForkServerContext) -> None:
+def test_without_descriptors_arrays_go_by_buffer() -> None:
     async def work(ours: socket.socket) -> None:
         exchange = Exchange(ours)
         with room_for(0):
@@ -154,5 +126,5 @@ def test_without_descriptors_arrays_go_by_buffer(processes: ForkServerContext) -
         del got
         await exchange.close()
 
-    with nothing_leaks(), child(processes, run_echo) as (_, ours):
+    with nothing_leaks(), child(run_echo) as (_, ours):
         asyncio.run(work(ours))
