@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import glob
 import itertools
 import json
 import math
 import os
 import platform
+import re
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def write_image(
         raise WriteError(f"{target} exists already: choose another name, or remove it first.")
     if not target.parent.is_dir():
         raise WriteError(f"{target.parent} is no folder: make it first.")
-    folder = target.with_name(_draft_name(target.name))
+    folder = target.with_name(draft_name(target.name))
     try:
         remove_dead_drafts(target.parent)
         folder.mkdir()
@@ -94,17 +94,23 @@ def write_image(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _draft_name(name: str) -> str:
+def draft_name(name: str) -> str:
     """What is being written is called so. It says who writes, so that others can clear up."""
     return f".{name}.{uuid.uuid4().hex[:8]}.{platform.node()}.{os.getpid()}.part"
 
 
 def remove_dead_drafts(folder: Path) -> None:
     """Remove what processes of this computer that were killed left half written in a folder."""
-    for draft in folder.glob(f".*.{glob.escape(platform.node())}.*.part"):
-        process = draft.name.split(".")[-2]
-        if process.isdecimal() and int(process) != os.getpid() and not _is_alive(int(process)):
+    ours = re.compile(rf"\..+\.[0-9a-f]{{8}}\.{re.escape(platform.node())}\.(\d+)\.part")
+    for draft in folder.glob(".*.part"):
+        named = ours.fullmatch(draft.name)
+        if named is None or int(named[1]) == os.getpid() or _is_alive(int(named[1])):
+            continue
+        if draft.is_dir() and not draft.is_symlink():
             shutil.rmtree(draft, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                draft.unlink()
 
 
 def _is_alive(process: int) -> bool:
