@@ -43,8 +43,12 @@ from opsin.types import Metadata, reporting
 
 INTERVAL = 0.02
 """Seconds between two reports of progress, at least."""
+WORTH_COLLECTING = 2**26
+"""Bytes that a call has to use before garbage is looked for, which takes 20 ms."""
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG."""
+END_OF_OUTPUT = "\0opsin: end of output\0"
+"""What is printed when a call has ended, so that its last words are told from the next one's."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +76,19 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run gave: its outputs, the seconds it took, and how far the memory rose meanwhile."""
+    """What a run gave.
+
+    Attributes:
+        seconds: that it took.
+        memory: bytes by which the memory rose meanwhile.
+        files: what was imported from the folder of the plugin, with its time of change in
+            nanoseconds.
+    """
 
     outputs: list[Any]
     seconds: float
     memory: int
+    files: dict[str, int] = {}
 
 
 class _Asked(NamedTuple):
@@ -94,6 +106,8 @@ class Worker:
         self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
         self._busy = threading.Lock()
         self._modules: dict[tuple[str, str], types.ModuleType] = {}
+        self._used = 0
+        self._stamps: dict[str, int] = {}
 
     def run(self, call: dict[str, Any]) -> dict[str, Any]:
         """Run an operation and wait for it (`Call` → `Answer`). Progress is reported.
@@ -109,7 +123,7 @@ class Worker:
         if error is not None:
             raise error
         answer = done.result()
-        return {"outputs": answer.outputs, "seconds": answer.seconds, "memory": answer.memory}
+        return msgspec.structs.asdict(answer)
 
     def idle(self) -> None:
         """Wait until no plugin's code runs."""
@@ -134,7 +148,9 @@ class Worker:
 
     def _run(self, call: Call) -> Answer:
         reporter = progress.current.get()
-        before, _ = _restart_peak(), gc.collect()
+        if self._used > WORTH_COLLECTING:  # by the call before: cycles may hold its arrays
+            gc.collect()
+        before = _restart_peak()
         try:
             with reporting(_Reporter(reporter)):
                 function, arguments = self._prepared(call)
@@ -142,13 +158,20 @@ class Worker:
                 given = function(**arguments)
                 seconds = time.perf_counter() - start
             outputs = checked_outputs(call.function, given, call.outputs)
+            del given, arguments
         except (SystemExit, KeyboardInterrupt) as error:  # which must not end this process
             raise RuntimeError(f"{call.function} wanted to end the program: {error!r}") from None
-        return Answer(outputs=outputs, seconds=seconds, memory=max(0, _peak() - before))
+        finally:
+            _end_output()
+        self._used = max(0, _peak() - before)
+        return Answer(
+            outputs=outputs, seconds=seconds, memory=self._used, files=self._files(call.file)
+        )
 
     def _prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
         module = self._module(call.file, call.digest)
-        arguments = call.inputs | call.parameters
+        arguments = {name: _writable(value) for name, value in call.inputs.items()}
+        arguments |= call.parameters
         for name in call.paths:
             if arguments[name] is not None:
                 arguments[name] = pathlib.Path(arguments[name])
@@ -159,6 +182,19 @@ class Worker:
             arguments[name] = msgspec.convert(fields, Metadata)
         call.inputs.clear()
         return getattr(module, call.function), arguments
+
+    def _files(self, file: str) -> dict[str, int]:
+        """Modules beside the plugin, which `Answer` names."""
+        folder = str(pathlib.Path(file).parent) + os.sep
+        found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        files: dict[str, int] = {}
+        for one in {path for path in found if path and path.startswith(folder) and path != file}:
+            if one not in self._stamps:
+                with suppress(OSError):
+                    self._stamps[one] = pathlib.Path(one).stat().st_mtime_ns
+            if one in self._stamps:
+                files[one] = self._stamps[one]
+        return files
 
     def _module(self, file: str, digest: str) -> types.ModuleType:
         """The plugin's file as a module, run when it is first asked for."""
@@ -182,6 +218,12 @@ class Worker:
             raise
         self._modules[file, digest] = module
         return module
+
+
+def _writable(value: Any) -> Any:
+    """The value, copied if it is an array that came inside a message."""
+    read_only = isinstance(value, np.ndarray) and not value.flags.writeable
+    return value.copy() if read_only else value
 
 
 class _Reporter:
@@ -297,8 +339,17 @@ def _status(field: str) -> int:
     return next((int(one.split()[1]) * 1024 for one in lines if one.startswith(f"{field}:")), 0)
 
 
+def _end_output() -> None:
+    with suppress(Exception):  # whatever the plugin has put in their place
+        sys.stdout.flush()
+        sys.stderr.flush()
+    with suppress(OSError):
+        os.write(1, END_OF_OUTPUT.encode())
+
+
 async def _serve(connected: socket.socket, worker: Worker) -> None:
-    segments = SharedArrays() if available() else None
+    # A function may write to its input, as it may where it is called directly.
+    segments = SharedArrays(private=True) if available() else None
     async with Peer(UnixTransport(connected), worker, segments=segments) as peer:
         await peer.until_ended()
 
@@ -322,9 +373,26 @@ def _die_with(parent: int) -> None:
         return
     import ctypes
 
-    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    control = ctypes.CDLL(None).prctl
+    control(DIE_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:  # it is dead already
         os._exit(1)
+    _bind_children(control)
+
+
+def _bind_children(control: Callable[[int, int], int]) -> None:
+    """Let processes that the plugin forks end with this one, too."""
+    forks = threading.local()
+
+    def before() -> None:
+        # The signal comes when the *thread* ends that forked, and the main thread is the last.
+        forks.by_main = threading.current_thread() is threading.main_thread()
+
+    def after() -> None:
+        if forks.by_main:
+            control(DIE_WITH_PARENT, signal.SIGKILL)
+
+    os.register_at_fork(before=before, after_in_child=after)
 
 
 def main(descriptor: int, parent: int) -> None:
@@ -332,6 +400,8 @@ def main(descriptor: int, parent: int) -> None:
     _die_with(parent)
     connected = socket.socket(fileno=descriptor)
     connected.set_inheritable(False)
+    # A forked child that had it too would hide from the host that this process has ended.
+    os.register_at_fork(after_in_child=lambda: os.close(descriptor))
     worker = Worker()
     threading.Thread(target=_link, args=(connected, worker), name="link", daemon=True).start()
     worker.work_for_ever()

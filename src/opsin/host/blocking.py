@@ -37,6 +37,9 @@ from opsin.plugins.manifest import Operation
 
 T = TypeVar("T")
 
+END_PATIENCE = 8.0
+"""Seconds in which what was cancelled has to end."""
+
 
 def run(operation: str, *inputs: Any, **values: Any) -> Any:
     """Run an operation in the plugin's own environment and process, and wait for its result.
@@ -92,7 +95,8 @@ class PluginFunctions:
         operation = self._registered.operation(name)[1]
 
         def call(*inputs: Any, **values: Any) -> Any:
-            return _run(self._host, self._registered, operation, inputs, values)
+            now = self._host.host.registry.get(self._registered.id)  # as the file is now
+            return _run(self._host, now, now.operation(name)[1], inputs, values)
 
         call.__name__ = call.__qualname__ = operation.name
         call.__doc__ = operation.description
@@ -130,7 +134,17 @@ def _run(
     finally:
         for image in opened:
             image.close()
+    outputs = [_own(output) for output in outputs]
     return outputs[0] if len(outputs) == 1 else tuple(outputs) if outputs else None
+
+
+def _own(output: Any) -> Any:
+    """An output that its caller may write to, as if the function had been called directly."""
+    if isinstance(output, np.ndarray):
+        return output if output.flags.writeable else output.copy()
+    if isinstance(output, dict):
+        return {name: _own(column) for name, column in output.items()}
+    return [_own(one) for one in output] if isinstance(output, list) else output
 
 
 async def _on_images(host: _BlockingHost, program: Program, layers: dict[str, Layer]) -> list[Any]:
@@ -216,11 +230,21 @@ class _BlockingHost:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run on the host's loop and wait. Ctrl-C cancels the work and waits for its end."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        over = threading.Event()
+
+        async def to_its_end() -> T:
+            try:
+                return await work
+            finally:
+                over.set()
+
+        future = asyncio.run_coroutine_threadsafe(to_its_end(), self._loop)
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            if not future.done():
+                future.cancel()
+                over.wait(END_PATIENCE)  # a second Ctrl-C goes through
             raise
 
     def say(self, line: str) -> None:

@@ -80,9 +80,9 @@ async def call_once(
         else:
             inputs[name] = await read_part(box, selection.axes)
         metadata[name] = metadata_of(box, selection.axes)
-    call = program.call(inputs, metadata)
-    del inputs
-    answer = await worker.run(call, listener)
+    running = worker.run(program.call(inputs, metadata), listener)
+    del inputs  # they are the worker's now
+    answer = await running
     measured(selection.voxels, answer)
     for output, value in zip(program.operation.outputs, answer.outputs, strict=True):
         if output.kind in PIXELS:

@@ -126,7 +126,7 @@ class Host:
         if not targets:
             targets = self._own_targets(job, program)
         self.jobs[job.id] = job
-        job.listen(self._tell)
+        job.listen(self._changed)
         work = self._run(job, program, selection, targets)
         job.start(asyncio.get_running_loop().create_task(work))
         self._tell(job)
@@ -209,8 +209,6 @@ class Host:
             job.fail(error)
         finally:
             default_pool().trim()
-            if not job.results:
-                self._remove_own(job)
             self._record(job, program, selection)
 
     def _own_targets(self, job: Job, program: Program) -> list[Path]:
@@ -222,8 +220,10 @@ class Host:
             for number, one in enumerate(outputs)
         ]
 
-    def _remove_own(self, job: Job) -> None:
-        shutil.rmtree(self.workspace.results / job.id, ignore_errors=True)
+    def _changed(self, job: Job) -> None:
+        if job.has_ended and not job.results:  # of one that came to nothing, nothing stays
+            shutil.rmtree(self.workspace.results / job.id, ignore_errors=True)
+        self._tell(job)
 
     def _record(self, job: Job, program: Program, selection: Selection) -> None:
         self.workspace.record_run(

@@ -32,6 +32,7 @@ async def read_part(part: Part, axes: tuple[str, ...]) -> Array:
     order = [part.names.index(name) for name in axes]
     array = empty([part.shape[axis] for axis in order], image.dtype)
     dropped = [axis for axis in range(len(part.shape)) if axis not in order]
+    assert all(part.shape[axis] == 1 for axis in dropped), f"{part.shape} is not along {axes}"
     # The same memory with the axes of the image.
     whole = array.reshape([*array.shape, *(1 for _ in dropped)])
     whole = whole.transpose([(order + dropped).index(axis) for axis in range(whole.ndim)])
@@ -67,6 +68,8 @@ def lazy_part(part: Part, axes: tuple[str, ...]) -> LazySource:
     """The pixels of a part along `axes`, which the other side of a link reads as it needs them."""
     image, level = part.layer.image, part.layer.image.levels[part.level]
     order = [part.names.index(name) for name in axes]
+    rest = [part.shape[axis] for axis in range(len(part.shape)) if axis not in order]
+    assert set(rest) <= {1}, f"{part.shape} is not along {axes}"
 
     def read(index: tuple[slice, ...]) -> Array:
         box: list[int | slice] = list(part.start)

@@ -58,13 +58,13 @@ class Job:
     text: str = ""
     started: float = field(default_factory=time.time)
     error: JobError | None = None
-    raised: BaseException | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     lines: int = 0
     """All lines that were ever in the log."""
     results: list[Result] = field(default_factory=list)
     request: Any = None
     """What was asked for, in the words of who asked."""
+    _cancelling: bool = False
     _ended_at: float | None = None
     _task: asyncio.Task[None] | None = None
     _listeners: list[Callable[[Job], None]] = field(default_factory=list)
@@ -101,17 +101,22 @@ class Job:
 
     def fail(self, error: BaseException) -> None:
         """It came to nothing."""
-        self.raised = error
         self.error = explained(error)
         self.enter("failed")
 
     def start(self, task: asyncio.Task[None]) -> None:
         """The task that runs it."""
         self._task = task
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not self.has_ended:  # it was cancelled before it began
+            self.enter("cancelled")
 
     def cancel(self) -> None:
-        """End it. Does nothing once it has ended."""
-        if self._task is not None and not self.has_ended:
+        """End it. Does nothing once it has ended, or is about to."""
+        if self._task is not None and not self.has_ended and not self._cancelling:
+            self._cancelling = True
             self.text = "cancelling"
             self._tell()
             self._task.cancel()

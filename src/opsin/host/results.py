@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from opsin.errors import PluginError, WriteError
+from opsin.errors import Cancelled, PluginError, WriteError
 from opsin.host.selection import Selection
 from opsin.images.image import Axis, Image, Level
 from opsin.images.ome_metadata import axis_type
@@ -49,6 +49,8 @@ class CallsSource:
         self._level = level
         self._like = (first.shape, first.dtype)
         self._arrays: dict[tuple[int, ...], Future[Array]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
         self._missing: dict[tuple[int, ...], int] = {}
         self._read = 0
         done: Future[Array] = Future()
@@ -64,6 +66,8 @@ class CallsSource:
     async def fetch(self, level: int, index: Index) -> Encoded | None:
         position, place = index[: self._loops], index[self._loops :]
         found = self._arrays.get(position)
+        if found is None and self._closed:
+            raise Cancelled("The job was cancelled.")
         if found is None:
             asked = asyncio.run_coroutine_threadsafe(self._checked(position), self._loop)
             found = self._arrays[position] = asked
@@ -88,12 +92,26 @@ class CallsSource:
         return 0
 
     def close(self) -> None:
-        """End what has been asked for and not come."""
-        for asked in self._arrays.values():
+        """Give nothing more, and let go of everything. Idempotent."""
+        self._closed = True
+        for asked in list(self._arrays.values()):
             asked.cancel()
         self._arrays.clear()
 
+    async def finish(self) -> None:
+        """Close, and wait for the call that is being made, in the loop that makes it."""
+        self.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _checked(self, position: tuple[int, ...]) -> Array:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self._closed:
+            raise Cancelled("The job was cancelled.")
         array = await self._ask(position)
         if (array.shape, array.dtype) != self._like:
             shape, dtype = self._like

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,15 @@ from opsin.host.calls import PIXELS, Measured, Program, call_once, output_axes
 from opsin.host.job import Job, Result
 from opsin.host.results import CallsSource, join_rows, result_image, rows_of, write_table
 from opsin.host.selection import Selection
+from opsin.host.spool import Spool
 from opsin.images.image import Image
 from opsin.images.source import Array
 from opsin.images.waiting import on_thread
-from opsin.images.write import write_image
+from opsin.images.write import draft_name, write_image
 from opsin.plugins.manifest import Operation, Output
-from opsin.workers.process import WorkerProcess
+from opsin.workers.process import WorkerProcess, to_the_end
+
+Calling = Callable[[tuple[int, ...]], Awaitable[list[Any]]]
 
 TABLES = ("table", "points", "tracks", "vectors")
 """What is written as rows."""
@@ -37,8 +40,7 @@ class Run:
     measured: Measured
     _made: int = 0
     _rows: dict[int, list[dict[str, list[Any]]]] = field(default_factory=dict)
-    _pixels: dict[int, list[Array]] = field(default_factory=dict)
-    _positions: list[tuple[int, ...]] = field(default_factory=list)
+    _spools: dict[int, Spool] = field(default_factory=dict)
 
     async def run(self) -> list[Result]:
         """Make the calls and write their results.
@@ -47,29 +49,34 @@ class Run:
         """
         outputs = self.program.operation.outputs
         images = [number for number, one in enumerate(outputs) if one.kind in PIXELS]
-        self._positions = list(self.selection.positions())
+        positions = list(self.selection.positions())
+        results: dict[int, Result] = {}
         self.job.enter("running")
-        first = await self._call(self._positions[0])
-        streamed = images[0] if len(images) == 1 else None
-        if streamed is None:
-            for position in self._positions[1:]:
-                await self._call(position)
-        results: list[Result | None] = [None] * len(outputs)
         try:
-            for number in images:
-                array = first[number] if number == streamed else self._pixels[number][0]
-                results[number] = await self._write_image(number, array, number == streamed)
-                array = None
-            del first
+            for number in images[1:]:
+                self._spools[number] = Spool(_draft(self.targets[number]))
+            first = await self._call(positions[0])
+            if images:
+                array, first = first[images[0]], []
+                results[images[0]] = await self._write_image(images[0], array, self._call)
+                del array
+            else:
+                for position in positions[1:]:
+                    await self._call(position)
+            for number, spool in self._spools.items():
+                order = {position: place for place, position in enumerate(positions)}
+                results[number] = await self._write_spooled(number, spool, order)
             for number, tables in self._rows.items():
                 path = self.targets[number]
                 rows = await asyncio.to_thread(write_table, join_rows(tables), path)
-                output = outputs[number]
-                results[number] = Result(output.kind, path.name, path, rows)
+                results[number] = Result(outputs[number].kind, path.name, path, rows)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(_remove, [one for one in results if one]))
+            await to_the_end(asyncio.to_thread(_remove, list(results.values())))
             raise
-        return [one for one in results if one is not None]
+        finally:
+            for spool in self._spools.values():
+                spool.close()
+        return [results[number] for number in sorted(results)]
 
     async def _call(self, position: tuple[int, ...]) -> list[Any]:
         """Make one call; keep of its outputs what is not streamed."""
@@ -88,18 +95,27 @@ class Run:
             self.program, self.selection, position, self.worker, listener, self.measured
         )
         self._made += 1
-        kinds = [output.kind for output in self.program.operation.outputs]
-        several = sum(kind in PIXELS for kind in kinds) > 1
-        for index, (kind, value) in enumerate(zip(kinds, outputs, strict=True)):
-            if kind in PIXELS and several:
-                self._pixels.setdefault(index, []).append(value)
-            elif kind not in PIXELS:
-                rows = rows_of(kind, value, self.selection, position)
+        for index, output in enumerate(self.program.operation.outputs):
+            if index in self._spools:
+                await on_thread(None, self._spools[index].add, outputs[index])
+                outputs[index] = None
+            elif output.kind not in PIXELS:
+                rows = rows_of(output.kind, outputs[index], self.selection, position)
                 self._rows.setdefault(index, []).append(rows)
         return outputs
 
-    async def _write_image(self, number: int, first: Array, streamed: bool) -> Result:
-        """Write one output; its further calls are made meanwhile, if it is streamed."""
+    async def _write_spooled(
+        self, number: int, spool: Spool, order: dict[tuple[int, ...], int]
+    ) -> Result:
+        """Write an output whose arrays were put aside."""
+
+        async def read(position: tuple[int, ...]) -> list[Any]:
+            return [None] * number + [spool.get(order[position])]
+
+        return await self._write_image(number, spool.get(0), read)
+
+    async def _write_image(self, number: int, first: Array, call: Calling) -> Result:
+        """Write one output, of which the first call is made; `call` makes the others meanwhile."""
         operation = self.program.operation
         output = operation.outputs[number]
         kind: Literal["image", "labels"] = "labels" if output.kind == "labels" else "image"
@@ -107,10 +123,7 @@ class Run:
 
         async def ask(position: tuple[int, ...]) -> Array:
             try:
-                if streamed:
-                    array: Array = (await self._call(position))[number]
-                else:
-                    array = self._pixels[number][self._positions.index(position)]
+                array: Array = (await call(position))[number]
             except BaseException as error:
                 failed.append(error)
                 raise
@@ -160,9 +173,7 @@ class Run:
             raise
         finally:
             assert isinstance(image.source, CallsSource)
-            image.source.close()
-            with suppress(Exception):
-                await asyncio.wait([writing])
+            await to_the_end(_ended(writing, image.source))
 
 
 def result_name(operation: Operation, output: Output, number: int) -> str:
@@ -194,6 +205,19 @@ def check_target(path: Path, kind: str) -> None:
         raise UsageError(f"{path} cannot hold a {kind}: let its name end with .csv.")
     if suffix != ".csv" and not path.name.endswith(".zarr"):
         raise UsageError(f"{path} cannot hold {kind}: let its name end with .ome.zarr.")
+
+
+async def _ended(writing: asyncio.Future[None], source: CallsSource) -> None:
+    """Until neither the writer nor a call for it goes on."""
+    await source.finish()
+    await asyncio.wait([writing])
+    if not writing.cancelled():
+        writing.exception()  # looked at: whoever waits for it has raised it, or was cancelled
+
+
+def _draft(target: Path) -> Path:
+    """Where what belongs to a target is kept meanwhile."""
+    return target.with_name(draft_name(target.name))
 
 
 def _remove(results: Sequence[Result]) -> None:

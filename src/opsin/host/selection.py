@@ -132,7 +132,7 @@ def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> S
     Raises:
         UsageError: an input is missing, has not the axes, lies elsewhere, or nothing is visible.
     """
-    parts: dict[str, Part] = {}
+    chosen: dict[str, Layer] = {}
     axes: tuple[str, ...] = ()
     for given in operation.inputs:
         if given.kind not in ("image", "labels"):
@@ -153,47 +153,69 @@ def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> S
             raise UsageError(
                 f"{operation.title} works on the axes {', '.join(own)}, but {layer.name} has {has}."
             )
-        if not parts:
+        if not chosen:
             axes = own
         elif own != axes:
             raise UsageError(f"The inputs of {operation.title} have different axes.")
-        parts[given.name] = _part(operation, layer, own, where)
-    if not parts:
+        chosen[given.name] = layer
+    if not chosen:
         raise UsageError(f"{operation.title} takes no image: run it from Python.")
-    first = next(iter(parts.values()))
-    loops = tuple(name for name in first.names if name not in axes and _varies(first, name))
-    for name in list(parts)[1:]:
-        parts = _aligned(parts, name, axes, loops)
+    name, *others = chosen
+    first = _first(chosen[name], axes, where)
+    loops = tuple(name for name in first.names if name not in axes and _varies(first.layer, name))
+    parts = {name: first}
+    for other in others:
+        parts = _aligned(parts, other, chosen[other], axes, loops, where)
     return Selection(axes, loops, parts)
 
 
-def _varies(part: Part, name: str) -> bool:
-    """Whether the result has this axis: not the channel axis of a layer that is one channel."""
-    is_channel = part.names.index(name) == part.layer.image.channel_axis
-    return not is_channel or part.layer.channel is None
+def _varies(layer: Layer, name: str) -> bool:
+    """Whether a run goes over this axis: not over the channels of a layer that is one channel."""
+    return layer.channel is None or layer.image.axis(name) != layer.image.channel_axis
 
 
-def _part(operation: Operation, layer: Layer, axes: tuple[str, ...], where: Where) -> Part:
+def _first(layer: Layer, axes: tuple[str, ...], where: Where) -> Part:
+    """The part of the first input, which decides the level."""
     image = layer.image
-    if isinstance(where, Visible):
-        if not set(where.camera.displayed) <= {axis.name for axis in layer.axes}:
-            shown = " and ".join(where.camera.displayed)
-            raise UsageError(f"{layer.name} is not visible: it has no axes {shown}.")
-        level = target_level(layer, where.camera)
-        position: Mapping[str, float] | None = where.camera.position
-    else:
-        level, position = where.level, where.position
-        if not 0 <= level < len(image.levels):
-            raise UsageError(f"{layer.name} has levels 0 to {len(image.levels) - 1}, not {level}.")
+    if isinstance(where, Whole):
+        if not 0 <= where.level < len(image.levels):
+            levels = f"levels 0 to {len(image.levels) - 1}"
+            raise UsageError(f"{layer.name} has {levels}, not {where.level}.")
+        start, stop = _held(layer, where.level, axes, where)
+        return Part(layer, where.level, tuple(start), tuple(stop))
+    if not set(where.camera.displayed) <= {axis.name for axis in layer.axes}:
+        shown = " and ".join(where.camera.displayed)
+        raise UsageError(f"{layer.name} is not visible: it has no axes {shown}.")
+    level = target_level(layer, where.camera)
+    start, stop = _held(layer, level, axes, where)
+    low, high = where.camera.rect[:2], where.camera.rect[2:]
+    for place, name in enumerate(where.camera.displayed):
+        axis = image.axis(name)
+        geometry = image.levels[level]
+        offset, scale = geometry.translation[axis], geometry.scale[axis]
+        start[axis] = max(start[axis], math.floor((low[place] - offset) / scale + 0.5))
+        stop[axis] = min(stop[axis], math.ceil((high[place] - offset) / scale + 0.5))
+        if start[axis] >= stop[axis]:
+            raise UsageError(f"Nothing of {layer.name} is visible: move it into view.")
+    return Part(layer, level, tuple(start), tuple(stop))
+
+
+def _held(
+    layer: Layer, level: int, axes: tuple[str, ...], where: Where
+) -> tuple[list[int], list[int]]:
+    """All of a level, but one pixel where the layer is one channel, or the sliders stand."""
+    image = layer.image
     shape = image.levels[level].shape
     start, stop = [0] * len(shape), list(shape)
     channel = image.channel_axis
     if channel is not None and layer.channel is not None and image.axis_names[channel] not in axes:
         start[channel], stop[channel] = layer.channel, layer.channel + 1
-    displayed = where.camera.displayed if isinstance(where, Visible) else ()
+    visible = isinstance(where, Visible)
+    position = where.camera.position if visible else where.position or {}
+    displayed = where.camera.displayed if visible else ()
     fixed = {
         name: world
-        for name, world in (position or {}).items()
+        for name, world in position.items()
         if name in image.axis_names and name not in axes and name not in displayed
     }
     indices = slice_index(layer, level, Camera((0, 0), 1, (1, 1), fixed, displayed=("", "")))
@@ -202,44 +224,42 @@ def _part(operation: Operation, layer: Layer, axes: tuple[str, ...], where: Wher
     for axis, index in zip(layer.kept_axes, indices, strict=True):
         if image.axis_names[axis] in fixed:
             start[axis], stop[axis] = index, index + 1
-    if isinstance(where, Visible):
-        low = where.camera.rect[:2]
-        high = where.camera.rect[2:]
-        for place, name in enumerate(where.camera.displayed):
-            axis = image.axis(name)
-            geometry = image.levels[level]
-            offset, scale = geometry.translation[axis], geometry.scale[axis]
-            start[axis] = max(start[axis], math.floor((low[place] - offset) / scale + 0.5))
-            stop[axis] = min(stop[axis], math.ceil((high[place] - offset) / scale + 0.5))
-            if start[axis] >= stop[axis]:
-                raise UsageError(f"Nothing of {layer.name} is visible: move it into view.")
-    return Part(layer, level, tuple(start), tuple(stop))
+    return start, stop
 
 
 def _aligned(
-    parts: dict[str, Part], name: str, axes: tuple[str, ...], loops: tuple[str, ...]
+    parts: dict[str, Part],
+    name: str,
+    layer: Layer,
+    axes: tuple[str, ...],
+    loops: tuple[str, ...],
+    where: Where,
 ) -> dict[str, Part]:
-    """`parts`, with that of input `name` laid on the pixels of the first, and all cut to both."""
-    first, other = next(iter(parts.values())), parts[name]
-    level, shift = _matching_level(first, other.layer, axes)
-    image = other.layer.image
-    start, stop = list(other.start), list(other.stop)
+    """`parts` and that of a further input, laid on the pixels of the first; all cut to both."""
+    first = next(iter(parts.values()))
+    level, shift = _matching_level(first, layer, axes)
+    shape = layer.image.levels[level].shape
+    start, stop = _held(layer, level, axes, where)
     cut: dict[str, tuple[int, int]] = {}
-    for axis_name in (*axes, *loops):
-        if axis_name not in other.names:
-            continue  # the same for every position along it
-        mine, axis = first.names.index(axis_name), other.names.index(axis_name)
-        size = image.levels[level].shape[axis]
-        if axis_name not in axes and size == 1:
-            start[axis], stop[axis] = 0, 1
-            continue
-        low = max(first.start[mine] + shift[axis_name], 0)
-        high = min(first.stop[mine] + shift[axis_name], size)
-        if low >= high:
-            raise UsageError(f"{other.layer.name} and {first.layer.name} do not overlap there.")
-        start[axis], stop[axis] = low, high
-        cut[axis_name] = (low - shift[axis_name], high - shift[axis_name])
-    moved = replace(other, level=level, start=tuple(start), stop=tuple(stop))
+    for axis, axis_name in enumerate(layer.image.axis_names):
+        if axis_name in shift:
+            mine = first.names.index(axis_name)
+            low = max(first.start[mine] + shift[axis_name], 0)
+            high = min(first.stop[mine] + shift[axis_name], shape[axis])
+            if low >= high:
+                raise UsageError(f"{layer.name} and {first.layer.name} do not overlap there.")
+            start[axis], stop[axis] = low, high
+            cut[axis_name] = (low - shift[axis_name], high - shift[axis_name])
+        elif stop[axis] - start[axis] > 1:
+            has = "one" if axis_name in first.names else "none"
+            channels = axis == layer.image.channel_axis
+            raise UsageError(
+                f"{layer.name} has {stop[axis] - start[axis]} positions along {axis_name}, "
+                f"{first.layer.name} has {has}: "
+                f"{'choose one of its channels' if channels else 'run on the slice that is shown'}"
+                ", or choose another layer."
+            )
+    moved = Part(layer, level, tuple(start), tuple(stop))
     return {**{one: _cut(part, first, cut) for one, part in parts.items()}, name: moved}
 
 
@@ -249,7 +269,9 @@ def _matching_level(first: Part, layer: Layer, axes: tuple[str, ...]) -> tuple[i
     for number, level in enumerate(image.levels):
         shifts: dict[str, int] = {}
         for mine, name in enumerate(first.names):
-            if name not in image.axis_names or (name not in axes and not _varies(first, name)):
+            if name not in image.axis_names:
+                continue
+            if name not in axes and not (_varies(first.layer, name) and _varies(layer, name)):
                 continue
             axis = image.axis(name)
             if name not in axes and level.shape[axis] == 1:

@@ -12,8 +12,7 @@ import json
 import os
 import re
 import sqlite3
-import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,22 +20,13 @@ from typing import Any
 import platformdirs
 
 from opsin.errors import PluginError, UsageError
-from opsin.images.write import remove_dead_drafts
+from opsin.host.records import Records
+from opsin.images.write import draft_name, remove_dead_drafts
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, started REAL, seconds REAL, state TEXT, title TEXT,
-    plugin TEXT, digest TEXT, operation TEXT, request TEXT, error TEXT, results TEXT
-);
-CREATE TABLE IF NOT EXISTS needs (
-    digest TEXT, operation TEXT, voxels INTEGER, bytes INTEGER, seconds REAL, at REAL
-);
-CREATE INDEX IF NOT EXISTS needs_by_operation ON needs (digest, operation);
-"""
-BUSY = 10.0
-"""Seconds that another process may take to write."""
 MOST_NEEDS = 20
-"""Runs of an operation that are looked at."""
+"""Runs of an operation that are looked at, and kept."""
+_WHICH = "digest = :digest AND operation = :operation"
+_LATEST = f"{_WHICH} ORDER BY at DESC, rowid DESC LIMIT :most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +54,24 @@ class Workspace:
         self.results = self.folder / "results"
         self.environments = self.folder / "environments"
         try:
-            for one in (self.plugins, self.results, self.environments):
-                one.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._database = sqlite3.connect(
-                self.folder / "workspace.sqlite", timeout=BUSY, check_same_thread=False
-            )
-            with self._database:
-                self._database.executescript(SCHEMA)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            for one in (self.folder, self.plugins, self.results, self.environments):
+                one.mkdir(mode=0o700, exist_ok=True)
+            self._records = Records(self.folder / "workspace.sqlite")
+            self._in_use = os.open(self.results, os.O_RDONLY | os.O_CLOEXEC)
         except (OSError, sqlite3.Error) as error:
             raise UsageError(
                 f"{self.folder} cannot be used for plugins and results ({error}): "
                 "set OPSIN_DATA to a folder of yours."
             ) from error
-        self._lock = threading.Lock()
         self._clear_up()
 
     def close(self) -> None:
-        """Let go of the database. Idempotent."""
-        self._database.close()
+        """Write what has been recorded, and let go of the folder. Idempotent."""
+        self._records.close()
+        if self._in_use >= 0:
+            os.close(self._in_use)
+            self._in_use = -1
 
     def plugin_files(self) -> list[Path]:
         """The plugins that are kept here, in the order of their names."""
@@ -99,58 +89,81 @@ class Workspace:
                 "and .py at the end."
             )
         path = self.plugins / file_name
-        draft = path.with_suffix(f".{os.getpid()}.part")
+        draft = path.with_name(draft_name(path.name))
         try:
             draft.write_text(text, encoding="utf-8")
             draft.replace(path)
         except OSError as error:
             raise PluginError(f"{path} cannot be written: {error.strerror}.") from error
+        except UnicodeError:
+            raise PluginError(f"{file_name} is no text: save it as UTF-8.") from None
         finally:
             draft.unlink(missing_ok=True)
         return path
 
     def record_run(self, record: dict[str, Any]) -> None:
-        """Keep what is known of a run that has ended; the keys are the columns of `runs`."""
+        """Keep what is known of a run that has ended; the keys are the columns of `runs`.
+
+        This and `record_need` neither wait nor raise: what cannot be kept is told in the log.
+        """
         values = {
-            key: json.dumps(value) if isinstance(value, (dict, list)) else value
+            key: json.dumps(value, default=str) if isinstance(value, (dict, list)) else value
             for key, value in record.items()
         }
         places = ", ".join(f":{key}" for key in values)
-        self._write(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({places})", values)
+        self._records.write(
+            f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({places})", values
+        )
 
     def runs(self, limit: int = 100) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
-        with self._lock, closing(self._database.cursor()) as cursor:
-            rows = cursor.execute("SELECT * FROM runs ORDER BY started DESC LIMIT ?", (limit,))
-            names = [column[0] for column in rows.description]
-            return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        return self._records.read("SELECT * FROM runs ORDER BY started DESC LIMIT ?", (limit,))
 
     def record_need(self, digest: str, operation: str, need: Need, at: float) -> None:
         """Keep what a call needed."""
-        values = (digest, operation, need.voxels, need.bytes, need.seconds, at)
-        self._write("INSERT INTO needs VALUES (?, ?, ?, ?, ?, ?)", values)
+        which = {"digest": digest, "operation": operation, "most": MOST_NEEDS}
+        values = {"voxels": need.voxels, "bytes": need.bytes, "seconds": need.seconds, "at": at}
+        self._records.write(
+            "INSERT INTO needs VALUES (:digest, :operation, :voxels, :bytes, :seconds, :at)",
+            which | values,
+        )
+        kept = f"SELECT rowid FROM needs WHERE {_LATEST}"
+        self._records.write(f"DELETE FROM needs WHERE {_WHICH} AND rowid NOT IN ({kept})", which)
 
     def needs(self, digest: str, operation: str) -> list[Need]:
         """What the latest calls of an operation needed."""
-        query = (
-            "SELECT voxels, bytes, seconds FROM needs WHERE digest = ? AND operation = ? "
-            "ORDER BY at DESC LIMIT ?"
-        )
-        with self._lock, closing(self._database.cursor()) as cursor:
-            rows = cursor.execute(query, (digest, operation, MOST_NEEDS)).fetchall()
-        return [Need(*row) for row in rows]
+        which = {"digest": digest, "operation": operation, "most": MOST_NEEDS}
+        query = f"SELECT voxels, bytes, seconds FROM needs WHERE {_LATEST}"
+        return [Need(**row) for row in self._records.read(query, which)]
 
     def _clear_up(self) -> None:
         """Remove what runs left half written whose process was killed."""
+        remove_dead_drafts(self.plugins)
         for folder in self.results.iterdir():
             if any(folder.glob(".*.part")):
                 remove_dead_drafts(folder)
                 with suppress(OSError):  # there is something else in it
                     folder.rmdir()
+        # A run that goes on has an empty folder too: only who is alone can tell whose that is not.
+        if self._lock_results(alone=True):
+            for folder in self.results.iterdir():
+                if re.fullmatch(r"[0-9a-f]{12}", folder.name):
+                    with suppress(OSError):  # there is something in it
+                        folder.rmdir()
+        self._lock_results(alone=False)
 
-    def _write(self, statement: str, values: Any) -> None:
-        with self._lock, self._database:
-            self._database.execute(statement, values)
+    def _lock_results(self, *, alone: bool) -> bool:
+        """Say that the results are in use, until this is closed or the process ends."""
+        try:
+            import fcntl
+
+            if alone:
+                fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                fcntl.flock(self._in_use, fcntl.LOCK_SH)
+        except (ImportError, OSError):  # in use, or a file system that has no locks
+            return False
+        return True
 
 
 def _default_folder() -> Path:

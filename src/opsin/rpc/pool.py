@@ -83,7 +83,7 @@ class Pool:
             np.copyto(np.asarray(hold)[: len(content)], np.frombuffer(content, np.uint8))
         return hold
 
-    def receive(self, descriptor: int, size: int, *, fixed: bool) -> Hold:
+    def receive(self, descriptor: int, size: int, *, fixed: bool, private: bool = False) -> Hold:
         """What holds a segment of another process, which is taken over if this succeeds.
 
         Raises:
@@ -91,7 +91,8 @@ class Pool:
         """
         self._reserve(0)
         try:
-            return self._hold(Segment.receive(descriptor, size, fixed=fixed))
+            received = Segment.receive(descriptor, size, fixed=fixed, private=private)
+            return self._hold(received)
         except BaseException:
             self._cancel(0)
             raise

@@ -50,6 +50,7 @@ class Segment:
         address: where it is mapped here.
         fixed: nobody can change the content.
         ours: this process made it.
+        private: it can be written to here, and nobody else sees that.
         recyclable: it may hold another array when nobody looks at this one any more.
         process: the process that it was made or received in; a fork has it too, but must not
             take it for its own.
@@ -62,19 +63,23 @@ class Segment:
         "descriptor",
         "fixed",
         "ours",
+        "private",
         "process",
         "recyclable",
         "size",
     )
 
-    def __init__(self, descriptor: int, size: int, *, fixed: bool, ours: bool) -> None:
+    def __init__(
+        self, descriptor: int, size: int, *, fixed: bool, ours: bool, private: bool = False
+    ) -> None:
         """Map a descriptor, which is taken over if this succeeds."""
-        self._mapping = _map(descriptor, size, writable=ours and not fixed)
+        self._mapping = _map(descriptor, size, shared=ours and not fixed, writable=private)
         self.address: int = np.frombuffer(self._mapping, np.uint8).__array_interface__["data"][0]
         self.descriptor = descriptor
         self.size = size
         self.fixed = fixed
         self.ours = ours
+        self.private = private
         self.recyclable = ours and not fixed
         self.process = os.getpid()
         self._is_populated = False
@@ -105,13 +110,15 @@ class Segment:
         return made
 
     @classmethod
-    def receive(cls, descriptor: int, size: int, *, fixed: bool) -> Segment:
+    def receive(cls, descriptor: int, size: int, *, fixed: bool, private: bool = False) -> Segment:
         """One that another process made, taken over if this succeeds. `check` it before.
+
+        If it is `private`, pages are copied as they are written to.
 
         Raises:
             OSError: it cannot be mapped, for want of descriptors or mappings.
         """
-        return cls(descriptor, size, fixed=fixed, ours=False)
+        return cls(descriptor, size, fixed=fixed, ours=False, private=private)
 
     def populate(self) -> None:
         """Enter the pages into this process's page table, quicker than one by one as written to."""
@@ -124,6 +131,8 @@ class Segment:
 
     def release_pages(self) -> None:
         """Take the pages out of this process's page table; their content stays as it is."""
+        if self.private:
+            return  # what was written to them would be lost
         self._is_populated = False
         self._mapping.madvise(mmap.MADV_DONTNEED)
 
@@ -145,7 +154,7 @@ class Hold:
         self.segment = segment
         self.__array_interface__ = {  # how NumPy asks for memory
             "version": 3,
-            "data": (segment.address, not segment.ours or segment.fixed),
+            "data": (segment.address, not segment.private and (not segment.ours or segment.fixed)),
             "shape": (segment.size,),
             "typestr": "|u1",
         }
@@ -212,11 +221,11 @@ def _seals(descriptor: int) -> int:
         return 0
 
 
-def _map(descriptor: int, size: int, *, writable: bool) -> mmap.mmap:
+def _map(descriptor: int, size: int, *, shared: bool, writable: bool) -> mmap.mmap:
     # Private: older kernels map nothing shared that is sealed against writing. What is only read
     # is never copied.
-    flags = mmap.MAP_SHARED if writable else mmap.MAP_PRIVATE
-    protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    flags = mmap.MAP_SHARED if shared else mmap.MAP_PRIVATE
+    protection = mmap.PROT_READ | (mmap.PROT_WRITE if shared or writable else 0)
     if sys.version_info >= (3, 13):
         return mmap.mmap(descriptor, size, flags, protection, trackfd=False)
     return mmap.mmap(descriptor, size, flags, protection)  # keeps a second descriptor

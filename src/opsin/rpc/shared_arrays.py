@@ -113,11 +113,16 @@ class SharedArrays:
         trusted: the other side does not change what it sent after it was looked at, and may see
             what was in used memory before. If not, arrays go out in segments of their own, which
             nobody can write to, and what comes in a segment that somebody can is copied.
+        private: what comes can be written to here: pages are copied as that is done, and the other
+            side does not see it.
     """
 
-    def __init__(self, pool: Pool | None = None, *, trusted: bool = True) -> None:
+    def __init__(
+        self, pool: Pool | None = None, *, trusted: bool = True, private: bool = False
+    ) -> None:
         self._pool = default_pool() if pool is None else pool
         self._trusted = trusted
+        self._private = private
         self._numbers = itertools.count(1)
         self._lent: dict[int, Hold] = {}
         self._borrowed: weakref.WeakValueDictionary[int, Hold] = weakref.WeakValueDictionary()
@@ -167,7 +172,9 @@ class SharedArrays:
         return shared
 
     def adopt(self, placed: Placed, descriptor: int | None) -> Array:
-        """The array that the other side placed there, read-only; takes the descriptor over.
+        """The array that the other side placed there; takes the descriptor over.
+
+        It is read-only, if what comes is not `private`.
 
         The lease ends with the last view of the array, or at once where the array is copied:
         because the other side is not trusted, or for want of descriptors.
@@ -221,6 +228,8 @@ class SharedArrays:
         segment = hold.segment
         if not (self._trusted or segment.fixed) or segment.process != os.getpid():
             return None
+        if segment.private:  # others have the memory as it came, without what was written to it
+            return None
         offset: int = array.__array_interface__["data"][0] - segment.address
         if not array.flags.forc:
             try:
@@ -255,7 +264,7 @@ class SharedArrays:
         if not self._trusted and not fixed:
             return None
         try:
-            return self._pool.receive(descriptor, size, fixed=fixed)
+            return self._pool.receive(descriptor, size, fixed=fixed, private=self._private)
         except OSError:  # no room for one more mapping
             return None
 

@@ -70,13 +70,13 @@ class WorkerPool:
             if entry[0] == kind:
                 self._idle.remove(entry)
                 entry[2].cancel()
-                if entry[1].is_alive:
+                if entry[1].is_alive and entry[1].is_current():
                     return entry[1]
                 self._stop(entry[1])
         return None
 
     def _keep(self, kind: tuple[str, str], worker: WorkerProcess) -> None:
-        if not worker.is_alive:
+        if worker.is_busy or not worker.is_alive:
             self._stop(worker)
             return
         timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, worker)
