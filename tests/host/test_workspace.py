@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import sqlite3
 import stat
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,8 +22,11 @@ def test_it_is_where_opsin_data_says_and_the_users_alone(
     monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "a" / "b"))
     workspace = Workspace()
     assert workspace.folder == tmp_path / "a" / "b"
-    for folder in (workspace.plugins, workspace.results, workspace.environments):
+    for folder in (
+        workspace.folder, workspace.plugins, workspace.results, workspace.environments
+    ):  # fmt: skip
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((workspace.folder / "workspace.sqlite").stat().st_mode) == 0o600
     workspace.close()
     workspace.close()
 
@@ -40,6 +48,9 @@ def test_plugins_are_kept_under_harmless_names(tmp_path: Path) -> None:
     for name in (*harmful, "x" * 99 + ".py"):
         with pytest.raises(PluginError, match="is no name for a plugin"):
             workspace.keep_plugin(name, "")
+    with pytest.raises(PluginError, match="is no text: save it as UTF-8"):
+        workspace.keep_plugin("c.py", "x = '\ud800'")
+    assert list(workspace.plugins.iterdir()) == []
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"environments", "plugins", "results", "workspace.sqlite"}
     workspace.close()
@@ -53,6 +64,8 @@ def test_what_calls_needed_and_runs_gave_is_kept(tmp_path: Path) -> None:
     workspace.record_run({"id": "1", "started": 1.0, "state": "done", "results": ["a"]})
     workspace.record_run({"id": "2", "started": 2.0, "state": "failed", "request": {"x": 1}})
     workspace.close()
+    with closing(sqlite3.connect(tmp_path / "workspace.sqlite")) as database:
+        assert database.execute("SELECT count(*) FROM needs").fetchone() == (21,)
     again = Workspace(tmp_path)
     needs = again.needs("digest", "nuclei")
     assert len(needs) == 20
@@ -61,3 +74,39 @@ def test_what_calls_needed_and_runs_gave_is_kept(tmp_path: Path) -> None:
     assert (first["id"], first["state"], first["request"]) == ("2", "failed", '{"x": 1}')
     assert second["results"] == '["a"]'
     again.close()
+
+
+def dead_process() -> int:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    Workspace(tmp_path).close()
+    results = tmp_path / "results"
+    for name, parts in {
+        "0123456789ab": (),
+        "1123456789ab": (f".spots.csv.01234567.{platform.node()}.{dead_process()}.part",),
+        "2123456789ab": (f".spots.csv.01234567.{platform.node()}.{os.getppid()}.part",),
+        "3123456789ab": (f".spots.csv.01234567.elsewhere.{dead_process()}.part",),
+        "4123456789ab": ("spots.csv",),
+        "mine": (),
+    }.items():
+        (results / name).mkdir()
+        for part in parts:
+            (results / name / part).touch()
+    Workspace(tmp_path).close()
+    left = ["2123456789ab", "3123456789ab", "4123456789ab", "mine"]
+    assert sorted(path.name for path in results.iterdir()) == left
+
+
+def test_the_empty_folder_of_a_run_that_goes_on_stays(tmp_path: Path) -> None:
+    running = Workspace(tmp_path)
+    folder = running.results / "0123456789ab"
+    folder.mkdir()
+    Workspace(tmp_path).close()
+    assert folder.exists()
+    running.close()
+    Workspace(tmp_path).close()
+    assert not folder.exists()

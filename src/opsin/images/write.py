@@ -101,7 +101,7 @@ def draft_name(name: str) -> str:
 
 def remove_dead_drafts(folder: Path) -> None:
     """Remove what processes of this computer that were killed left half written in a folder."""
-    ours = re.compile(rf"\..+\.[0-9a-f]{{8}}\.{re.escape(platform.node())}\.(\d+)\.part")
+    ours = re.compile(rf"\..+\.[0-9a-f]{{8}}\.{re.escape(platform.node())}\.([0-9]{{1,9}})\.part")
     for draft in folder.glob(".*.part"):
         named = ours.fullmatch(draft.name)
         if named is None or int(named[1]) == os.getpid() or _is_alive(int(named[1])):
