@@ -210,13 +210,14 @@ def _held(
     channel = image.channel_axis
     if channel is not None and layer.channel is not None and image.axis_names[channel] not in axes:
         start[channel], stop[channel] = layer.channel, layer.channel + 1
-    visible = isinstance(where, Visible)
-    position = where.camera.position if visible else where.position or {}
-    displayed = where.camera.displayed if visible else ()
+    if isinstance(where, Visible):
+        position, free = where.camera.position, (*axes, *where.camera.displayed)
+    else:
+        position, free = where.position or {}, axes
     fixed = {
         name: world
         for name, world in position.items()
-        if name in image.axis_names and name not in axes and name not in displayed
+        if name in image.axis_names and name not in free
     }
     indices = slice_index(layer, level, Camera((0, 0), 1, (1, 1), fixed, displayed=("", "")))
     if indices is None:
