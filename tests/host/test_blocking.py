@@ -20,14 +20,22 @@ picture = {str(ROOT / "tests/data/nuclei/test/images/003.png")!r}
 pixels = imagecodecs.imread(picture)
 plugin = {str(ROOT / "examples/plugins/nuclei.py")!r}
 trial = sys.argv[1]
+types = sys.argv[2]
+"""
+TYPES = """
+import numpy as np
+from opsin.types import Image
+def types(image: Image) -> Image:
+    return image.astype(np.int16 if image.min() == 0 else np.float64)
 """
 
 
 def program(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     path = folder / "program.py"
     path.write_text(BEGIN + script)
+    types = write_plugin(folder, TYPES, "types_of_planes.py")
     done = subprocess.run(
-        [sys.executable, "-W", "error", path, write_plugin(folder)],
+        [sys.executable, "-W", "error", path, write_plugin(folder), types],
         cwd=folder, text=True, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert running_in(folder) == [], "something lives on"
@@ -72,6 +80,8 @@ np.testing.assert_array_equal(doubled, stack[0, 0] * 2)
 assert table["sum"].tolist() == [stack[0, 0].sum()]
 masked = trial.inside(stack[0, 0], mask=(stack[0, 0] > 5).astype(int))
 assert masked.min() == 0 and masked.max() == stack[0, 0].max()
+np.testing.assert_array_equal(trial.bright(stack[0, 0].tolist(), threshold=7), stack[0, 0] > 7)
+np.testing.assert_array_equal(trial.bright([[1, 9]], threshold=7), [[0, 1]])
 print(opsin.run(sys.argv[1] + ":placed", stack[0, 0]))
 """,
     )
@@ -93,6 +103,23 @@ print(opsin.run(sys.argv[1] + ":placed", stack[0, 0]))
         ("opsin.run(trial + ':bright', pixels, pixels)", "UsageError: bright takes 1 inputs"),
         ("opsin.run(trial + ':bright', 'nothere.tif')", "NotFound: There is nothing at"),
         ("opsin.run(trial + ':fails', pixels)", "FileNotFoundError: no model"),
+        ("opsin.run(trial + ':bright', [[1], [2, 3]])", "UsageError: image is no array: "),
+        (
+            "opsin.run(trial + ':bright', ['a.tif', 'b.tif'])",
+            "UsageError: image is no array of numbers, but list.",
+        ),
+        (
+            "opsin.run(trial + ':bright', {'x': 1})",
+            "UsageError: image is no array of numbers, but dict.",
+        ),
+        (
+            "opsin.run(trial + ':inside', picture, pixels)",
+            "UsageError: Give images for all inputs, or arrays for all: image came as an image, ",
+        ),
+        (
+            "opsin.run(types, opsin.image_from_array(np.arange(8).reshape(2, 2, 2), axes='zyx'))",
+            "PluginError: One call gave int16 of shape (2, 2), another float64 of shape (2, 2)",
+        ),
         ("opsin.load('nothere.py')", "PluginError: There is no plugin at"),
         ("opsin.load(trial).dark", "PluginError"),
     ],

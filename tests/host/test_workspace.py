@@ -7,6 +7,7 @@ import platform
 import sqlite3
 import stat
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -108,5 +109,19 @@ def test_the_empty_folder_of_a_run_that_goes_on_stays(tmp_path: Path) -> None:
     Workspace(tmp_path).close()
     assert folder.exists()
     running.close()
+    Workspace(tmp_path).close()
+    assert not folder.exists()
+
+
+def test_a_table_that_a_killed_run_wrote_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "0123456789ab"
+    folder.mkdir(parents=True)
+    script = (
+        "import os, pathlib, opsin.host.results as results\n"
+        "results.csv.writer = lambda file: os.kill(os.getpid(), 9)\n"
+        f"results.write_table({{'a': [1]}}, pathlib.Path({str(folder / 'a.csv')!r}))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert len(list(folder.iterdir())) == 1
     Workspace(tmp_path).close()
     assert not folder.exists()

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from opsin.errors import UsageError
-from opsin.host.calls import PIXELS, Program, call_once, output_axes
+from opsin.host.calls import PIXELS, Program, call_once, check_alike, output_axes
 from opsin.host.host import Host
 from opsin.host.lazy_types import is_lazy
 from opsin.host.registry import Registered
@@ -33,7 +33,7 @@ from opsin.images.image import Image
 from opsin.images.layer import Layer
 from opsin.images.readers import open_image
 from opsin.plugins.address import OperationAddress
-from opsin.plugins.manifest import Operation
+from opsin.plugins.manifest import Input, Operation
 
 T = TypeVar("T")
 
@@ -127,7 +127,11 @@ def _run(
         if not images:
             outputs = host.run(host.host.call(program, given, host.say))
         elif len(images) < len(given):
-            raise UsageError("Give images for all inputs, or arrays for all.")
+            others = ", ".join(name for name in given if name not in images)
+            raise UsageError(
+                f"Give images for all inputs, or arrays for all: {', '.join(images)} came as an "
+                f"image, {others} did not."
+            )
         else:
             layers = {name: _layer(operation, name, image) for name, image in images.items()}
             outputs = host.run(_on_images(host, program, layers))
@@ -159,6 +163,8 @@ async def _on_images(host: _BlockingHost, program: Program, layers: dict[str, La
         values = [one[number] for one in made]
         if output.kind in PIXELS:
             shape = list(selection.loop_shape)
+            for one in values[1:]:
+                check_alike(values[0].shape, values[0].dtype, one)
             stacked = np.stack(values).reshape([*shape, *values[0].shape]) if shape else values[0]
             assert stacked.ndim == len(shape) + len(output_axes(program.operation, output))
             outputs.append(stacked)
@@ -187,12 +193,25 @@ def _assigned(
     for one in operation.inputs:
         if one.name not in given and not one.optional:
             raise UsageError(f"{operation.name} needs {one.name}.")
-    lazy = {one.name for one in operation.inputs if one.lazy}
-    for name, value in given.items():
-        as_it_is = isinstance(value, (Image, str, os.PathLike, dict, list, tuple))
-        if not as_it_is and not (name in lazy and is_lazy(value)):
-            given[name] = np.asarray(value)
+    for one in operation.inputs:
+        if one.name in given:
+            given[one.name] = _as_array(one, given[one.name])
     return given, values
+
+
+def _as_array(one: Input, value: Any) -> Any:
+    """What is given for an input as an array, unless it is something else that will do."""
+    columns = () if one.kind in PIXELS else (dict, list, tuple)
+    is_lazy_one = one.lazy and is_lazy(value)
+    if is_lazy_one or isinstance(value, (Image, str, os.PathLike, *columns)):
+        return value
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{one.name} is no array: {error}") from None
+    if one.kind in PIXELS and array.dtype.kind not in "biufc":
+        raise UsageError(f"{one.name} is no array of numbers, but {type(value).__name__}.")
+    return array
 
 
 def _layer(operation: Operation, name: str, image: Image) -> Layer:

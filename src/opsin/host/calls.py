@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from opsin.errors import PluginError
 from opsin.host.inputs import lazy_part, metadata_of, read_part
@@ -18,6 +20,7 @@ from opsin.workers.process import WorkerProcess
 
 PIXELS = ("image", "labels")
 
+Dtype: TypeAlias = np.dtype[np.generic]
 Measured = Callable[[int, Answer], None]
 
 
@@ -88,6 +91,15 @@ async def call_once(
         if output.kind in PIXELS:
             check_pixels(program.operation, output, value, selection)
     return answer.outputs
+
+
+def check_alike(shape: tuple[int, ...], dtype: Dtype, array: Array) -> None:
+    """Raise PluginError unless an array is of a shape and type that came before."""
+    if (array.shape, array.dtype) != (shape, dtype):
+        raise PluginError(
+            f"One call gave {dtype} of shape {shape}, another {array.dtype} of shape "
+            f"{array.shape}: they cannot be put together."
+        )
 
 
 def check_pixels(operation: Operation, output: Output, array: Array, selection: Selection) -> None:

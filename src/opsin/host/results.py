@@ -17,11 +17,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from opsin.errors import Cancelled, PluginError, WriteError
+from opsin.errors import Cancelled, WriteError
+from opsin.host.calls import check_alike
 from opsin.host.selection import Selection
 from opsin.images.image import Axis, Image, Level
 from opsin.images.ome_metadata import axis_type
 from opsin.images.source import Array, Encoded, Index, contiguous
+from opsin.images.write import draft_name
 from opsin.rpc.shared_arrays import release_pages
 
 CHUNK = 512
@@ -113,12 +115,7 @@ class CallsSource:
         if self._closed:
             raise Cancelled("The job was cancelled.")
         array = await self._ask(position)
-        if (array.shape, array.dtype) != self._like:
-            shape, dtype = self._like
-            raise PluginError(
-                f"One call gave {dtype} of shape {shape}, another {array.dtype} of shape "
-                f"{array.shape}: they cannot be put together."
-            )
+        check_alike(*self._like, array)
         return array
 
 
@@ -165,7 +162,7 @@ def write_table(table: Mapping[str, Any], path: Path) -> int:
         WriteError: the disk does not take it. Nothing is left then.
     """
     columns = [np.asarray(column).tolist() for column in table.values()]
-    draft = path.with_name(f".{path.name}.part")
+    draft = path.with_name(draft_name(path.name))
     try:
         with draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from opsin.errors import PluginError, WriteError
+from opsin.errors import WriteError
+from opsin.host.calls import check_alike
 from opsin.images.source import Array
 
 
@@ -36,14 +37,9 @@ class Spool:
             PluginError: it differs from those before in shape or type.
             WriteError: the disk does not take it.
         """
-        like = (array.shape, array.dtype)
         if self._like is None:
-            self._like = like
-        if like != self._like:
-            raise PluginError(
-                f"One call gave {self._like[1]} of shape {self._like[0]}, another {like[1]} of "
-                f"shape {like[0]}: they cannot be put together."
-            )
+            self._like = (array.shape, array.dtype)
+        check_alike(*self._like, array)
         try:
             self._file.write(np.ascontiguousarray(array).data)
             self._file.flush()
