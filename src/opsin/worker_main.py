@@ -121,7 +121,10 @@ class Worker:
         __tracebackhide__ = True  # the plugin's author has no use for this frame
         error = done.exception()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # which holds this frame, which would hold it
         answer = done.result()
         return msgspec.structs.asdict(answer)
 

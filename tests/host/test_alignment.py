@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ome_zarr_models
 import pytest
+import zarr
+from ome_zarr_models.v05 import Image as OmeImage
+from ome_zarr_models.v05 import ImageLabel as OmeLabels
 
 from opsin.chunks.camera import Camera
 from opsin.errors import UsageError
 from opsin.host.inputs import lazy_part, read_part
-from opsin.host.selection import Part, Visible, Whole, select
+from opsin.host.results import result_image
+from opsin.host.selection import Part, Selection, Visible, Whole, select
 from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of
 from opsin.images.memory import image_from_array
@@ -173,3 +180,156 @@ def test_a_mask_of_several_planes_and_a_flat_image_in_a_job(tmp_path: Path) -> N
                 start(host, tmp_path, "inside", **given)
 
     run(main(), 60)
+
+
+# -------------------------------------------------------------------- how results are laid out
+
+LAID = """
+from typing import Annotated
+
+import numpy as np
+
+from opsin.types import Axes, Image, Labels, Table
+
+
+def plane(image: Image) -> Image:
+    return image + 1
+
+
+def channels(image: Annotated[Image, Axes("cyx")]) -> Annotated[Image, Axes("cyx")]:
+    return image[::-1] + 1
+
+
+def colours(image: Annotated[Image, Axes("yxc")]) -> Annotated[Image, Axes("yxc")]:
+    return image[..., ::-1]
+
+
+def labelled(image: Annotated[Image, Axes("yxc")]) -> Annotated[Labels, Axes("yxc")]:
+    return (image > 100).astype(np.int32)
+
+
+def turned(image: Annotated[Image, Axes("xy")]) -> Annotated[Image, Axes("xy")]:
+    return image * 2
+
+
+def upright(image: Annotated[Image, Axes("zx")]) -> Annotated[Image, Axes("zx")]:
+    return image * 2
+
+
+def film(image: Annotated[Image, Axes("yxt")]) -> Annotated[Image, Axes("yxt")]:
+    return image[..., ::-1]
+
+
+def stack(image: Annotated[Image, Axes("cyx")]) -> Annotated[Image, Axes("yx")]:
+    return image.sum(0)
+
+
+def both(image: Image) -> tuple[Image, Image, Table]:
+    return image + 1, image + 2, {"least": [int(image.min())]}
+"""
+
+VALID = [
+    # (operation, axes of the image, axes of the result, what it is of the image)
+    ("plane", "yx", "yx", lambda a: a + 1),
+    ("plane", "yxc", "cyx", lambda a: np.moveaxis(a, -1, 0) + 1),
+    ("plane", "zctyx", "tczyx", lambda a: a.transpose(2, 1, 0, 3, 4) + 1),
+    ("plane", "xyz", "zyx", lambda a: a.transpose(2, 1, 0) + 1),
+    ("channels", "czyx", "czyx", lambda a: a[::-1] + 1),
+    ("channels", "tzyxc", "tczyx", lambda a: a.transpose(0, 4, 1, 2, 3)[:, ::-1] + 1),
+    ("colours", "yxc", "cyx", lambda a: a.transpose(2, 0, 1)[::-1]),
+    ("labelled", "zyxc", "czyx", lambda a: a.transpose(3, 0, 1, 2) > 100),
+    ("turned", "yx", "xy", lambda a: a.T * 2),
+    ("turned", "tzyx", "tzxy", lambda a: a.transpose(0, 1, 3, 2) * 2),
+    ("upright", "zyx", "yzx", lambda a: a.transpose(1, 0, 2) * 2),
+    ("film", "tzyx", "tzyx", lambda a: a[::-1]),
+    ("stack", "ztcyx", "tzyx", lambda a: a.sum(2).transpose(1, 0, 2, 3)),
+]  # fmt: skip
+SIZES = {"t": 3, "c": 4, "z": 5, "y": 90, "x": 70}
+
+
+@pytest.mark.parametrize(("operation", "axes", "laid", "expected"), VALID)
+def test_what_a_job_writes_is_valid_whatever_the_order_of_axes(
+    tmp_path: Path, operation: str, axes: str, laid: str, expected: Any
+) -> None:
+    shape = [SIZES[name] for name in axes]
+    pixels = RANDOM.integers(0, 200, shape, dtype=np.uint16)
+    steps = {name: 1.0 + place / 4 for place, name in enumerate("tczyx")}
+    write_plugin(tmp_path, LAID)
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            image = image_from_array(pixels, axes=axes, scale=[steps[name] for name in axes])
+            job = await ended(start(host, tmp_path, operation, image=Layer("one", image)))
+            assert job.error is None
+            path = job.results[0].path
+            model = ome_zarr_models.open_ome_zarr(zarr.open_group(str(path), mode="r"))
+            assert isinstance(model, OmeImage | OmeLabels)
+            with open_image(path) as result:
+                assert "".join(result.axis_names) == laid
+                assert result.levels[0].scale == tuple(steps[name] for name in laid)
+                np.testing.assert_array_equal(result.read(), expected(pixels))
+
+    run(main(), 60)
+
+
+def test_calls_are_made_in_the_order_in_which_they_are_written(tmp_path: Path) -> None:
+    """So the arrays of one call are in memory, and what is put aside is found again."""
+    pixels = RANDOM.integers(0, 200, (3, 2, 30, 40), dtype=np.uint16)
+    write_plugin(tmp_path, LAID)
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            one = layer(pixels, "ztyx")
+            job = await ended(start(host, tmp_path, "both", image=one))
+            assert job.error is None
+            for number in (0, 1):
+                with open_image(job.results[number].path) as result:
+                    assert result.axis_names == ("t", "z", "y", "x")
+                    expected = pixels.transpose(1, 0, 2, 3) + 1 + number
+                    np.testing.assert_array_equal(result.read(), expected)
+            rows = job.results[2].path.read_text().splitlines()
+            least = [f"{z},{t},{pixels[z, t].min()}" for t in range(2) for z in range(3)]
+            assert rows == ["z,t,least", *least]
+
+    run(main(), 60)
+
+
+@pytest.mark.parametrize(
+    ("axes", "size", "loops"),
+    [("cyx", {"c": 3, "y": 600, "x": 1100}, ("z",)), ("yxt", {"t": 4, "y": 40, "x": 1030}, ("z",))],
+)
+def test_one_call_is_read_to_its_end_before_the_next(
+    tmp_path: Path, axes: str, size: dict[str, int], loops: tuple[str, ...]
+) -> None:
+    """What a call gives along an axis that is written before the loop does not wait."""
+    shape = {**size, "z": 4}
+    names = (*loops, *axes)
+    image = image_from_array(
+        np.zeros([shape[name] for name in names], np.uint8), axes=names, name="one"
+    )
+    every = tuple(shape[name] for name in names)
+    part = Part(Layer("one", image), 0, (0,) * len(names), every)
+    selection = Selection(tuple(axes), loops, {"image": part})
+    pixels = RANDOM.integers(0, 200, every, dtype=np.uint8)
+    alive: list[weakref.ref[Any]] = []
+    most = 0
+
+    async def ask(position: tuple[int, ...]) -> Any:
+        nonlocal most
+        array = pixels[position].copy()
+        most = max(most, 1 + sum(one() is not None for one in alive))
+        alive.append(weakref.ref(array))
+        return array
+
+    async def main() -> None:
+        first = await ask((0,))
+        result = result_image(selection, axes, first, ask, name="one", kind="image")
+        del first
+        path = tmp_path / "out.ome.zarr"
+        await asyncio.to_thread(write_image, result, path, chunk=256)
+        with open_image(path) as back:
+            order = [names.index(name) for name in back.axis_names]
+            np.testing.assert_array_equal(back.read(), pixels.transpose(order))
+
+    run(main(), 60)
+    assert most <= 2, "one that was just read, and the next"

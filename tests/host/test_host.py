@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +68,6 @@ def test_a_job_gives_what_the_function_gives_where_its_input_lies(tmp_path: Path
 
     with nothing_leaks():
         run(main(), 60)
-        default_pool().trim()
     order = list(dict.fromkeys(state for state, _, _ in states))
     assert order == ["queued", "preparing", "running", "writing", "done"]
 
@@ -261,8 +262,74 @@ def test_cancelling_ends_a_job_in_every_state(tmp_path: Path) -> None:
 
     with nothing_leaks():
         run(main(), 90)
-        default_pool().trim()
     assert [path.name for path in left_behind(tmp_path) if path.name.endswith(".zarr")]
+
+
+def has_begun(job: Job) -> bool:
+    return job.state == "running" and (job.done or 0) > 0
+
+
+def test_cancelled_jobs_do_no_harm_to_the_next(tmp_path: Path) -> None:
+    stack = layer(np.ones((5, 40, 50), np.uint8), "zyx")
+
+    async def main() -> None:
+        async with hosting(tmp_path, parallel=1) as host:
+            for again in (False, True):
+                job = start(host, tmp_path, "slow", image=stack)
+                await until(partial(has_begun, job))
+                job.cancel()
+                if again:  # another page, or the host that stops
+                    await asyncio.sleep(0.1)
+                    job.cancel()
+                assert (await ended(job)).state == "cancelled"
+                assert (await ended(start(host, tmp_path, "bright", image=stack))).state == "done"
+            early = start(host, tmp_path, "bright", image=stack)
+            early.cancel()  # before it has begun
+            assert (await ended(early)).state == "cancelled"
+            host.forget_job(early.id)
+            assert len(left_behind(tmp_path / "workspace/results")) == 0
+            assert len(list(host.workspace.results.iterdir())) == 2, "of those that are done"
+
+    run(main(), 90)
+
+
+def test_outputs_that_wait_for_their_turn_are_not_held_in_memory(tmp_path: Path) -> None:
+    stack = RANDOM.integers(0, 20, (20, 500, 600), dtype=np.uint16)
+    held: list[int] = []
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            outs = [tmp_path / name for name in ("a.ome.zarr", "b.ome.zarr", "c.csv")]
+            job = start(host, tmp_path, "parts", targets=outs, image=layer(stack, "zyx"))
+            job.listen(lambda job: held.append(default_pool().bytes))
+            await job.wait()
+            assert job.error is None
+            with open_image(outs[0]) as image:
+                np.testing.assert_array_equal(image.read(), stack > 9)
+            with open_image(outs[1]) as image:
+                np.testing.assert_array_equal(image.read(), stack * 2)
+            assert len(outs[2].read_text().splitlines()) == 21
+
+    run(main(), 60)
+    assert max(held) < 6 * stack[0].nbytes
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_failed_job_holds_no_memory(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            for _ in range(3):
+                await ended(start(host, tmp_path, "fails", image=layer(PLANE)))
+            gc.collect()
+
+            def all_is_back() -> bool:
+                default_pool().trim()
+                return default_pool().bytes == 0
+
+            await until(all_is_back)
+            assert len(host.jobs) == 3
+
+    run(main(), 60)
 
 
 def test_a_worker_that_is_killed_fails_its_job_alone(tmp_path: Path) -> None:
@@ -415,6 +482,8 @@ def test_two_hosts_share_a_workspace(tmp_path: Path) -> None:
             ]
             await asyncio.gather(*(job.wait() for job in jobs))
             assert [job.state for job in jobs] == ["done"] * 4
+            one.workspace.runs()  # what it has to write is written
+            other.workspace.runs()
             assert len(one.workspace.runs()) == len(other.workspace.runs()) == 4
 
     run(main(), 60)

@@ -88,6 +88,32 @@ def dies(image: Image) -> Image:
     return image
 
 
+def in_place(image: Image) -> Image:
+    image -= image.min()
+    return image
+
+
+def tail(image: Image, word: str = "") -> Image:
+    print(word, end="")
+    return image
+
+
+def beside(image: Image) -> Image:
+    import neighbour_of_trial
+    return image * neighbour_of_trial.FACTOR
+
+
+def forks(image: Image) -> Image:
+    """Waits for a child that sleeps."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    print("child", pid, flush=True)
+    time.sleep(600)
+    return image
+
+
 def prints(image: Image) -> Image:
     print("one")
     print("two\\rthree", file=sys.stderr)

@@ -19,6 +19,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.errors import PluginError, WorkerLost
+from opsin.rpc import shared_arrays
 from opsin.rpc.pool import default_pool
 from opsin.rpc.transports.assembly import Assembly
 from opsin.rpc.transports.unix_stream import UnixTransport
@@ -280,7 +281,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("function", ["steps", "hangs"])
+@pytest.mark.parametrize("function", ["steps", "hangs", "forks"])
 def test_a_worker_dies_with_its_host_whatever_it_does(plugin: Path, function: str) -> None:
     host = subprocess.Popen(
         [sys.executable, "-c", HOST, str(plugin), function],
@@ -291,6 +292,8 @@ def test_a_worker_dies_with_its_host_whatever_it_does(plugin: Path, function: st
         pid = int(host.stdout.readline().split()[1])
         if function == "hangs":
             assert "hanging" in host.stdout.readline()
+        elif function == "forks":
+            child = int(host.stdout.readline().split()[1])
         else:
             time.sleep(0.3)
         assert psutil.pid_exists(pid)
@@ -299,10 +302,9 @@ def test_a_worker_dies_with_its_host_whatever_it_does(plugin: Path, function: st
         host.wait()
         assert host.stdout is not None
         host.stdout.close()
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "the worker lives on"
-        time.sleep(0.01)
+    assert_ends(pid)
+    if function == "forks":
+        assert_ends(child)
 
 
 def test_an_environment_with_numpy_and_msgspec_alone_can_host_a_worker(
@@ -350,3 +352,78 @@ def test_the_memory_of_a_run_is_measured(plugin: Path, tmp_path: Path) -> None:
                 assert size * 0.9 < (await one.run(asked)).memory / 2**20 < size + 30
 
     run(main(), 60)
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+def test_a_function_may_write_to_its_input(plugin: Path, tmp_path: Path, size: int) -> None:
+    """As it may where it is called directly; the host does not see it."""
+    image = np.arange(100, 100 + size * size, dtype=np.uint32).reshape(size, size)
+    shared = shared_arrays.empty(image.shape, image.dtype)
+    shared[...] = image
+
+    async def main() -> None:
+        async with worker(tmp_path) as one:
+            answer = await one.run(call(plugin, "in_place", ("image",), image=shared))
+            np.testing.assert_array_equal(answer.outputs[0], image - 100)
+            np.testing.assert_array_equal(shared, image)
+
+    run(main(), 60)
+
+
+def test_the_last_words_of_a_call_are_its_own(plugin: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        said: list[list[str]] = []
+        async with worker(tmp_path) as one:
+            for word in ("end of a", "b", "", "grün"):
+                said.append([])
+                one.output = said[-1].append
+                asked = call(plugin, "tail", ("image",), image=PIXELS, parameters={"word": word})
+                await one.run(asked)
+        assert said == [["end of a"], ["b"], [], ["grün"]]
+
+    run(main(), 60)
+
+
+def test_cancelling_twice_still_ends_what_runs(plugin: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with worker(tmp_path) as one:
+            asked = call(plugin, "sleeps", ("image",), image=PIXELS)
+            running = asyncio.ensure_future(one.run(asked))
+            await asyncio.sleep(0.5)
+            for _ in range(3):
+                running.cancel()
+                await asyncio.sleep(0.3)
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            assert one.is_busy
+            assert not one.is_alive
+
+    run(main(), 60)
+
+
+def test_a_child_of_the_plugin_does_not_hide_that_the_worker_is_gone(
+    plugin: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+
+    async def main() -> None:
+        async with worker(tmp_path, lines.append) as one:
+            running = asyncio.ensure_future(
+                one.run(call(plugin, "forks", ("image",), image=PIXELS))
+            )
+            await until(lambda: lines)
+            before = time.monotonic()
+            psutil.Process(one.pid).kill()
+            with pytest.raises(WorkerLost, match="killed by signal 9"):
+                await running
+            assert time.monotonic() - before < 3
+
+    run(main(), 60)
+    assert_ends(int(lines[0].split()[1]))
+
+
+def assert_ends(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, f"process {pid} lives on"
+        time.sleep(0.01)

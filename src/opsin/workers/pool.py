@@ -47,6 +47,9 @@ class WorkerPool:
         """
         kind = (environment.key, program)
         worker = self._take(kind)
+        while worker is not None and not await worker.answers():
+            self._stop(worker)
+            worker = self._take(kind)
         if worker is None:
             worker = await WorkerProcess.start(environment, self._folder, output)
         worker.output = output

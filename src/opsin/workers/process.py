@@ -157,6 +157,15 @@ class WorkerProcess:
         await self._wait_for_output()
         return answer
 
+    async def answers(self) -> bool:
+        """Whether it is there: one that was killed a moment ago may still look alive."""
+        try:
+            async with asyncio.timeout(END_PATIENCE):
+                await self._root.idle()
+        except (ConnectionLost, TimeoutError):
+            return False
+        return True
+
     async def rest(self) -> None:
         """Let it give back memory, until it is needed again."""
         with suppress(ConnectionLost):
