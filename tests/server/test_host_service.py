@@ -8,18 +8,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
+from opsin.errors import UsageError
+from opsin.host.job import Job, Result
 from opsin.images.readers import open_images
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.memory import pair
 from opsin.server.host_service import HostService
+from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
 from tests.host.plugins import write_plugin
 from tests.rpc.running import run, until
 
 STACK = "tests/data/volume/img3d.tif"
 WHOLE = {"region": "whole", "level": 0, "slices": "all", "position": {}}
+VISIBLE = {
+    "region": "visible", "center": [0, 0], "zoom": 1, "size": [9, 9], "displayed": ["y", "x"],
+    "position": {},
+}  # fmt: skip
 
 
 @asynccontextmanager
@@ -121,6 +130,13 @@ def test_a_job_from_its_request_to_its_layer(
                        "displayed": ["y", "x"], "position": {}}},
             "has a size",
         ),
+        ({"where": VISIBLE | {"zoom": 5e-324}}, "has a size"),
+        ({"where": VISIBLE | {"center": [0, 1e308]}}, "finite numbers"),
+        ({"where": VISIBLE | {"size": [1e308, 9]}}, "finite numbers"),
+        ({"where": VISIBLE | {"zoom": 1e-100, "size": [1e100, 9]}}, None),
+        ({"where": WHOLE | {"slices": "shown", "position": {"z": -1e308}}}, "finite numbers"),
+        ({"where": VISIBLE | {"displayed": ["x", "x"]}}, "shows two axes, not x twice"),
+        ({"inputs": {"image": 0, "mask": 0}}, "has no input 'mask': it has image"),
         (
             {"where": {"region": "visible", "center": [0, 0], "zoom": 1, "size": [9, 9],
                        "displayed": ["a", "b"], "position": {}}},
@@ -129,16 +145,88 @@ def test_a_job_from_its_request_to_its_layer(
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_with_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str | None
 ) -> None:
     async def main() -> None:
         async with page(tmp_path, monkeypatch) as (host, session):
             (plugin,) = await first(host.watch_plugins())
+            if message is None:
+                assert (await host.estimate(request(plugin["id"]) | changes))["calls"] >= 1
+                return
             for call in (host.estimate, host.run):
                 with pytest.raises(Exception, match=message) as raised:
                     await call(request(plugin["id"]) | changes)
                 assert type(raised.value).__name__ in ("UsageError", "PluginError")
             assert session.host.jobs == {}
+
+    run(main(), 60)
+
+
+@pytest.mark.parametrize("nonsense", [{}, [], None, True, 1.5, {"id": "x"}])
+def test_names_of_nothing_are_refused_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nonsense: Any
+) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, _):
+            for call, what in {
+                host.remove_plugin: "plugin",
+                host.cancel: "job",
+                host.forget_job: "job",
+                host.remove_layer: "layer",
+                host.restore_layer: "layer",
+            }.items():
+                with pytest.raises(UsageError, match=f"There is no such {what}"):
+                    await call(nonsense)
+            for call in (host.estimate, host.run):
+                with pytest.raises(UsageError, match="That is no request for a run"):
+                    await call(nonsense)
+
+    run(main(), 60)
+
+
+def test_a_log_is_told_again_only_when_it_has_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            job = Job("Job", "plugin", "operation")
+            session.host.jobs[job.id] = job
+            job.listen(session.host._tell)
+            for number in range(150):
+                job.say(f"line {number}")
+            news = aiter(host.watch_jobs())
+            (entry,) = await anext(news)
+            assert entry["log"] == [f"line {number}" for number in range(50, 150)]
+            job.progress(1, 2)
+            (entry,) = await anext(news)
+            assert (entry["log"], entry["done"]) == (None, 1)
+            job.say("line 150")
+            (entry,) = await anext(news)
+            assert entry["log"] == [f"line {number}" for number in range(51, 151)]
+            (entry,) = await anext(aiter(host.watch_jobs()))
+            assert len(entry["log"]) == 100, "who comes later is told of all"
+
+    run(main(), 60)
+
+
+def test_a_table_that_was_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (_, session):
+            path = tmp_path / "spots.csv"
+            path.write_text("y,x\n")
+            job = Job("Job", "plugin", "operation", id="1")
+            job.results = [Result("table", "spots.csv", path, 0)]
+            session.host.jobs["1"] = job
+            app = Starlette(routes=routes(), exception_handlers=dict(ERRORS))
+            app.state.session = session
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                found = await client.get("/api/jobs/1/results/0")
+                assert (found.status_code, found.text) == (200, "y,x\n")
+                path.unlink()
+                found = await client.get("/api/jobs/1/results/0")
+                assert found.status_code == 400
+                assert found.json() == {"error": f"{path} was removed: run it again."}
 
     run(main(), 60)
 

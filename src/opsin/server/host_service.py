@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -32,6 +31,10 @@ SENT_LINES = 100
 """Newest lines of a log."""
 LARGEST_PLUGIN = 2**18
 """Letters of a plugin's file."""
+LARGEST_NUMBER = 1e100
+"""Of a view: one can compute with it."""
+
+T = TypeVar("T")
 
 
 class VisibleRegion(msgspec.Struct, tag_field="region", tag="visible", frozen=True):
@@ -96,31 +99,32 @@ class HostService:
         path = await asyncio.to_thread(host.workspace.keep_plugin, file_name, text)
         return plugin_entry(host.registry.add(path))
 
-    async def remove_plugin(self, id: str) -> None:
+    async def remove_plugin(self, id: Any) -> None:
         """Forget a plugin."""
-        self._session.host.forget_plugin(id)
+        self._session.host.forget_plugin(_checked(id, str, "plugin"))
 
-    async def estimate(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def estimate(self, request: Any) -> dict[str, Any]:
         """What a run would need."""
         program, layers, where = self._understood(request)
         found = self._session.host.estimate(program, layers, where)
         return {name: getattr(found, name) for name in found.__slots__}
 
-    async def run(self, request: dict[str, Any]) -> str:
+    async def run(self, request: Any) -> str:
         """Start a run; gives the id of its job."""
         program, layers, where = self._understood(request)
         job = self._session.host.run(program, layers, where)
         job.request = request
         return job.id
 
-    async def cancel(self, job: str) -> None:
+    async def cancel(self, job: Any) -> None:
         """End a job."""
-        self._session.host.job(job).cancel()
+        self._session.host.job(_checked(job, str, "job")).cancel()
 
     async def watch_jobs(self) -> AsyncIterator[list[dict[str, Any]]]:
         """All jobs, then those that have changed."""
         host = self._session.host
         changed = dict(host.jobs)
+        lines: dict[str, int] = {}
         wake = asyncio.Event()
 
         def note(job: Job) -> None:
@@ -133,50 +137,69 @@ class HostService:
                 jobs = sorted(changed.values(), key=lambda job: job.started)
                 changed.clear()
                 wake.clear()
-                yield [job_entry(job, self._session) for job in jobs]
+                entries = [job_entry(job, self._session) for job in jobs]
+                for job, entry in zip(jobs, entries, strict=True):
+                    if lines.get(job.id) == job.lines:
+                        entry["log"] = None
+                lines |= {job.id: job.lines for job in jobs}
+                yield entries
                 await wake.wait()
                 await asyncio.sleep(INTERVAL)
         finally:
             stop()
 
-    async def forget_job(self, job: str) -> None:
+    async def forget_job(self, job: Any) -> None:
         """Take an ended job from the list; one that is not there is no error."""
-        if job in self._session.host.jobs:
+        if _checked(job, str, "job") in self._session.host.jobs:
             self._session.host.forget_job(job)
 
-    async def remove_layer(self, id: int) -> None:
+    async def remove_layer(self, id: Any) -> None:
         """Take a layer out of the scene."""
-        self._session.remove_layer(id)
+        self._session.remove_layer(_checked(id, int, "layer"))
 
-    async def restore_layer(self, id: int) -> None:
+    async def restore_layer(self, id: Any) -> None:
         """Undo that."""
-        self._session.restore_layer(id)
+        self._session.restore_layer(_checked(id, int, "layer"))
 
-    def _understood(self, request: dict[str, Any]) -> tuple[Program, dict[str, Layer], Where]:
+    def _understood(self, request: Any) -> tuple[Program, dict[str, Layer], Where]:
         try:
             asked = msgspec.convert(request, Request)
         except msgspec.ValidationError as error:
             raise UsageError(f"That is no request for a run: {error}.") from None
         host, layers = self._session.host, self._session.scene.layers
         program = host.program(host.registry.get(asked.plugin), asked.operation, asked.parameters)
-        for number in asked.inputs.values():
+        known = [one.name for one in program.operation.inputs]
+        for name, number in asked.inputs.items():
+            if name not in known:
+                raise UsageError(
+                    f"{program.operation.title} has no input {name!r}: it has {', '.join(known)}."
+                )
             if number not in layers:
                 raise UsageError("A layer that was chosen is not there any more: choose another.")
         chosen = {name: layers[number] for name, number in asked.inputs.items()}
         return program, chosen, _where(asked.where)
 
 
+def _checked(value: Any, kind: type[T], what: str) -> T:
+    """What names a thing, if it is of that type."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UsageError(f"There is no such {what}.")
+    return value
+
+
 def _where(where: VisibleRegion | WholeLevel) -> Where:
     numbers = list(where.position.values())
     if isinstance(where, VisibleRegion):
         numbers += [*where.center, where.zoom, *where.size]
-    if not all(map(math.isfinite, numbers)):
-        raise UsageError("A view has finite numbers.")
+    if not all(abs(number) <= LARGEST_NUMBER for number in numbers):
+        raise UsageError("A view has finite numbers, and none larger than 1e100.")
     if isinstance(where, WholeLevel):
         return Whole(where.level, where.position if where.slices == "shown" else None)
     width, height = map(round, where.size)
-    if where.zoom <= 0 or width < 1 or height < 1:
+    if where.zoom < 1 / LARGEST_NUMBER or width < 1 or height < 1:
         raise UsageError("A view has a size.")
+    if where.displayed[0] == where.displayed[1]:
+        raise UsageError(f"A view shows two axes, not {where.displayed[0]} twice.")
     return Visible(
         Camera(where.center, where.zoom, (width, height), where.position, where.displayed)
     )

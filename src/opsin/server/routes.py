@@ -76,7 +76,10 @@ async def get_result(request: Request) -> Response:
     number = request.path_params["number"]
     if not 0 <= number < len(job.results) or job.results[number].rows is None:
         raise UsageError("That job has no such table.")
-    return FileResponse(job.results[number].path, filename=job.results[number].name)
+    result = job.results[number]
+    if not await asyncio.to_thread(result.path.is_file):
+        raise UsageError(f"{result.path} was removed: run it again.")
+    return FileResponse(result.path, filename=result.name)
 
 
 async def view_stream(socket: WebSocket) -> None:

@@ -141,6 +141,9 @@ export type Job = {
   readonly files: readonly ResultFile[];
 };
 
+/** A job as it is told of; `log` is null where it is what was told last. */
+export type JobNews = Omit<Job, "log"> & { readonly log: readonly string[] | null };
+
 export interface HostService {
   watch_plugins(): AsyncIterable<readonly Plugin[]>;
   add_plugin(file_name: string, text: string): Plugin;
@@ -148,7 +151,7 @@ export interface HostService {
   estimate(request: RunRequest): Estimate;
   run(request: RunRequest): string;
   cancel(job: string): void;
-  watch_jobs(): AsyncIterable<readonly Job[]>;
+  watch_jobs(): AsyncIterable<readonly JobNews[]>;
   forget_job(job: string): void;
   remove_layer(id: number): void;
   restore_layer(id: number): void;

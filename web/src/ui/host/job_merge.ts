@@ -1,5 +1,5 @@
 /** Jobs as the host tells of them, piece by piece. Pure. */
-import type { Job, JobStateName } from "./host_service.ts";
+import type { Job, JobNews, JobStateName } from "./host_service.ts";
 
 const ENDED: readonly JobStateName[] = ["done", "failed", "cancelled"];
 
@@ -15,8 +15,13 @@ export type Merged = {
 };
 
 /** The first item of a stream tells of all jobs, those after it of what has changed. */
-export function mergeJobs(known: readonly Job[], told: readonly Job[], isFirst: boolean): Merged {
+export function mergeJobs(
+  known: readonly Job[],
+  news: readonly JobNews[],
+  isFirst: boolean,
+): Merged {
   const before = new Map(known.map((job) => [job.id, job]));
+  const told = news.map((job) => ({ ...job, log: job.log ?? before.get(job.id)?.log ?? [] }));
   const isNews = (job: Job) => {
     const earlier = before.get(job.id);
     // What ended before this page knew of it is history.

@@ -4,7 +4,7 @@ import { sentenceOf } from "../errors.ts";
 import type { Notices } from "../notices.ts";
 import { formatSeconds } from "../numbers.ts";
 import type { HostLink } from "./host_link.ts";
-import type { Job, RunRequest } from "./host_service.ts";
+import type { Job, JobNews, RunRequest } from "./host_service.ts";
 import { hasEnded, mergeJobs } from "./job_merge.ts";
 
 export class Jobs {
@@ -75,7 +75,7 @@ export class Jobs {
     }
   }
 
-  #take(told: readonly Job[], isFirst: boolean): void {
+  #take(told: readonly JobNews[], isFirst: boolean): void {
     const { jobs, ended } = mergeJobs(this.#jobs.peek(), told, isFirst);
     for (const job of told) this.#heard.set(job.id, performance.now());
     this.#jobs.value = jobs;

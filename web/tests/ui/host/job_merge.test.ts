@@ -14,6 +14,17 @@ test("the first item is the whole list, later ones change it in place", () => {
   expect(later.jobs[0]?.state).toBe("running");
 });
 
+test("a log that is not told is the one that was told last", () => {
+  const first = mergeJobs([], [jobOf("1", { log: ["a"] })], true);
+  const same = mergeJobs(first.jobs, [{ ...running, log: null }], false);
+  expect(same.jobs).toEqual([{ ...running, log: ["a"] }]);
+  const ended = mergeJobs(same.jobs, [{ ...done, log: null }], false);
+  expect(ended.ended).toEqual([{ ...done, log: ["a"] }]);
+  const longer = mergeJobs(ended.jobs, [{ ...done, log: ["a", "b"] }], false);
+  expect(longer.jobs[0]?.log).toEqual(["a", "b"]);
+  expect(mergeJobs([], [{ ...done, log: null }], false).jobs[0]?.log).toEqual([]);
+});
+
 test("an end is news once, and only of a job that was known or is new", () => {
   expect(ids(mergeJobs([running], [done], false).ended)).toEqual(["1"]);
   expect(ids(mergeJobs([done], [done], false).ended)).toEqual([]);
