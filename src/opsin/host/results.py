@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import itertools
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -28,6 +28,8 @@ from opsin.rpc.shared_arrays import release_pages
 
 CHUNK = 512
 """Rows and columns that are copied at once."""
+ORDER = ("time", "channel", "other", "space")
+"""Types of axes as they follow each other in OME-Zarr. Axes of one type stay as they are given."""
 PAGES_KEPT = 32 << 20
 """Bytes after which the memory that was read is let go of by this process."""
 
@@ -39,18 +41,29 @@ class CallsSource:
 
     Args:
         ask: makes the call at a position along the loops; runs on `loop`.
+        order: for each axis of the image its place among the loops and the axes of one call.
+        loops: how many of these are loops.
         first: what the first call gave.
     """
 
     def __init__(
-        self, ask: Ask, loop: asyncio.AbstractEventLoop, loops: int, first: Array, level: Level
+        self,
+        ask: Ask,
+        loop: asyncio.AbstractEventLoop,
+        order: Sequence[int],
+        loops: int,
+        first: Array,
+        level: Level,
     ) -> None:
         self._ask = ask
         self._loop = loop
-        self._loops = loops
+        self._looped = tuple(order.index(place) for place in range(loops))
+        self._own = [axis for axis, place in enumerate(order) if place >= loops]
+        self._turn = [order[axis] - loops for axis in self._own]
         self._level = level
         self._like = (first.shape, first.dtype)
         self._arrays: dict[tuple[int, ...], Future[Array]] = {}
+        self._calling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._missing: dict[tuple[int, ...], int] = {}
@@ -58,15 +71,14 @@ class CallsSource:
         done: Future[Array] = Future()
         done.set_result(first)
         self._arrays[(0,) * loops] = done
-        per_call = itertools.accumulate(level.grid[loops:], lambda a, b: a * b, initial=1)
-        self._per_call = list(per_call)[-1]
+        self._per_call = math.prod(level.grid[axis] for axis in self._own)
 
     @property
     def provenance(self) -> Literal["memory"]:
         return "memory"
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
-        position, place = index[: self._loops], index[self._loops :]
+        position = tuple(index[axis] for axis in self._looped)
         found = self._arrays.get(position)
         if found is None and self._closed:
             raise Cancelled("The job was cancelled.")
@@ -74,9 +86,9 @@ class CallsSource:
             asked = asyncio.run_coroutine_threadsafe(self._checked(position), self._loop)
             found = self._arrays[position] = asked
         array = await asyncio.wrap_future(found)
-        chunks = self._level.chunks[self._loops :]
-        chunk = array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, chunks, strict=True))]
-        copied = np.array(chunk)  # now, so that the memory of the call can go
+        places = [(index[axis], self._level.chunks[axis]) for axis in self._own]
+        chunk = array.transpose(self._turn)[tuple(slice(i * n, (i + 1) * n) for i, n in places)]
+        copied = np.array(chunk, order="C")  # now, so that the memory of the call can go
         self._read += copied.nbytes
         left = self._missing.get(position, self._per_call) - 1
         self._missing[position] = left
@@ -85,7 +97,7 @@ class CallsSource:
         elif self._read > PAGES_KEPT:
             self._read = 0
             release_pages(array)
-        return copied.reshape((1,) * self._loops + copied.shape)
+        return np.expand_dims(copied, self._looped)
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         return contiguous(np.asarray(encoded))
@@ -114,7 +126,8 @@ class CallsSource:
         task.add_done_callback(self._tasks.discard)
         if self._closed:
             raise Cancelled("The job was cancelled.")
-        array = await self._ask(position)
+        async with self._calling:  # chunks of several calls may be asked for at once
+            array = await self._ask(position)
         check_alike(*self._like, array)
         return array
 
@@ -130,29 +143,58 @@ def result_image(
 ) -> Image:
     """The image that the calls of a selection give, each along `axes`, where its inputs lie.
 
-    Axes that the inputs do not have begin at 0, with a scale of 1.
+    Its axes are in the order that OME-Zarr demands: time, channels, others, space. Axes that the
+    inputs do not have begin at 0, with a scale of 1.
     """
     part, image = selection.first, selection.first.layer.image
-    scale, translation, described = [], [], []
-    for axis_name in (*selection.loops, *axes):
-        if axis_name in part.names:
-            axis = part.names.index(axis_name)
-            scale.append(part.scale(axis))
-            translation.append(part.origin(axis))
-            described.append(image.axes[axis])
+    loops, names = len(selection.loops), (*selection.loops, *axes)
+    described = [
+        image.axes[part.names.index(one)] if one in part.names else Axis(one, axis_type(one))
+        for one in names
+    ]
+    order = sorted(range(len(names)), key=lambda place: ORDER.index(described[place].type))
+    found = [
+        part.names.index(names[place]) if names[place] in part.names else None for place in order
+    ]
+    given = (*selection.loop_shape, *first.shape)
+    shape = tuple(given[place] for place in order)
+    level = Level(
+        shape,
+        _chunks(shape, [names[place] for place in order], [place < loops for place in order]),
+        tuple(1.0 if axis is None else part.scale(axis) for axis in found),
+        tuple(0.0 if axis is None else part.origin(axis) for axis in found),
+    )
+    return Image(
+        name,
+        tuple(described[place] for place in order),
+        (level,),
+        first.dtype.newbyteorder("="),
+        CallsSource(ask, asyncio.get_running_loop(), order, loops, first, level),
+        kind,
+    )
+
+
+def _chunks(shape: Sequence[int], names: Sequence[str], looped: Sequence[bool]) -> tuple[int, ...]:
+    """Pieces in which the writer asks for the arrays of calls, one call after another.
+
+    It goes along later axes first. So what a call gives along an axis before a loop is one piece:
+    otherwise the arrays of all calls would have to wait for their second piece.
+    """
+    plane = {"y", "x"} if {"y", "x"} <= set(names) else set(names[-2:])
+    last = -1
+    for axis, one in enumerate(names):
+        if looped[axis] and shape[axis] > 1:
+            # It goes along planes first of all.
+            last = max(last, len(shape) if one in plane else axis)
+    sizes = []
+    for axis, (one, size) in enumerate(zip(names, shape, strict=True)):
+        if looped[axis]:
+            sizes.append(1)
+        elif one in plane:
+            sizes.append(min(CHUNK, size))
         else:
-            scale.append(1.0)
-            translation.append(0.0)
-            described.append(Axis(axis_name, axis_type(axis_name)))
-    shape = (*selection.loop_shape, *first.shape)
-    sizes = [1] * len(shape)
-    for axis in range(len(shape)):
-        if axis >= len(shape) - 2:
-            sizes[axis] = min(CHUNK, shape[axis])
-    level = Level(shape, tuple(sizes), tuple(scale), tuple(translation))
-    source = CallsSource(ask, asyncio.get_running_loop(), len(selection.loops), first, level)
-    dtype = first.dtype.newbyteorder("=")
-    return Image(name, tuple(described), (level,), dtype, source, kind)
+            sizes.append(size if axis < last else 1)
+    return tuple(sizes)
 
 
 def write_table(table: Mapping[str, Any], path: Path) -> int:

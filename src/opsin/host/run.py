@@ -39,6 +39,7 @@ class Run:
     worker: WorkerProcess
     measured: Measured
     _made: int = 0
+    _calls: dict[tuple[int, ...], int] = field(default_factory=dict)
     _rows: dict[int, list[dict[str, list[Any]]]] = field(default_factory=dict)
     _spools: dict[int, Spool] = field(default_factory=dict)
 
@@ -64,8 +65,7 @@ class Run:
                 for position in positions[1:]:
                     await self._call(position)
             for number, spool in self._spools.items():
-                order = {position: place for place, position in enumerate(positions)}
-                results[number] = await self._write_spooled(number, spool, order)
+                results[number] = await self._write_spooled(number, spool)
             for number, tables in self._rows.items():
                 path = self.targets[number]
                 rows = await asyncio.to_thread(write_table, join_rows(tables), path)
@@ -94,6 +94,7 @@ class Run:
         outputs = await call_once(
             self.program, self.selection, position, self.worker, listener, self.measured
         )
+        self._calls[position] = self._made
         self._made += 1
         for index, output in enumerate(self.program.operation.outputs):
             if index in self._spools:
@@ -104,13 +105,11 @@ class Run:
                 self._rows.setdefault(index, []).append(rows)
         return outputs
 
-    async def _write_spooled(
-        self, number: int, spool: Spool, order: dict[tuple[int, ...], int]
-    ) -> Result:
+    async def _write_spooled(self, number: int, spool: Spool) -> Result:
         """Write an output whose arrays were put aside."""
 
         async def read(position: tuple[int, ...]) -> list[Any]:
-            return [None] * number + [spool.get(order[position])]
+            return [None] * number + [spool.get(self._calls[position])]
 
         return await self._write_image(number, spool.get(0), read)
 
