@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import pty
 import re
@@ -10,14 +12,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
 import tifffile
+from rich.console import Console
 
+from opsin import console
+from opsin.host.job import Job
 from opsin.images.readers import open_image
 from tests.host.plugins import write_plugin
 
@@ -206,3 +211,50 @@ def test_a_terminal_shows_a_bar(folder: Path) -> None:
     assert process.wait(20) == 130
     os.close(ours)
     assert "━".encode() in shown
+
+
+def chat(watch: Callable[[Job], Coroutine[None, None, None]]) -> None:
+    """A job that prints 20,000 lines while it is watched."""
+
+    async def main() -> None:
+        job = Job("Job", "plugin", "operation")
+
+        async def work() -> None:
+            job.enter("running")
+            for number in range(20_000):
+                job.say(f"[bold]line {number}")
+                if number % 1000 == 0:
+                    await asyncio.sleep(0)
+            job.enter("done")
+
+        job.start(asyncio.create_task(work()))
+        await watch(job)
+
+    started = time.process_time()
+    asyncio.run(main())
+    assert time.process_time() - started < 3
+
+
+LINES = [f"[bold]line {number}" for number in range(20_000)]
+
+
+def test_many_lines_go_straight_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    chat(console._watched)
+    assert capsys.readouterr().err.splitlines() == LINES
+
+
+def test_many_lines_go_to_a_terminal_a_few_times_a_second() -> None:
+    shown = io.StringIO()
+    terminal = Console(file=shown, force_terminal=True, width=80)
+    chat(lambda job: console._with_bar(job, terminal))
+    assert re.findall(r"\[bold\]line \d+$", shown.getvalue(), re.MULTILINE) == LINES
+    assert shown.getvalue().count("━" * 40) < 100
+
+
+def test_output_that_nobody_reads_stops_no_run(folder: Path) -> None:
+    words = ["run", "trial.py:chatty", "stack.tif", "-o", "o.ome.zarr"]
+    with subprocess.Popen([OPSIN, *words], cwd=folder, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(60) == 0
+    assert (folder / "o.ome.zarr").exists()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,6 +26,9 @@ from opsin.images.readers import open_image
 from opsin.plugins.address import OperationAddress
 from opsin.plugins.manifest import Operation
 from opsin.plugins.parameters import from_words
+
+SHOWN_EVERY = 0.1
+"""Seconds between two looks of the bar."""
 
 Say = Callable[[str], None]
 
@@ -126,39 +131,89 @@ async def _run(
 async def _watched(job: Job) -> None:
     """Show a job's progress until it has ended."""
     console = Console(stderr=True, highlight=False)
-    shown = console.is_terminal
+    if console.is_terminal:
+        await _with_bar(job, console)
+        return
+    printed = _Lines(job)
+
+    def changed(_: Job) -> None:
+        if lines := printed.take():
+            _write(sys.stderr, lines)
+
+    stop = job.listen(changed)
+    changed(job)
+    try:
+        await job.wait()
+    finally:
+        stop()
+
+
+async def _with_bar(job: Job, console: Console) -> None:
+    """Show a bar, and what is printed above it; a few times a second, however much happens."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[said]}"),
         TimeElapsedColumn(),
         console=console,
-        disable=not shown,
+        auto_refresh=False,
         transient=True,
     )
+    printed = _Lines(job)
+    waiting: list[str] = []
+
+    def changed(_: Job) -> None:
+        waiting.extend(printed.take())
+
+    def show() -> None:
+        if waiting:
+            _write(bar.console, waiting)
+            waiting.clear()
+        bar.update(
+            task,
+            description=_STATES.get(job.state, job.state),
+            completed=job.done or 0,
+            total=job.total,
+            said=job.text,
+            refresh=True,
+        )
+
     with bar:
         task = bar.add_task("waiting", total=None, said="")
-        told = 0
-
-        def changed(job: Job) -> None:
-            nonlocal told
-            for line in list(job.log)[-(job.lines - told) :] if job.lines > told else ():
-                bar.console.print(line, markup=False, soft_wrap=True)
-            told = job.lines
-            bar.update(
-                task,
-                description=_STATES.get(job.state, job.state),
-                completed=job.done or 0,
-                total=job.total,
-                said=job.text,
-            )
-
         stop = job.listen(changed)
         changed(job)
+        ended = asyncio.ensure_future(job.wait())
         try:
-            await job.wait()
+            while not ended.done():
+                show()
+                await asyncio.wait([ended], timeout=SHOWN_EVERY)
         finally:
+            ended.cancel()
             stop()
+            show()
+
+
+class _Lines:
+    """The lines of a job's log that have not been taken yet."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._taken = 0
+
+    def take(self) -> list[str]:
+        new = min(self._job.lines - self._taken, len(self._job.log))
+        self._taken = self._job.lines
+        return list(islice(reversed(self._job.log), new))[::-1] if new else []
+
+
+def _write(place: TextIO | Console, lines: Sequence[str]) -> None:
+    with suppress(OSError):  # nobody reads it any more
+        text = "\n".join(lines)
+        if isinstance(place, Console):
+            place.out(text, highlight=False)
+        else:
+            place.write(f"{text}\n")
+            place.flush()
 
 
 def _sorted(operation: Operation, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -68,6 +68,12 @@ def slow(image: Image) -> Labels:
     return (image > 0).astype(np.int32)
 
 
+def chatty(image: Image) -> Image:
+    for number in range(2000):
+        print("line", number)
+    return image
+
+
 def noise(image: Image) -> Image:
     return np.random.default_rng(0).integers(0, 2**31, image.shape)
 '''
