@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.errors import EnvironmentFailed
-from opsin.workers.environment import current, lacking, prepare
+from opsin.workers.environment import _Alone, _uv, current, lacking, prepare
 
 SMALL = ["six==1.16.0"]
 """A package that this environment has in another version, or not at all."""
@@ -103,3 +104,54 @@ def test_cancelling_stops_uv(tmp_path: Path) -> None:
     asyncio.run(test())
     assert not [p for p in psutil.Process().children(recursive=True) if "uv" in p.name()]
     assert not list(tmp_path.glob("*/complete"))
+
+
+def fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    path = folder / "uv"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(path))
+
+
+def test_a_line_of_any_length_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_uv(
+        tmp_path,
+        monkeypatch,
+        "echo begin; head -c 300000 /dev/zero | tr '\\0' x; echo; echo é; printf end",
+    )
+    said: list[str] = []
+    asyncio.run(_uv((), said.append))
+    assert [line if len(line) < 10 else len(line) for line in said] == ["begin", 5000, "é", "end"]
+
+
+def test_uv_does_not_get_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSIN_TOKEN", "secret")
+    monkeypatch.setenv("OPSIN_OTHER", "known")
+    fake_uv(tmp_path, monkeypatch, "env")
+    said: list[str] = []
+    asyncio.run(_uv((), said.append))
+    assert "OPSIN_OTHER=known" in said
+    assert not [line for line in said if "OPSIN_TOKEN" in line or "secret" in line]
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_who_is_cancelled_while_another_installs_leaves_no_descriptor(tmp_path: Path) -> None:
+    async def wait() -> None:
+        async with _Alone(tmp_path / "lock"):
+            pytest.fail("another has the lock")
+
+    async def main() -> None:
+        before = descriptors()
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0.15)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert descriptors() == before
+
+    with (tmp_path / "lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        asyncio.run(main())

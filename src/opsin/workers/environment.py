@@ -9,13 +9,14 @@ was made once is found again without a network.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import hashlib
 import os
 import platform
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -33,6 +34,10 @@ CURRENT = "current"
 """The key of the environment that this process runs in."""
 KILLED_WITHIN = 5.0
 """Seconds that a killed uv is waited for."""
+LONGEST_LINE = 5000
+"""Letters of a line that are kept: more than a path has."""
+SECRETS = ("OPSIN_TOKEN",)
+"""Variables that nothing sees which comes from outside: packages run code when they are built."""
 TOLD = 12
 """Lines of a failed install that the error repeats."""
 
@@ -175,6 +180,8 @@ async def _uv(
     """Run uv, which is killed with everything that it started when this task is cancelled."""
     from uv import find_uv_bin
 
+    variables = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    variables |= {"UV_SYSTEM_CERTS": "1", "VIRTUAL_ENV": ""}
     process = await asyncio.create_subprocess_exec(
         find_uv_bin(),
         *arguments,
@@ -184,7 +191,7 @@ async def _uv(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
-        env={**os.environ, "UV_SYSTEM_CERTS": "1", "VIRTUAL_ENV": ""},
+        env=variables,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -192,9 +199,9 @@ async def _uv(
     try:
         process.stdin.write(text.encode())
         process.stdin.close()
-        async for line in process.stdout:
-            lines.append(line.decode(errors="replace").rstrip())
-            output(lines[-1])
+        async for line in _lines(process.stdout):
+            lines.append(line)
+            output(line)
         status = await process.wait()
     except BaseException:
         with suppress(ProcessLookupError):
@@ -209,6 +216,19 @@ async def _uv(
         raise EnvironmentFailed(f"The plugin's packages cannot be installed:\n{last}")
 
 
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """What comes, line by line, however long a line is: its end is left out then."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    rest = ""
+    while data := await stream.read(2**16):
+        *lines, rest = (rest + decoder.decode(data)).split("\n")
+        for line in lines:
+            yield line[:LONGEST_LINE].rstrip()
+        rest = rest[:LONGEST_LINE]
+    if rest:
+        yield rest.rstrip()
+
+
 class _Alone:
     """Holds a lock file, so that two processes do not make one environment at once."""
 
@@ -220,13 +240,17 @@ class _Alone:
         import fcntl
 
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(0.1)
-            else:
-                return
+        try:
+            while True:
+                try:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         os.close(self._descriptor)
