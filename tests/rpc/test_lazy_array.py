@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import os
+import pickle
+import signal
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +348,52 @@ def test_progress_counts_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
             with progress_to(lambda *news: heard.append(news)):
                 await array.read()
         assert heard[-1] == (10_000, 10_000, None)
+
+    run(work())
+
+
+# ------------------------------------------------------------------------------ elsewhere
+
+
+def in_a_fork(work: Callable[[], object]) -> str:
+    """What a call in a forked child raises."""
+    ours, theirs = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there are threads: the child is short and uses none
+        child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        try:
+            said = f"it gave {work()!r}"
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(theirs, said.encode())
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
+def test_another_process_is_told_to_read_before() -> None:
+    async def work() -> None:
+        async with two_peers(Service(lazy(data_of(3, 4)))) as (_, client):
+            array = await (await client.root()).lazy()
+            for use in (
+                lambda: array[0],
+                lambda: np.asarray(array),
+                lambda: array.get_many([0, 1]),
+                lambda: asyncio.run(array.read(0)),
+            ):
+                said = in_a_fork(use)
+                assert said.startswith("UsageError: A lazy array can be read only in the process")
+                assert said.endswith("read the part you need before you start processes.")
+            assert in_a_fork(lambda: (array.release(), array.shape)) == "it gave (None, (3, 4))"
+            for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+                with pytest.raises(UsageError, match="before you start processes"):
+                    copied(array)
+            np.testing.assert_array_equal(await array.read(0), data_of(3, 4)[0])
 
     run(work())
 

@@ -10,12 +10,13 @@ What comes is a read-only NumPy array. Nothing is kept here; the owner keeps wha
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from opsin.errors import ProtocolError
+from opsin.errors import ProtocolError, UsageError
 from opsin.rpc.arrays import Array
 from opsin.rpc.blocking import wait_for
 from opsin.rpc.codec import Lazy, register_lazy
@@ -24,6 +25,11 @@ from opsin.rpc.regions import MOST_REGIONS, Region, region_of, shape_of, split
 
 TOGETHER = 2**25
 """Bytes that are asked for in one call; what is larger comes in several, and is put together."""
+
+_ELSEWHERE = (
+    "A lazy array can be read only in the process that got it: read the part you need before you "
+    "start processes."
+)
 
 Piece: TypeAlias = tuple[int, tuple[slice, ...], Region]
 """A part of the answer: to which index it belongs, its place there, and what to ask for."""
@@ -45,6 +51,7 @@ class LazyArray:
         self.size = math.prod(lazy.shape)
         self.nbytes = self.size * lazy.dtype.itemsize
         self._lazy = lazy
+        self._process = os.getpid()
 
     async def read(self, index: Any = ...) -> Any:
         """A part of the array. Cancelling this ends the reading over there.
@@ -102,13 +109,19 @@ class LazyArray:
 
     def release(self) -> None:
         """Let go of the array now, and not when this is collected."""
-        self._held.release()
+        if os.getpid() == self._process:
+            self._held.release()
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(_ELSEWHERE)
 
     def __repr__(self) -> str:
         return f"<lazy array {self.dtype.name} {self.shape} of the other side>"
 
     @property
     def _held(self) -> Held:
+        if os.getpid() != self._process:  # nobody would answer: the event loop is not here
+            raise UsageError(_ELSEWHERE)
         held: Held = self._lazy.source._held
         return held
 
