@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import ome_zarr_models
 import pytest
@@ -18,7 +19,7 @@ from ome_zarr_models.v05 import ImageLabel as OmeLabels
 
 from opsin.chunks.camera import Camera
 from opsin.errors import UsageError
-from opsin.host.inputs import lazy_part, read_part
+from opsin.host.inputs import lazy_part, luminance, read_part
 from opsin.host.results import result_image
 from opsin.host.selection import Part, Selection, Visible, Whole, select
 from opsin.images.image import Image
@@ -30,6 +31,7 @@ from opsin.plugins.formats import read_plugin
 from opsin.plugins.manifest import Operation
 from tests.host.hosting import ended, hosting, layer, start
 from tests.host.plugins import write_plugin
+from tests.host.test_blocking import program
 from tests.rpc.running import run
 
 RANDOM = np.random.default_rng(3)
@@ -333,3 +335,124 @@ def test_one_call_is_read_to_its_end_before_the_next(
 
     run(main(), 60)
     assert most <= 2, "one that was just read, and the next"
+
+
+# -------------------------------------------------------------------- colours
+
+
+def grey(colours: Any) -> Any:
+    red, green, blue = (colours[..., k].astype(float) for k in range(3))
+    weighted = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return weighted if colours.dtype.kind == "f" else np.rint(weighted).astype(colours.dtype)
+
+
+def photo(
+    samples: int = 3, dtype: str = "uint8", chunks: tuple[int, int, int] | None = None
+) -> Any:
+    pixels = RANDOM.integers(0, 255, (60, 70, samples)).astype(dtype)
+    image = image_from_array(pixels, axes="yxc", name="photo", chunks=chunks or (32, 32, samples))
+    return pixels, replace(image, rgb=True)
+
+
+@pytest.mark.parametrize("chunks", [(60, 70, 4), (13, 17, 4), (20, 70, 1), (60, 30, 2)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
+def test_luminance_is_that_of_the_formula(dtype: str, chunks: tuple[int, int, int]) -> None:
+    pixels, image = photo(4, dtype, chunks)
+    part = Part(Layer("photo", image), 0, (5, 7, 0), (55, 70, 3))
+    expected = grey(pixels)[5:55, 7:]
+    for axes, turned in ((("y", "x"), expected), (("x", "y"), expected.T)):
+        read = run(read_part(part, axes), 10)
+        assert read.dtype == dtype
+        np.testing.assert_allclose(read, turned, rtol=1e-6)
+        # A lazy part reads the same, in the order of the operation.
+        lazy = lazy_part(part, axes)
+        (some,) = lazy.read([[[0, 9, 1], [2, 30, 1]]])
+        np.testing.assert_array_equal(some, read[:9, 2:30])
+    white = np.full((2, 2, 3), np.array(255, dtype))
+    assert (luminance(white, 2) == luminance(white[::-1], 2)).all()
+    np.testing.assert_allclose(luminance(white, 2), 255, rtol=1e-6)
+
+
+def test_an_operation_on_planes_gets_the_luminance_of_a_colour_image(tmp_path: Path) -> None:
+    pixels, image = photo(4)
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            (one,) = layers_of(image)
+            for where in (Whole(), visible(1.0, (30, 30))):
+                job = await ended(start(host, tmp_path, "bright", where, image=one))
+                with open_image(job.results[0].path) as result:
+                    assert result.axis_names == ("y", "x")
+                    np.testing.assert_array_equal(result.read(), grey(pixels) > 100)
+            # One of the colours, if it is asked for; each with the mask made of the luminance.
+            green = replace(one, channel=1)
+            job = await ended(start(host, tmp_path, "bright", image=green))
+            with open_image(job.results[0].path) as result:
+                np.testing.assert_array_equal(result.read(), pixels[..., 1] > 100)
+                mask = layers_of(result)[0]
+                job = await ended(start(host, tmp_path, "inside", image=one, mask=mask))
+            with open_image(job.results[0].path) as result:
+                expected = np.where(pixels[..., 1] > 100, grey(pixels), 0)
+                np.testing.assert_array_equal(result.read(), expected)
+            # Also as a further input.
+            flat = layer(np.ones((60, 70), np.uint8))
+            job = await ended(start(host, tmp_path, "inside", image=flat, mask=one))
+            with open_image(job.results[0].path) as result:
+                np.testing.assert_array_equal(result.read(), grey(pixels) > 0)
+            bright = host.program(host.registry.add(tmp_path / "trial.py"), "bright", {})
+            estimate = host.estimate(bright, {"image": one}, Whole())
+            assert (estimate.calls, estimate.input_bytes) == (1, 60 * 70)
+
+    run(main(), 60)
+
+
+@pytest.mark.parametrize("samples", [3, 4])
+def test_what_comes_through_in_colour_has_channels_of_these_colours(
+    tmp_path: Path, samples: int
+) -> None:
+    pixels, image = photo(samples)
+    write_plugin(tmp_path, LAID)
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            (one,) = layers_of(image)
+            job = await ended(start(host, tmp_path, "colours", image=one))
+            with open_image(job.results[0].path) as result:
+                np.testing.assert_array_equal(result.read(), np.moveaxis(pixels, -1, 0)[::-1])
+                layers = layers_of(result)
+                shown = [
+                    (one.colormap, one.contrast, one.blending) for one in layers if one.visible
+                ]
+                colours = ("red", "green", "blue")
+                assert shown == [(colour, (0, 255), "additive") for colour in colours]
+                assert len(layers) == samples
+            job = await ended(start(host, tmp_path, "labelled", image=one))
+            with open_image(job.results[0].path) as result:
+                assert result.kind == "labels"
+
+    run(main(), 60)
+
+
+def test_a_colour_photo_gives_one_result_everywhere(tmp_path: Path) -> None:
+    pixels, _ = photo()
+    path = tmp_path / "photo.png"
+    path.write_bytes(imagecodecs.png_encode(pixels))
+    np.save(tmp_path / "photo.npy", pixels)
+    done = program(
+        tmp_path,
+        """
+pixels = np.load("photo.npy")
+red, green, blue = (pixels[..., k].astype(float) for k in range(3))
+grey = np.rint(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+for given in ("photo.png", opsin.open_image("photo.png")):
+    np.testing.assert_array_equal(opsin.run(trial + ":bright", given), grey > 100)
+for options, expected in (([], grey), (["--channel", "1"], pixels[..., 1])):
+    out = f"out{len(options)}.ome.zarr"
+    words = ["run", trial + ":bright", "photo.png", "-o", out, *options]
+    import subprocess
+    main = "import sys; from opsin.cli import main; sys.exit(main(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", main, *words], check=True, capture_output=True)
+    np.testing.assert_array_equal(opsin.open_image(out).read(), expected > 100)
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ import numpy as np
 from opsin.errors import Cancelled, WriteError
 from opsin.host.calls import check_alike
 from opsin.host.selection import Selection
-from opsin.images.image import Axis, Image, Level
+from opsin.images.image import Axis, Channel, Image, Level
 from opsin.images.ome_metadata import axis_type
 from opsin.images.source import Array, Encoded, Index, contiguous
 from opsin.images.write import draft_name
@@ -30,6 +31,12 @@ CHUNK = 512
 """Rows and columns that are copied at once."""
 ORDER = ("time", "channel", "other", "space")
 """Types of axes as they follow each other in OME-Zarr. Axes of one type stay as they are given."""
+RGBA = (
+    Channel("red", "ff0000"),
+    Channel("green", "00ff00"),
+    Channel("blue", "0000ff"),
+    Channel("alpha", "ffffff", visible=False),
+)
 PAGES_KEPT = 32 << 20
 """Bytes after which the memory that was read is let go of by this process."""
 
@@ -144,7 +151,7 @@ def result_image(
     """The image that the calls of a selection give, each along `axes`, where its inputs lie.
 
     Its axes are in the order that OME-Zarr demands: time, channels, others, space. Axes that the
-    inputs do not have begin at 0, with a scale of 1.
+    inputs do not have begin at 0, with a scale of 1. Colours become channels of these colours.
     """
     part, image = selection.first, selection.first.layer.image
     loops, names = len(selection.loops), (*selection.loops, *axes)
@@ -171,7 +178,24 @@ def result_image(
         first.dtype.newbyteorder("="),
         CallsSource(ask, asyncio.get_running_loop(), order, loops, first, level),
         kind,
+        _colours(selection, axes, first),
     )
+
+
+def _colours(selection: Selection, axes: Sequence[str], first: Array) -> tuple[Channel, ...]:
+    """The channels of a result that is as colourful as its input.
+
+    OME-Zarr has no pixels of three samples, but channels of these colours, which look alike.
+    """
+    image = selection.first.layer.image
+    channel = image.channel_axis
+    if not image.rgb or channel is None or image.axis_names[channel] not in axes:
+        return ()
+    window = None  # that of the type
+    if first.dtype.kind == "f":
+        window = (0.0, 1.0 if first.max() <= 1 else 255.0)
+    count = first.shape[axes.index(image.axis_names[channel])]
+    return tuple(replace(one, window=window) for one in RGBA[:count])
 
 
 def _chunks(shape: Sequence[int], names: Sequence[str], looped: Sequence[bool]) -> tuple[int, ...]:

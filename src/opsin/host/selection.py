@@ -16,6 +16,8 @@ from opsin.errors import UsageError
 from opsin.images.layer import Layer
 from opsin.plugins.manifest import DEFAULT_AXES, Operation
 
+COLOURS = 3
+"""Red, green and blue."""
 ALIGNED = 0.01
 """Pixels by which two inputs may be apart and still lie on the same pixels."""
 
@@ -44,7 +46,10 @@ Where = Visible | Whole
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A box of one level of a layer's image; one entry per axis of the *image*, in level pixels."""
+    """A box of one level of a layer's image; one entry per axis of the *image*, in level pixels.
+
+    Of colours it has red, green and blue, also where a call gets their luminance.
+    """
 
     layer: Layer
     level: int
@@ -169,9 +174,19 @@ def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> S
     return Selection(axes, loops, parts)
 
 
+def colour_axis(layer: Layer, axes: tuple[str, ...]) -> int | None:
+    """The axis of red, green and blue of which a call along `axes` gets the luminance, or None."""
+    image, axis = layer.image, layer.image.channel_axis
+    mixed = image.rgb and layer.channel is None and axis is not None
+    return axis if mixed and axis is not None and image.axis_names[axis] not in axes else None
+
+
 def _varies(layer: Layer, name: str) -> bool:
-    """Whether a run goes over this axis: not over the channels of a layer that is one channel."""
-    return layer.channel is None or layer.image.axis(name) != layer.image.channel_axis
+    """Whether a run goes over this axis, if no call does: not over the channel axis of a layer
+    that is one channel, or has colours.
+    """
+    is_channel = layer.image.axis(name) == layer.image.channel_axis
+    return not is_channel or (layer.channel is None and not layer.image.rgb)
 
 
 def _first(layer: Layer, axes: tuple[str, ...], where: Where) -> Part:
@@ -210,6 +225,9 @@ def _held(
     channel = image.channel_axis
     if channel is not None and layer.channel is not None and image.axis_names[channel] not in axes:
         start[channel], stop[channel] = layer.channel, layer.channel + 1
+    colours = colour_axis(layer, axes)
+    if colours is not None:
+        stop[colours] = COLOURS  # and no transparency
     if isinstance(where, Visible):
         position, free = where.camera.position, (*axes, *where.camera.displayed)
     else:
@@ -251,7 +269,7 @@ def _aligned(
                 raise UsageError(f"{layer.name} and {first.layer.name} do not overlap there.")
             start[axis], stop[axis] = low, high
             cut[axis_name] = (low - shift[axis_name], high - shift[axis_name])
-        elif stop[axis] - start[axis] > 1:
+        elif stop[axis] - start[axis] > 1 and axis != colour_axis(layer, axes):
             has = "one" if axis_name in first.names else "none"
             channels = axis == layer.image.channel_axis
             raise UsageError(
