@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.workspace import Need, Workspace
+from tests.host.hosting import ended, hosting, layer, start
 
 
 def test_it_is_where_opsin_data_says_and_the_users_alone(
@@ -75,6 +79,34 @@ def test_what_calls_needed_and_runs_gave_is_kept(tmp_path: Path) -> None:
     assert (first["id"], first["state"], first["request"]) == ("2", "failed", '{"x": 1}')
     assert second["results"] == '["a"]'
     again.close()
+
+
+def test_a_locked_database_fails_no_job_and_stops_no_loop(tmp_path: Path) -> None:
+    slowest = 0.0
+
+    async def tick() -> None:
+        nonlocal slowest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            slowest = max(slowest, time.monotonic() - before)
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            other = sqlite3.connect(host.workspace.folder / "workspace.sqlite")
+            with closing(other):
+                other.execute("BEGIN EXCLUSIVE")
+                ticking = asyncio.create_task(tick())
+                one = layer(np.arange(3 * 16, dtype=np.uint16).reshape(3, 4, 4), "zyx")
+                job = await ended(start(host, tmp_path, "bright", image=one))
+                ticking.cancel()
+                assert job.state == "done"
+                other.rollback()
+            (run,) = host.workspace.runs()
+            assert (run["id"], run["state"]) == (job.id, "done")
+
+    asyncio.run(main())
+    assert slowest < 5
 
 
 def dead_process() -> int:
