@@ -31,7 +31,9 @@ export function pretend(host: FakeHost, viewer: FakeViewer): void {
         const id = 100 + Number(job.id);
         all = { ...all, layers: [...all.layers, layer(id, `${job.title} ${job.id}`, RESULT)] };
         show();
-        host.change(job.id, { state: "done", seconds, layers: [id], log: ["412 nuclei"] });
+        const path = `/home/ada/.local/share/opsin/workspaces/plate-12/results/nuclei-${job.id}.ome.zarr`;
+        const places = [{ name: "nuclei", path }];
+        host.change(job.id, { state: "done", seconds, layers: [id], log: ["412 nuclei"], places });
       } else if (fails(job) && step === 3) {
         clearInterval(timer);
         host.change(job.id, { state: "failed", seconds, error: FAILURE, log: ["threshold 0.12"] });

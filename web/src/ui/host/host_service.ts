@@ -122,6 +122,12 @@ export type ResultFile = {
   readonly address: string;
 };
 
+/** Where a result lies on the machine of the host: a file or a folder. */
+export type ResultPlace = {
+  readonly name: string;
+  readonly path: string;
+};
+
 export type Job = {
   readonly id: string;
   readonly title: string;
@@ -139,6 +145,8 @@ export type Job = {
   readonly log: readonly string[];
   readonly layers: readonly number[];
   readonly files: readonly ResultFile[];
+  /** Of all results; a host may not tell. */
+  readonly places?: readonly ResultPlace[];
 };
 
 /** A job as it is told of; `log` is null where it is what was told last. */

@@ -10,6 +10,7 @@ import { hasEnded, progressOf } from "./job_merge.ts";
 import { JobOutput } from "./job_output.tsx";
 import type { Jobs } from "./jobs.ts";
 import type { LayerBin } from "./layer_bin.ts";
+import { ResultPlaces } from "./result_places.tsx";
 
 const STATE_TEXT: Readonly<Record<JobStateName, string>> = {
   queued: "Waiting",
@@ -70,6 +71,7 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
       {job.files.map((file) => (
         <ResultTable key={file.address} file={file} />
       ))}
+      {ended && <ResultPlaces job={job} notices={desk.notices} />}
       <JobOutput job={job} notices={desk.notices} />
     </li>
   );

@@ -3,6 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon, IconButton } from "../icons.tsx";
 import type { Notices } from "../notices.ts";
+import { copyText } from "./copy_text.ts";
 import type { Job } from "./host_service.ts";
 
 type Name = "traceback" | "log";
@@ -23,7 +24,7 @@ export function JobOutput({ job, notices }: JobOutputProps) {
           <IconButton
             icon="copy"
             label={`Copy ${open.value}`}
-            onClick={() => void copy(text, open.value ?? "log", notices)}
+            onClick={() => void copyText(text, open.value ?? "log", notices)}
           />
         )}
       </div>
@@ -68,13 +69,4 @@ function Text({ text, label }: { readonly text: string; readonly label: string }
       <pre>{text}</pre>
     </section>
   );
-}
-
-async function copy(text: string, name: Name, notices: Notices): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    notices.add({ severity: "info", text: `The ${name} was copied.` });
-  } catch {
-    notices.add({ severity: "warning", text: "This browser does not allow copying." });
-  }
 }
