@@ -10,7 +10,8 @@ export class FormDraft {
   /** Layers by input; null for none. Inputs that are not here follow what is proposed. */
   readonly layers = signal<ReadonlyMap<string, number | null>>(new Map());
   readonly region = signal<"visible" | "whole">("visible");
-  readonly level = signal(0);
+  /** The level that was chosen for a layer; all others are proposed at their finest. */
+  readonly #level = signal<readonly [layer: number, level: number] | null>(null);
   readonly slices = signal<"shown" | "all">("shown");
 
   enter(name: string, entry: Entry): void {
@@ -27,6 +28,15 @@ export class FormDraft {
     if (layer === undefined) layers.delete(input);
     else layers.set(input, layer);
     this.layers.value = layers;
+  }
+
+  levelOf(layer: number): number {
+    const [chosenFor, level] = this.#level.value ?? [];
+    return level !== undefined && chosenFor === layer ? level : 0;
+  }
+
+  chooseLevel(layer: number, level: number): void {
+    this.#level.value = [layer, level];
   }
 
   /** Parameters are as the author of the plugin meant them; what they are run on stays. */

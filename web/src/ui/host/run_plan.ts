@@ -68,8 +68,8 @@ export class RunPlan {
       layerOf(this.inputs.value.get(leadingInput(operation)?.name ?? "")),
     );
     this.level = computed(() => {
-      const last = (this.leading.value?.levels.length ?? 1) - 1;
-      return clamp(draft.level.value, 0, last);
+      const layer = this.leading.value;
+      return layer ? clamp(draft.levelOf(layer.id), 0, layer.levels.length - 1) : 0;
     });
     this.otherAxes = computed(() => {
       const layer = this.leading.value;

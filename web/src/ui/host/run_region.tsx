@@ -55,7 +55,7 @@ function LevelPicker({ plan, layer }: { readonly plan: RunPlan; readonly layer: 
         class="select"
         value={String(plan.level.value)}
         onChange={(event) => {
-          plan.draft.level.value = Number(event.currentTarget.value);
+          plan.draft.chooseLevel(layer.id, Number(event.currentTarget.value));
         }}
       >
         {layer.levels.map((level, index) => (

@@ -55,10 +55,26 @@ test("follows the selected layer and the camera until something was chosen", () 
 test("of the whole image names a level that there is, and all slices where there are some", () => {
   const { draft, plan } = planFixture();
   draft.region.value = "whole";
-  draft.level.value = 9;
+  draft.chooseLevel(1, 9);
   draft.slices.value = "all";
   expect(plan.request.value?.where).toMatchObject({ level: 2, slices: "all" });
   expect(plan.otherAxes.value.map(({ name }) => name)).toEqual(["t", "z"]);
+});
+
+test("a level is that of the layer it was chosen for; another starts at its finest", () => {
+  const { desk, viewer, draft, plan } = planFixture();
+  draft.region.value = "whole";
+  draft.chooseLevel(1, 2);
+  expect(plan.level.value).toBe(2);
+  draft.choose("image", 0);
+  expect(plan.level.value).toBe(0);
+  expect(plan.request.value?.where).toMatchObject({ level: 0 });
+  draft.choose("image", 1);
+  expect(plan.level.value).toBe(2);
+  viewer.show({ ...PLATE, layers: PLATE.layers.map((one) => ({ ...one, id: one.id + 10 })) });
+  desk.selectLayer(11);
+  expect(plan.level.value).toBe(0);
+  expect(new RunPlan(desk, "nuclei.py", BOTH, new FormDraft()).level.value).toBe(0);
 });
 
 test("is none while something is missing or wrong", () => {
