@@ -251,38 +251,46 @@ def checked_outputs(function: str, given: Any, kinds: tuple[str, ...]) -> list[A
     """What a function gave, one value for each kind, in a form that can be sent.
 
     Raises:
-        TypeError: it is not what the function's annotations promise.
+        PluginError: it is not what the function's annotations promise.
     """
     if not kinds:
         return []
     values = (given,) if len(kinds) == 1 else given
     if not isinstance(values, tuple) or len(values) != len(kinds):
-        raise TypeError(f"{function} promises {len(kinds)} results, but gave {_said(given)}.")
+        raise PluginError(f"{function} promises {len(kinds)} results, but gave {_said(given)}.")
     return [_output(function, value, kind) for value, kind in zip(values, kinds, strict=True)]
 
 
 def _output(function: str, value: Any, kind: str) -> Any:
     if value is None:
-        raise TypeError(f"{function} promises {kind}, but gave nothing (None): return a result.")
+        raise PluginError(f"{function} promises {kind}, but gave nothing (None): return a result.")
     if kind == "table":
         if hasattr(value, "columns") and hasattr(value, "to_numpy"):  # a DataFrame
             value = {str(name): value[name].to_numpy() for name in value.columns}
         if not isinstance(value, dict):
-            raise TypeError(f"{function} promises a table, a dict of columns, not {_said(value)}.")
+            raise PluginError(
+                f"{function} promises a table, a dict of columns, not {_said(value)}."
+            )
+        scalars = [str(name) for name, column in value.items() if np.ndim(column) == 0]
+        if scalars:
+            raise PluginError(
+                f"The columns of a table are lists or arrays, but {function} gave a single value "
+                f"as {', '.join(scalars)}: put it into a list."
+            )
         columns = {str(name): _column(column) for name, column in value.items()}
         if len({len(column) for column in columns.values()}) > 1:
-            raise TypeError(f"The columns of the table that {function} gave differ in length.")
+            raise PluginError(f"The columns of the table that {function} gave differ in length.")
         return columns
     if kind in ("shapes", "surface"):
         return [np.asarray(part) for part in value]
     array = np.asarray(value)
-    if array.dtype.hasobject:
-        raise TypeError(f"{function} promises {kind}, an array, but gave {_said(value)}.")
+    if array.dtype.kind not in "biufc":
+        raise PluginError(f"{function} promises {kind}, an array of numbers, not {_said(value)}.")
     if kind == "labels":
         if array.dtype == np.bool_:
             return array.view(np.uint8)
         if array.dtype.kind not in "iu":
-            raise TypeError(
+            raise PluginError(
                 f"{function} promises labels, which are whole numbers, but gave {array.dtype}."
             )
     return array
@@ -310,6 +318,8 @@ def _from_plugin(error: BaseException, file: str) -> BaseException:
     step = error.__traceback__
     while step is not None and step.tb_frame.f_code.co_filename != file:
         step = step.tb_next
+    if step is None and isinstance(error, PluginError):
+        return error.with_traceback(None)  # what it gave was wrong, and not a line of it
     return error if step is None else error.with_traceback(step)
 
 

@@ -60,6 +60,10 @@ for made in (
     np.testing.assert_array_equal(made, direct)
 assert dir(opsin.load(plugin)) == ["nuclei"]
 assert opsin.load(plugin).nuclei.__doc__.startswith("Find bright nuclei")
+assert "min_size: what is smaller" in opsin.load(plugin).nuclei.__doc__
+import inspect
+assert str(inspect.signature(opsin.load(plugin).nuclei)) == "(image, *, sigma=2.0, min_size=30)"
+made[0, 0] = 7  # it is the caller's own
 """,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from opsin.errors import UsageError
+from opsin.errors import PluginError, UsageError
 from opsin.host.job import Job, Result
 from opsin.images.readers import open_images
 from opsin.rpc.peer import Peer
@@ -244,8 +244,8 @@ def test_plugins_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             text = "from opsin.types import Image\ndef same(image: Image) -> Image: return image\n"
             added = await host.add_plugin("same.py", text)
             assert added["operations"][0]["title"] == "Same"
-            bad = await host.add_plugin("bad.py", "def (")
-            assert "this is not Python" in bad["error"]
+            with pytest.raises(PluginError, match=r"^bad.py, line 1: this is not Python"):
+                await host.add_plugin("bad.py", "def (")
             for name, content in (
                 ("../x.py", ""),
                 ("x.py", "x" * 300_000),
@@ -255,7 +255,8 @@ def test_plugins_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 with pytest.raises(Exception, match=r"name|large|text") as raised:
                     await host.add_plugin(name, content)
                 assert type(raised.value).__name__ in ("UsageError", "PluginError")
-            await host.remove_plugin(bad["id"])
+            other = await host.add_plugin("other.py", text)
+            await host.remove_plugin(other["id"])
             await asyncio.sleep(0.2)
             assert seen[-1] == ["trial", "same"]
             (tmp_path / "trial.py").unlink()

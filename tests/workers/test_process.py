@@ -153,10 +153,20 @@ def test_what_a_plugin_raises_comes_with_its_own_traceback(plugin: Path, tmp_pat
             assert "in fails" in note
             assert 'raise ValueError("it is too dark")' in note
             assert "worker_main" not in note
-            with pytest.raises(TypeError, match=r"promises labels, .* but gave float32"):
-                await one.run(call(plugin, "wrong", ("labels",), image=PIXELS))
-            with pytest.raises(TypeError, match="gave nothing"):
-                await one.run(call(plugin, "nothing", ("labels",), image=PIXELS))
+            for function, kind, message in (
+                ("wrong", "labels", r"promises labels, .* but gave float32"),
+                ("nothing", "labels", "gave nothing"),
+                ("double", "table", "promises a table, a dict of columns"),
+                (
+                    "words",
+                    "image",
+                    "an array of numbers, not an object of type str",
+                ),
+                ("scalars", "table", "a single value as mean: put it into a list"),
+            ):
+                with pytest.raises(PluginError, match=message) as refused:
+                    await one.run(call(plugin, function, (kind,), image=PIXELS))
+                assert not hasattr(refused.value, "__notes__"), "no line of the plugin is to blame"
             with pytest.raises(RuntimeError, match=r"leaves wanted to end the program: SystemExit"):
                 await one.run(call(plugin, "leaves", ("labels",), image=PIXELS))
             asked = call(plugin, "double", ("image",), image=PIXELS)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import inspect
 import os
 import sys
 import threading
@@ -99,7 +100,8 @@ class PluginFunctions:
             return _run(self._host, now, now.operation(name)[1], inputs, values)
 
         call.__name__ = call.__qualname__ = operation.name
-        call.__doc__ = operation.description
+        call.__doc__ = _doc(operation)
+        call.__signature__ = _signature(operation)  # type: ignore[attr-defined]
         return call
 
     def __dir__(self) -> list[str]:
@@ -149,6 +151,35 @@ def _own(output: Any) -> Any:
     if isinstance(output, dict):
         return {name: _own(column) for name, column in output.items()}
     return [_own(one) for one in output] if isinstance(output, list) else output
+
+
+def _signature(operation: Operation) -> inspect.Signature:
+    """Inputs in their order, then parameters by name, with their defaults."""
+    empty = inspect.Parameter.empty
+    parameters = [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None if one.optional else empty,
+        )
+        for one in sorted(operation.inputs, key=lambda one: one.optional)
+    ]
+    parameters += [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=empty if one.required else one.default,
+        )
+        for one in operation.parameters
+    ]
+    return inspect.Signature(parameters)
+
+
+def _doc(operation: Operation) -> str:
+    named = [(one.name, one.description) for one in operation.inputs]
+    named += [(one.name, one.description) for one in operation.parameters]
+    said = "\n".join(f"    {name}: {text}" for name, text in named if text)
+    return f"{operation.description}\n\nArgs:\n{said}\n" if said else operation.description
 
 
 async def _on_images(host: _BlockingHost, program: Program, layers: dict[str, Layer]) -> list[Any]:

@@ -65,14 +65,15 @@ class Job:
     request: Any = None
     """What was asked for, in the words of who asked."""
     _cancelling: bool = False
+    _began_at: float | None = None
     _ended_at: float | None = None
     _task: asyncio.Task[None] | None = None
     _listeners: list[Callable[[Job], None]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        """How long it has taken."""
-        return (self._ended_at or time.time()) - self.started
+        """How long it has taken, without the time that it waited for others."""
+        return (self._ended_at or time.time()) - (self._began_at or self.started)
 
     @property
     def has_ended(self) -> bool:
@@ -81,6 +82,8 @@ class Job:
 
     def enter(self, state: State, text: str = "") -> None:
         """Go on to another state."""
+        if self.state == "queued":
+            self._began_at = time.time()
         self.state, self.text, self.done, self.total = state, text, None, None
         if self.has_ended:
             self._ended_at = time.time()

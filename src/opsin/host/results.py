@@ -248,13 +248,23 @@ def rows_of(
 ) -> dict[str, list[Any]]:
     """What one call gave, as columns, preceded by where along the loops it was made.
 
-    Points and the like get a column for each axis (`axis-0`, …), as napari writes them.
+    Points get a column for each axis, with their position in the world: in pixels of a region that
+    nobody remembers they would be of no use. What has other columns too (tracks, vectors) is
+    written as it is, in pixels (`column-0`, …).
     """
     if kind == "table":
         columns = {name: np.asarray(column).tolist() for name, column in value.items()}
     else:
         flat = np.asarray(value).reshape(len(value), -1) if len(value) else np.empty((0, 0))
-        columns = {f"axis-{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
+        if kind == "points" and flat.shape[1] == len(selection.axes):
+            part = selection.first
+            axes = [part.names.index(name) for name in selection.axes]
+            columns = {
+                name: (part.origin(axis) + part.scale(axis) * flat[:, i]).tolist()
+                for i, (name, axis) in enumerate(zip(selection.axes, axes, strict=True))
+            }
+        else:
+            columns = {f"column-{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
     count = max(map(len, columns.values()), default=0)
     where: dict[str, list[Any]] = {}
     for name, index, size in zip(selection.loops, position, selection.loop_shape, strict=True):

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any, TypeVar, overload
+from urllib.parse import urlsplit
 
 from opsin.errors import ConnectionLost, UsageError
 from opsin.rpc.blocking import BlockingMethod, BlockingRemote
@@ -88,13 +89,18 @@ async def serve(
 
     Args:
         root: makes the service of each link; it gets the link's peer.
-        token: what everybody has to show before they hear anything.
+        token: what everybody has to show before they hear anything. Only a Unix socket, or an
+            address that other computers do not reach, does without.
         options: further ones of `Peer`.
 
     Raises:
-        UsageError: this is no address, or nobody can listen there.
+        UsageError: this is no address, nobody can listen there, or a token is missing.
     """
     module, place = _module(address)
+    if token is None and not _is_local(address):
+        raise UsageError(
+            f"Other computers reach {address}: give a token, or listen at ws://127.0.0.1."
+        )
     peers: set[Peer] = set()
 
     async def handle(transport: Transport) -> None:
@@ -196,6 +202,15 @@ async def _finish() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+def _is_local(address: str) -> bool:
+    """Whether only this computer reaches an address."""
+    if address.partition(":")[0] not in _MODULES:
+        return True
+    from opsin.rpc.transports.websocket import LOOPBACK
+
+    return (urlsplit(address).hostname or LOOPBACK[0]) in LOOPBACK
 
 
 def _module(address: str) -> tuple[ModuleType, str]:

@@ -21,7 +21,8 @@ KNOWN: dict[str, type[Exception]] = {
         *("ArithmeticError", "ZeroDivisionError", "OverflowError", "AssertionError"),
         *("OSError", "FileNotFoundError", "FileExistsError", "PermissionError"),
         *("IsADirectoryError", "NotADirectoryError", "TimeoutError", "EOFError"),
-        *("RuntimeError", "NotImplementedError", "MemoryError", "ImportError"),
+        *("RuntimeError", "NotImplementedError", "RecursionError", "MemoryError", "NameError"),
+        *("ImportError", "ModuleNotFoundError", "FloatingPointError", "BufferError"),
     )
 } | {
     name: cls

@@ -65,15 +65,15 @@ class Access:
             return JSONResponse({"error": "Requests from other sites are refused."}, 403)
         if scope["type"] == "websocket" and origin is None:
             return JSONResponse({"error": "A page's socket names its origin."}, 403)
-        if any(map(self._matches, self._presented(headers))):
-            return None
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-        if (
+        if (  # also from who has the cookie: no address bar keeps a token
             scope["type"] == "http"
             and scope["method"] == "GET"
             and self._matches(dict(query).get("token", ""))
         ):
             return self._admit(scope["path"], [pair for pair in query if pair[0] != "token"])
+        if any(map(self._matches, self._presented(headers))):
+            return None
         if "text/html" in headers.get("accept", ""):
             return HTMLResponse(_REFUSED, 401)
         return JSONResponse({"error": "The token is missing or has expired."}, 401)

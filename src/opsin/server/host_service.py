@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from opsin.chunks.camera import Camera
-from opsin.errors import ConnectionLost, UsageError
+from opsin.errors import ConnectionLost, PluginError, UsageError
 from opsin.host.calls import Program
 from opsin.host.job import Job
 from opsin.host.registry import Registered
 from opsin.host.selection import Visible, Where, Whole
 from opsin.images.layer import Layer
+from opsin.plugins.formats import read_plugin
 from opsin.rpc.frames import Frame
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.websocket import HEARTBEAT, decode_message, encode_message
@@ -90,12 +92,13 @@ class HostService:
             stop()
 
     async def add_plugin(self, file_name: Any, text: Any) -> dict[str, Any]:
-        """Keep a plugin's file in the user's workspace."""
+        """Keep a plugin's file in the user's workspace, if it can be used."""
         if not isinstance(file_name, str) or not isinstance(text, str):
             raise UsageError("A plugin is the text of a file, and its name.")
         if len(text) > LARGEST_PLUGIN:
             raise UsageError(f"{file_name[:80]} is too large for a plugin (256 KiB at most).")
         host = self._session.host
+        check_plugin(file_name, text)
         path = await asyncio.to_thread(host.workspace.keep_plugin, file_name, text)
         return plugin_entry(host.registry.add(path))
 
@@ -205,6 +208,17 @@ def _where(where: VisibleRegion | WholeLevel) -> Where:
     )
 
 
+def check_plugin(file_name: str, text: str) -> None:
+    """Raise PluginError unless a plugin can be read of the text of a file."""
+    with TemporaryDirectory(prefix="opsin-") as folder:
+        path = Path(folder) / "plugin.py"
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        try:
+            read_plugin(path)
+        except PluginError as error:
+            raise PluginError(str(error).replace(str(path), file_name)) from None
+
+
 def plugin_entry(registered: Registered) -> dict[str, Any]:
     """A plugin as pages get it."""
     plugin = registered.plugin
@@ -254,6 +268,7 @@ def job_entry(job: Job, session: Session) -> dict[str, Any]:
         and {"type": error.type, "message": error.message, "traceback": error.traceback},
         "log": list(job.log)[-SENT_LINES:],
         "layers": list(layers or ()),
+        "places": [{"name": one.name, "path": str(one.path)} for one in job.results],
         "files": [
             {"name": one.name, "rows": one.rows, "address": f"/api/jobs/{job.id}/results/{number}"}
             for number, one in enumerate(job.results)

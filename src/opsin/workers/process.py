@@ -136,6 +136,7 @@ class WorkerProcess:
         """
         self.is_busy = True
         self._output_ended.clear()
+        self._last.clear()
         try:
             with progress_to(listener):
                 message = msgspec.structs.asdict(call)
