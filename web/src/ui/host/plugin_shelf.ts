@@ -66,9 +66,13 @@ export class PluginShelf {
   async add(files: readonly File[]): Promise<void> {
     for (const file of files) {
       try {
-        const plugin = await this.#link.host.add_plugin(file.name, await readPluginFile(file));
+        const text = await readPluginFile(file);
+        // The list that has it may come before the answer.
+        const before = this.plugins.peek() ?? [];
+        const plugin = await this.#link.host.add_plugin(file.name, text);
         if (plugin.error !== null) throw new Error(plugin.error);
-        this.#notices.add({ severity: "info", text: `Added the plugin “${plugin.name}”.` });
+        const done = before.some(({ id }) => id === plugin.id) ? "Replaced" : "Added";
+        this.#notices.add({ severity: "info", text: `${done} the plugin “${plugin.name}”.` });
         if (files.length === 1) this.#showAdded(plugin);
         else this.showList();
       } catch (error) {

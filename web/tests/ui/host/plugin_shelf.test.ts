@@ -48,6 +48,21 @@ test("a file becomes a plugin, and a wrong one a notice", async () => {
   expect(shelf.plugins.value?.map(({ id }) => id)).toContain("none.py");
 });
 
+test("a file in the place of another is said to replace it", async () => {
+  const { link, notices, texts } = hostFixture();
+  const shelf = new PluginShelf(link, notices, vi.fn());
+  await connected({ link });
+  const add = async (text: string) => {
+    const adding = shelf.add([new File([text], "count.py")]);
+    await settle();
+    await adding;
+  };
+  await add("def count(image): ...");
+  await add("def recount(image): ...");
+  expect(texts()).toEqual(["Added the plugin “count”.", "Replaced the plugin “count”."]);
+  expect(shelf.chosen.value?.operation.name).toBe("recount");
+});
+
 test("what was typed is kept by operation, also while the file is replaced", async () => {
   const { host, link, notices } = hostFixture();
   const opened = vi.fn();
