@@ -231,3 +231,16 @@ def test_with_uvloop_too(place: str) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def test_what_other_computers_reach_wants_a_token() -> None:
+    async def main() -> None:
+        for address in ("ws://0.0.0.0:0", "ws://[::]:0", "ws://example.org:0"):
+            with pytest.raises(UsageError, match="give a token, or listen at"):
+                await serve(address, lambda peer: {})
+        async with await serve("ws://0.0.0.0:0", lambda peer: {}, token="x" * 20):
+            pass
+        async with await serve("ws://localhost:0", lambda peer: {}):
+            pass
+
+    run(main())

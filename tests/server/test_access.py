@@ -112,6 +112,15 @@ def test_the_way_on_from_a_token_stays_here(server: Running, path: str, leads_to
     assert f'href="{leads_to}?q=%22"' in page
 
 
+def test_no_address_bar_keeps_a_token(server: Running) -> None:
+    """Not that of somebody either who opens the printed address a second time."""
+    with httpx.Client() as client:
+        first = client.get(server.address)
+        again = client.get(server.address)
+        assert again.text == first.text
+        assert 'content="0;url=/"' in again.text
+
+
 def test_a_token_in_a_header_works_for_programs(server: Running) -> None:
     headers = {"Authorization": f"Bearer {server.token}"}
     assert httpx.get(server.origin + "/api/view", headers=headers).status_code == 200
