@@ -1,15 +1,24 @@
-/** Notices for the user, each shown once. Errors stay until they are dismissed; the rest goes by itself. */
+/**
+ * Notices for the user, each shown once. Errors stay until they are dismissed, those of jobs until newer ones come;
+ * the rest goes by itself.
+ */
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { Notice } from "../viewer/types.ts";
 
 /** What a user can do about it. */
 export type NoticeAction = { readonly label: string; readonly run: () => void };
-export type AppNotice = Notice & { readonly action?: NoticeAction };
+export type AppNotice = Notice & {
+  readonly action?: NoticeAction;
+  /** The list of jobs tells it too, so that it may go for a newer one. */
+  readonly isOfJob?: boolean;
+};
 export type ShownNotice = AppNotice & { readonly key: number };
 
 const SHOWN_FOR_MS = { info: 5_000, warning: 12_000 } as const;
-/** Of notices that go by themselves; errors are never pushed out. */
+/** Of notices that go by themselves. */
 const MOST_PASSING = 4;
+/** Of errors of jobs; other errors are never pushed out. */
+const MOST_OF_JOBS = 3;
 
 export class Notices {
   readonly #shown = signal<readonly ShownNotice[]>([]);
@@ -34,8 +43,8 @@ export class Notices {
     }
     const shown = { ...notice, key: this.#nextKey++ };
     this.#shown.value = [...this.#shown.peek(), shown];
-    const passing = this.#shown.peek().filter((other) => other.severity !== "error");
-    for (const old of passing.slice(0, -MOST_PASSING)) this.dismiss(old.key);
+    this.#keepNewest(MOST_PASSING, (other) => other.severity !== "error");
+    this.#keepNewest(MOST_OF_JOBS, (other) => other.severity === "error" && !!other.isOfJob);
     this.#leaveLater(shown);
   }
 
@@ -62,6 +71,10 @@ export class Notices {
   release(key: number): void {
     const notice = this.#shown.peek().find((other) => other.key === key);
     if (notice) this.#leaveLater(notice);
+  }
+
+  #keepNewest(most: number, isOne: (notice: ShownNotice) => boolean): void {
+    for (const old of this.#shown.peek().filter(isOne).slice(0, -most)) this.dismiss(old.key);
   }
 
   #leaveLater(notice: ShownNotice): void {

@@ -92,7 +92,7 @@ export class Jobs {
     };
     const text = endText(job);
     if (job.state !== "failed") this.#notices.add({ severity: "info", text });
-    else this.#notices.add({ severity: "error", text, action: show });
+    else this.#notices.add({ severity: "error", text, action: show, isOfJob: true });
   }
 
   #fail(what: string, error: unknown): void {

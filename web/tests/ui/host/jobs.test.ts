@@ -40,6 +40,22 @@ test("a failure is one line, which leads to the whole", async () => {
   expect(opened).toHaveBeenCalled();
 });
 
+test("of many failures the notices tell the newest three, the list all", async () => {
+  const { host, jobs, notices, texts } = await jobsFixture();
+  notices.add({ severity: "error", text: "The disk is full." });
+  for (let i = 1; i <= 8; i += 1) {
+    host.showJob(jobOf(String(i), { title: `Nuclei ${i}`, state: "failed", error: FAILURE }));
+  }
+  await settle();
+  expect(texts().map((text) => text.split("”")[0])).toEqual([
+    "The disk is full.",
+    "“Nuclei 6",
+    "“Nuclei 7",
+    "“Nuclei 8",
+  ]);
+  expect(jobs.ended.value).toHaveLength(8);
+});
+
 test("are cancelled, dismissed, and run again as they were", async () => {
   const { host, jobs, texts, called } = await jobsFixture();
   host.showJob(jobOf("1", { state: "running" }));
