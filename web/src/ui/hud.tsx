@@ -1,6 +1,6 @@
 /** What the loader is doing: one line always, all its numbers on request. */
 import { useSignal } from "@preact/signals";
-import type { ViewerStats } from "../viewer/types.ts";
+import type { ConnectionState, ViewerStats } from "../viewer/types.ts";
 import type { Commands } from "./commands.ts";
 import type { Desk } from "./desk.ts";
 import { Icon } from "./icons.tsx";
@@ -12,6 +12,7 @@ export function Hud({ desk, commands }: HudProps) {
   const stats = desk.stats.value;
   if (!stats || desk.layers.value.length === 0) return null;
   const missing = stats.wanted - stats.held - stats.failed;
+  const state = loaderState(stats, desk.connection.value);
   const target = stats.targets[String(desk.selected.value)] ?? Object.values(stats.targets)[0];
   return (
     <aside class="hud" aria-label="Loader">
@@ -22,8 +23,8 @@ export function Hud({ desk, commands }: HudProps) {
         title="The loader's numbers (H)"
         onClick={() => commands.run("toggleNumbers")}
       >
-        <span class={stats.settled ? "hud-dot hud-dot-settled" : "hud-dot"} aria-hidden="true" />
-        <span class="hud-state">{stateOf(stats)}</span>
+        <span class={`hud-dot ${DOTS[state]}`} aria-hidden="true" />
+        <span class="hud-state">{state}</span>
         {target !== undefined && <span class="dim">level {target}</span>}
         {!stats.settled && missing > 0 && (
           <span class="dim hud-count">
@@ -37,9 +38,23 @@ export function Hud({ desk, commands }: HudProps) {
   );
 }
 
-/** When all has come, the frame that shows it is still to be drawn. */
-function stateOf({ settled, wanted, held, failed }: ViewerStats): string {
+type LoaderState = "Loading" | "Drawing" | "Settled" | "No connection";
+
+const DOTS: Readonly<Record<LoaderState, string>> = {
+  Loading: "",
+  Drawing: "",
+  Settled: "hud-dot-settled",
+  "No connection": "hud-dot-away",
+};
+
+export function loaderState(
+  { settled, wanted, held, failed }: ViewerStats,
+  connection: ConnectionState,
+): LoaderState {
+  // What is on the screen may have changed meanwhile; nobody would tell.
+  if (connection === "lost" || connection === "closed") return "No connection";
   if (settled) return "Settled";
+  // When all has come, the frame that shows it is still to be drawn.
   return wanted > 0 && held + failed >= wanted ? "Drawing" : "Loading";
 }
 

@@ -3,9 +3,11 @@ import { expect, test } from "vitest";
 import { moveTo } from "../../src/ui/colormap_menu.tsx";
 import { screenshotName } from "../../src/ui/commands.ts";
 import { contrastStep, dataSpan, fullSpan, histogramPath } from "../../src/ui/contrast_span.ts";
+import { loaderState } from "../../src/ui/hud.tsx";
 import { parametersOf } from "../../src/ui/parameters.ts";
 import { imageTitle, pageTitle } from "../../src/ui/title.ts";
 import { HISTOGRAM } from "../fake/fake_server.ts";
+import { IDLE } from "../fake/fake_viewer.ts";
 import { layer, PLATE } from "../fake/scenes.ts";
 
 test.each([
@@ -39,6 +41,17 @@ test("parameters of the address", () => {
     slots: 1048576,
   });
   expect(parametersOf("?clear=red&slots=-1")).toEqual({ bare: false });
+});
+
+test.each([
+  [{ settled: true }, "open", "Settled"],
+  [{ settled: false, wanted: 4, held: 3, failed: 0 }, "open", "Loading"],
+  [{ settled: false, wanted: 4, held: 3, failed: 1 }, "open", "Drawing"],
+  [{ settled: true }, "lost", "No connection"],
+  [{ settled: true }, "closed", "No connection"],
+  [{ settled: false }, "lost", "No connection"],
+] as const)("a loader with %o, the connection %s, is called %s", (stats, connection, state) => {
+  expect(loaderState({ ...IDLE, ...stats }, connection)).toBe(state);
 });
 
 test("keys move in the menu of colour maps", () => {

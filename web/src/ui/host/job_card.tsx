@@ -48,7 +48,11 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
         </span>
         <span class="dim job-time">
           {ended && job.state !== "done" && STATE_TEXT[job.state].toLowerCase()}
-          <Elapsed jobs={jobs} job={job} />
+          {ended || jobs.isConnected.value ? (
+            <Elapsed jobs={jobs} job={job} />
+          ) : (
+            <span>no connection</span>
+          )}
         </span>
         {ended ? (
           <>
@@ -87,9 +91,16 @@ function CancelButton({ jobs, job }: { readonly jobs: Jobs; readonly job: Job })
       isPressed.value = false;
     }, 6_000);
   };
+  const isConnected = jobs.isConnected.value;
   return (
-    <button type="button" class="button" disabled={isPressed.value} onClick={() => void cancel()}>
-      {isPressed.value ? "Cancelling …" : "Cancel"}
+    <button
+      type="button"
+      class="button"
+      disabled={isPressed.value || !isConnected}
+      {...(isConnected ? {} : { title: "No connection" })}
+      onClick={() => void cancel()}
+    >
+      {isPressed.value && isConnected ? "Cancelling …" : "Cancel"}
     </button>
   );
 }

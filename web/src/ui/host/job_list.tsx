@@ -37,6 +37,7 @@ type JobsIndicatorProps = { readonly jobs: Jobs; readonly onOpen: () => void };
 export function JobsIndicator({ jobs, onOpen }: JobsIndicatorProps) {
   const running = jobs.running.value;
   if (running.length === 0) return null;
+  const isConnected = jobs.isConnected.value;
   const fraction = overallProgress(running);
   const title = running.length === 1 ? running[0]?.title : `${running.length} jobs`;
   return (
@@ -44,12 +45,13 @@ export function JobsIndicator({ jobs, onOpen }: JobsIndicatorProps) {
       type="button"
       class="jobs-indicator"
       title="Show the jobs"
-      aria-label={`Running: ${title}`}
+      aria-label={isConnected ? `Running: ${title}` : `No connection: ${title}`}
       onClick={onOpen}
     >
-      <span class="spinner" aria-hidden="true" />
+      {isConnected && <span class="spinner" aria-hidden="true" />}
       <span class="jobs-indicator-title">{title}</span>
-      {fraction !== null && <span class="dim">{Math.floor(fraction * 100)} %</span>}
+      {!isConnected && <span class="dim">no connection</span>}
+      {isConnected && fraction !== null && <span class="dim">{Math.floor(fraction * 100)} %</span>}
     </button>
   );
 }

@@ -14,6 +14,8 @@ export class Jobs {
   readonly ended: ReadonlySignal<readonly Job[]>;
   /** Changes when a job ends, and not while one runs. */
   readonly endedCount: ReadonlySignal<number>;
+  /** Without it nothing is heard of them, and nothing can be done with them. */
+  readonly isConnected: ReadonlySignal<boolean>;
   /** The job that a notice points at. */
   readonly pointedAt = signal<string | null>(null);
   readonly #jobs = signal<readonly Job[]>([]);
@@ -32,6 +34,7 @@ export class Jobs {
     this.running = computed(() => this.#jobs.value.filter((job) => !hasEnded(job)));
     this.ended = computed(() => this.#jobs.value.filter(hasEnded));
     this.endedCount = computed(() => this.ended.value.length);
+    this.isConnected = computed(() => link.state.value === "open");
     link.watch(
       (host) => host.watch_jobs(),
       (told, isFirst) => this.#take(told, isFirst),

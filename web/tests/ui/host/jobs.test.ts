@@ -83,11 +83,13 @@ test("what the host refuses, it says", async () => {
 });
 
 test("one that ended while the link was lost is announced when it is back", async () => {
-  const { host, texts } = await jobsFixture();
+  const { host, jobs, texts } = await jobsFixture();
   host.showJob(jobOf("1", { state: "running" }));
   await settle();
+  expect(jobs.isConnected.value).toBe(true);
   host.hangUp();
   await settle();
+  expect(jobs.isConnected.value).toBe(false);
   host.change("1", { state: "done", seconds: 1 });
   await settle(1000);
   expect(texts()).toEqual(["“Nuclei” is done, in 1.0 s."]);
