@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { onTestFinished, vi } from "vitest";
 import { Desk } from "../../src/ui/desk.ts";
+import { ChosenMemory } from "../../src/ui/host/chosen_memory.ts";
 import { HostLink } from "../../src/ui/host/host_link.ts";
 import { Notices } from "../../src/ui/notices.ts";
 import { FakeHost } from "./fake_host.ts";
@@ -17,6 +18,8 @@ export function hostFixture() {
   const isServerThere = signal(true);
   const link = new HostLink(host.dial, isServerThere);
   const notices = new Notices();
+  const storage = mapStorage();
+  const memory = new ChosenMemory(() => storage);
   const viewer = new FakeViewer();
   const desk = new Desk(viewer, new FakeServer(), {}, notices);
   viewer.show(PLATE);
@@ -29,10 +32,20 @@ export function hostFixture() {
     link,
     isServerThere,
     notices,
+    memory,
     viewer,
     desk,
     texts: () => notices.shown.value.map(({ text }) => text),
     called: (method: string) => host.calls.filter((call) => call.split(" ")[0] === method),
+  };
+}
+
+export function mapStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Layer } from "../../viewer/types.ts";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
 import { PanelWidth } from "../panel_edge.tsx";
+import { ChosenMemory } from "./chosen_memory.ts";
 import { DropTarget } from "./drop_target.tsx";
 import { type Dial, HostLink } from "./host_link.ts";
 import type { HostParts } from "./host_parts.ts";
@@ -31,7 +32,12 @@ export class HostFace implements HostParts {
       dial,
       computed(() => desk.connection.value === "open"),
     );
-    this.#shelf = new PluginShelf(this.#link, desk.notices, this.#open);
+    this.#shelf = new PluginShelf(
+      this.#link,
+      desk.notices,
+      new ChosenMemory(() => sessionStorage),
+      this.#open,
+    );
     this.#jobs = new Jobs(this.#link, desk.notices, this.#open);
     this.#bin = new LayerBin(desk, this.#link);
     void this.#link.keepOpen();

@@ -2,6 +2,7 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { sentenceOf } from "../errors.ts";
 import type { Notices } from "../notices.ts";
+import type { ChosenMemory, ChosenNames } from "./chosen_memory.ts";
 import { FormDraft } from "./form_draft.ts";
 import type { HostLink } from "./host_link.ts";
 import type { Plugin, PluginOperation } from "./host_service.ts";
@@ -14,7 +15,7 @@ export class PluginShelf {
   readonly plugins = signal<readonly Plugin[] | null>(null);
   /** Why there is no list. */
   readonly problem = signal<string | null>(null);
-  readonly #chosen = signal<readonly [plugin: string, operation: string] | null>(null);
+  readonly #chosen = signal<ChosenNames | null>(null);
   /** Null while the list is shown. */
   readonly chosen: ReadonlySignal<Chosen | null> = computed(() => {
     const [pluginId, name] = this.#chosen.value ?? [];
@@ -24,12 +25,14 @@ export class PluginShelf {
   });
   readonly #link: HostLink;
   readonly #notices: Notices;
+  readonly #memory: ChosenMemory;
   readonly #drafts = new Map<string, FormDraft>();
 
   /** `arrived`: what to do when the host has plugins from the start. */
-  constructor(link: HostLink, notices: Notices, arrived: () => void) {
+  constructor(link: HostLink, notices: Notices, memory: ChosenMemory, arrived: () => void) {
     this.#link = link;
     this.#notices = notices;
+    this.#memory = memory;
     link.watch(
       (host) => host.watch_plugins(),
       (plugins) => {
@@ -37,7 +40,7 @@ export class PluginShelf {
         this.plugins.value = plugins;
         this.problem.value = null;
         if (!isNews) return;
-        this.#chooseOnlyOne(plugins);
+        this.#chooseAtStart(plugins);
         arrived();
       },
       (error) => {
@@ -47,11 +50,11 @@ export class PluginShelf {
   }
 
   choose(plugin: Plugin, operation: PluginOperation): void {
-    this.#chosen.value = [plugin.id, operation.name];
+    this.#show([plugin.id, operation.name]);
   }
 
   showList(): void {
-    this.#chosen.value = null;
+    this.#show(null);
   }
 
   /** What was chosen for an operation, kept while the page lives. */
@@ -95,10 +98,19 @@ export class PluginShelf {
     else this.showList();
   }
 
-  /** With one thing to choose, nobody needs a list. */
-  #chooseOnlyOne(plugins: readonly Plugin[]): void {
+  /** What was open before a reload; else, with one thing to choose, nobody needs a list. */
+  #chooseAtStart(plugins: readonly Plugin[]): void {
+    if (this.#chosen.peek()) return;
+    this.#chosen.value = this.#memory.recall();
+    if (this.chosen.peek()) return;
+    this.#show(null);
     const [only] = plugins;
     if (only && plugins.length === 1) this.#showAdded(only);
+  }
+
+  #show(names: ChosenNames | null): void {
+    this.#chosen.value = names;
+    this.#memory.keep(names);
   }
 
   #fail(what: string, error: unknown): void {

@@ -1,12 +1,15 @@
-import { expect, test, vi } from "vitest";
+import { signal } from "@preact/signals";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { ChosenMemory } from "../../../src/ui/host/chosen_memory.ts";
+import { HostLink } from "../../../src/ui/host/host_link.ts";
 import { PluginShelf } from "../../../src/ui/host/plugin_shelf.ts";
-import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
+import { connected, hostFixture, mapStorage, settle } from "../../fake/host_fixture.ts";
 import { NUCLEI } from "../../fake/plugins.ts";
 
 test("the panel opens when there are some from the start, once", async () => {
-  const { host, link, notices } = hostFixture();
+  const { host, link, notices, memory } = hostFixture();
   const opened = vi.fn();
-  const shelf = new PluginShelf(link, notices, opened);
+  const shelf = new PluginShelf(link, notices, memory, opened);
   expect(shelf.plugins.value).toBeNull();
   await connected({ link });
   expect(shelf.plugins.value?.map(({ name }) => name)).toEqual(["Nuclei", "Gaussian"]);
@@ -17,10 +20,10 @@ test("the panel opens when there are some from the start, once", async () => {
 });
 
 test("where there is one thing to choose, it is chosen", async () => {
-  const { host, link, notices } = hostFixture();
+  const { host, link, notices, memory } = hostFixture();
   const opened = vi.fn();
   host.plugins = [NUCLEI];
-  const shelf = new PluginShelf(link, notices, opened);
+  const shelf = new PluginShelf(link, notices, memory, opened);
   await connected({ link });
   expect(shelf.chosen.value?.operation.name).toBe("nuclei");
   shelf.showList();
@@ -28,9 +31,9 @@ test("where there is one thing to choose, it is chosen", async () => {
 });
 
 test("a file becomes a plugin, and a wrong one a notice", async () => {
-  const { link, notices, texts } = hostFixture();
+  const { link, notices, memory, texts } = hostFixture();
   const opened = vi.fn();
-  const shelf = new PluginShelf(link, notices, opened);
+  const shelf = new PluginShelf(link, notices, memory, opened);
   await connected({ link });
   const adding = shelf.add([new File(["def count(image): ..."], "count.py")]);
   await settle();
@@ -49,8 +52,8 @@ test("a file becomes a plugin, and a wrong one a notice", async () => {
 });
 
 test("a file in the place of another is said to replace it", async () => {
-  const { link, notices, texts } = hostFixture();
-  const shelf = new PluginShelf(link, notices, vi.fn());
+  const { link, notices, memory, texts } = hostFixture();
+  const shelf = new PluginShelf(link, notices, memory, vi.fn());
   await connected({ link });
   const add = async (text: string) => {
     const adding = shelf.add([new File([text], "count.py")]);
@@ -64,9 +67,9 @@ test("a file in the place of another is said to replace it", async () => {
 });
 
 test("what was typed is kept by operation, also while the file is replaced", async () => {
-  const { host, link, notices } = hostFixture();
+  const { host, link, notices, memory } = hostFixture();
   const opened = vi.fn();
-  const shelf = new PluginShelf(link, notices, opened);
+  const shelf = new PluginShelf(link, notices, memory, opened);
   await connected({ link });
   const [plugin] = shelf.plugins.value ?? [];
   const [first] = plugin?.operations ?? [];
@@ -82,4 +85,46 @@ test("what was typed is kept by operation, also while the file is replaced", asy
   host.showPlugins([]);
   await settle();
   expect(shelf.chosen.value).toBeNull();
+});
+
+test("the form that was open is open again after a reload, if it is still there", async () => {
+  const { host, link, notices, memory } = hostFixture();
+  const [, gaussian] = host.plugins;
+  const [operation] = gaussian?.operations ?? [];
+  if (!gaussian || !operation) throw new Error("no plugin");
+  const reloaded = async () => {
+    const again = new HostLink(host.dial, signal(true));
+    onTestFinished(() => again.dispose());
+    const shelf = new PluginShelf(again, notices, memory, vi.fn());
+    await connected({ link: again });
+    return shelf;
+  };
+  const shelf = new PluginShelf(link, notices, memory, vi.fn());
+  await connected({ link });
+  shelf.choose(gaussian, operation);
+  const second = await reloaded();
+  expect(second.chosen.value?.operation.name).toBe(operation.name);
+  second.showList();
+  expect((await reloaded()).chosen.value).toBeNull();
+  shelf.choose(gaussian, operation);
+  host.showPlugins([{ ...NUCLEI, operations: [...NUCLEI.operations, operation] }]);
+  const third = await reloaded();
+  expect(third.chosen.value).toBeNull();
+  // Nor does it open by itself once it is there again.
+  host.showPlugins([NUCLEI, gaussian]);
+  await settle();
+  expect(third.chosen.value).toBeNull();
+});
+
+test("a browser without storage, or with something else in it, shows the list", () => {
+  const refusing = new ChosenMemory(() => {
+    throw new Error("denied");
+  });
+  refusing.keep(["a", "b"]);
+  expect(refusing.recall()).toBeNull();
+  for (const text of ["{", "7", "[1, 2]", '["a"]']) {
+    const storage = mapStorage();
+    storage.setItem("opsin.operation", text);
+    expect(new ChosenMemory(() => storage).recall()).toBeNull();
+  }
 });
