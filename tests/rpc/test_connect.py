@@ -243,4 +243,4 @@ def test_what_other_computers_reach_wants_a_token() -> None:
         async with await serve("ws://localhost:0", lambda peer: {}):
             pass
 
-    run(main())
+    asyncio.run(main())
