@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -12,6 +14,7 @@ import numpy as np
 
 from opsin.rpc.connect import connect, serve
 from opsin.rpc.peer import Peer
+from opsin.rpc.pool import default_pool
 from opsin.rpc.shared_arrays import empty
 
 LARGEST = 8 * 2**20
@@ -22,6 +25,9 @@ class Service:
 
     async def echo(self, value: Any) -> Any:
         return value
+
+    async def rest(self) -> None:
+        rest()
 
     async def make(self, size: int) -> Any:
         array = empty(size, np.uint8)
@@ -34,6 +40,15 @@ class Service:
     async def planes(self, count: int, size: int) -> AsyncIterator[Any]:
         for number in range(count):
             yield np.full(size, number, np.uint8)
+
+
+def rest() -> None:
+    """Give back what nobody uses: what is left then is used, or leaks."""
+    gc.collect()
+    default_pool().trim()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def sizes(rng: random.Random) -> int:
