@@ -272,7 +272,7 @@ def test_reload_finds_jobs_and_layers_again(app: App, workspace: Path, bad: Path
         app.page.reload()
         app.ready()
         assert [layer["name"] for layer in app.scene["layers"]] == ["003", "Nuclei"]
-        panel.open("Slow")
+        expect(panel.region.get_by_role("form", name="Slow")).to_be_visible()
         expect(panel.job()).to_contain_text("waiting", timeout=20_000)
         worker = worker_of(server)
     assert not psutil.pid_exists(worker.pid), "workers end with the server"

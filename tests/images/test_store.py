@@ -143,13 +143,15 @@ def test_a_running_local_read_that_is_cancelled_is_awaited(tmp_path: Path) -> No
 def test_closing_leaves_no_threads_and_no_files(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x")
     files = len(list(Path("/proc/self/fd").iterdir()))
+    others = set(threading.enumerate())  # of other tests
     for _ in range(5):
         store = LocalStore(tmp_path)
         wait_for(store.get("x", limit=9))
         store.close()
-    names = [thread.name for thread in threading.enumerate()]
+    names: list[str] = []
     for _ in range(100):
-        names = [t.name for t in threading.enumerate() if t.name.startswith("opsin-store")]
+        ours = set(threading.enumerate()) - others
+        names = [thread.name for thread in ours if thread.name.startswith("opsin-store")]
         if not names:
             break
         threading.Event().wait(0.01)
