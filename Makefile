@@ -70,9 +70,9 @@ fix: $(packages) $(web_packages) ## repair what can be repaired: format, import 
 	$(say) "Repairing TypeScript: Biome"
 	@cd web && npm run --silent fix
 
-bench: $(packages) $(app) ## run each benchmark, quickly
+bench: $(packages) $(app) ## run each benchmark, quickly (FULL=1: at full size)
 	@for file in benchmarks/*.py; do \
-		printf '\033[36m==>\033[0m %s\n' "$$file --quick"; python "$$file" --quick || exit 1; done
+		printf '\033[36m==>\033[0m %s\n' "$$file"; python "$$file" $(if $(FULL),,--quick) || exit 1; done
 
 docs: $(packages) ## check what the pages say: links, commands, folders
 	$(say) "Checking the docs"
