@@ -268,9 +268,7 @@ def test_zarr_arrays_travel_so_when_registered_by_name(tmp_path: Path) -> None:
     run(work())
 
 
-def test_what_is_not_registered_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_registered_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "lazy_by_class", {})
     array = zarr.create_array(tmp_path, shape=(4,), dtype="u1")
 
