@@ -140,8 +140,9 @@ def test_a_value_that_lies_fails_its_call_and_the_session_goes_on(lie: str) -> N
         run(believe(VALUES[lie]))
 
 
-def unchecked(*_: Any) -> int:
-    return 0
+def unchecked(*_: Any) -> Any:
+    """Believes everything; of a dtype, that it is bytes."""
+    return np.dtype(np.uint8)
 
 
 UNPROTECTED: dict[str, list[tuple[Any, str]]] = {
@@ -151,6 +152,8 @@ UNPROTECTED: dict[str, list[tuple[Any, str]]] = {
     "offset": [(shared_arrays, "check_layout"), (unpacker, "check_layout")],
     "lazy array": [(unpacker, "check_shape")],
     "home": [(ObjectTable, "get")],
+    "dtype": [(shared_arrays, "check_layout"), (unpacker, "check_layout")],
+    "unknown dtype": [(shared_arrays, "dtype_of"), (unpacker, "dtype_of")],
 }
 
 
@@ -235,19 +238,35 @@ NUMBERS: dict[str, messages.Message] = {
 }
 
 
+async def count_on(number: messages.Message) -> None:
+    """A number that lies ends the session."""
+    async with lied_to() as (peer, liar):
+        call = asyncio.ensure_future((await peer.root()).anything())
+        await asyncio.sleep(0)
+        liar.say(number)
+        with pytest.raises(ConnectionLost, match="broke the protocol"):
+            await call
+        await peer.until_ended()
+
+
 @pytest.mark.parametrize("lie", NUMBERS)
 def test_a_number_that_lies_ends_the_session_with_its_reason(lie: str) -> None:
-    async def work() -> None:
-        async with lied_to() as (peer, liar):
-            call = asyncio.ensure_future((await peer.root()).anything())
-            await asyncio.sleep(0)
-            liar.say(NUMBERS[lie])
-            with pytest.raises(ConnectionLost, match="broke the protocol"):
-                await call
-            await peer.until_ended()
-
     with nothing_leaks():
-        run(work())
+        run(count_on(NUMBERS[lie]))
+
+
+@pytest.mark.parametrize(
+    ("lie", "where", "name"),
+    [
+        ("a release of an object that was not sent", ObjectTable, "release"),
+        ("a lease that is not out", SharedArrays, "ended"),
+    ],
+)
+def test_ids_need_their_protection(lie: str, where: Any, name: str, monkeypatch: Patch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(where, name, unchecked)
+        with pytest.raises(TimeoutError):  # the session goes on as if nothing was
+            run(count_on(NUMBERS[lie]), 1)
 
 
 # ------------------------------------------------------------------------------ no room
@@ -299,11 +318,15 @@ def test_a_process_without_descriptors_goes_on(protected: bool) -> None:
         run(work(process, ours))
 
 
-def test_without_shared_memory_arrays_go_by_buffer(monkeypatch: Patch) -> None:
+@pytest.mark.parametrize("protected", [True, False])
+def test_without_shared_memory_arrays_go_by_buffer(protected: bool, monkeypatch: Patch) -> None:
     """No room in memory files (tests/rpc/test_pool.py fills a real file system)."""
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def share(self: SharedArrays, array: Any) -> Any:
+        return self._as_it_is(array) or self._copy(array)
 
     async def work() -> None:
         ours, theirs = socket.socketpair()
@@ -318,4 +341,9 @@ def test_without_shared_memory_arrays_go_by_buffer(monkeypatch: Patch) -> None:
     with nothing_leaks(), monkeypatch.context() as patched:
         patched.setattr(os, "posix_fallocate", full)
         patched.setattr(os, "pwrite", full)
-        run(work())
+        if protected:
+            run(work())
+            return
+        patched.setattr(SharedArrays, "share", share)
+        with pytest.raises(OSError, match="No space left"):
+            run(work())
