@@ -31,7 +31,7 @@ export function pretend(host: FakeHost, viewer: FakeViewer): void {
         const id = 100 + Number(job.id);
         all = { ...all, layers: [...all.layers, layer(id, `${job.title} ${job.id}`, RESULT)] };
         show();
-        const path = `/home/ada/.local/share/opsin/workspaces/plate-12/results/nuclei-${job.id}.ome.zarr`;
+        const path = `~/.local/share/opsin/workspaces/plate-12/results/nuclei-${job.id}.ome.zarr`;
         const places = [{ name: "nuclei", path }];
         host.change(job.id, { state: "done", seconds, layers: [id], log: ["412 nuclei"], places });
       } else if (fails(job) && step === 3) {

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { splitPath } from "../../../src/ui/host/result_places.tsx";
 
 test.each([
-  ["/home/ada/results/nuclei.ome.zarr", "/home/ada/results", "/nuclei.ome.zarr"],
-  ["/home/ada/results/", "/home/ada", "/results/"],
+  ["~/results/nuclei.ome.zarr", "~/results", "/nuclei.ome.zarr"],
+  ["~/results/", "~", "/results/"],
   ["C:\\Users\\Ada\\cells.csv", "C:\\Users\\Ada", "\\cells.csv"],
   ["cells.csv", "", "cells.csv"],
   ["/", "", "/"],
