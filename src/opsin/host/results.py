@@ -21,10 +21,10 @@ import numpy as np
 from opsin.errors import Cancelled, WriteError
 from opsin.host.calls import check_alike
 from opsin.host.selection import Selection
+from opsin.images.draft import draft_name
 from opsin.images.image import Axis, Channel, Image, Level
 from opsin.images.ome_metadata import axis_type
 from opsin.images.source import Array, Encoded, Index, contiguous
-from opsin.images.write import draft_name
 from opsin.rpc.shared_arrays import release_pages
 
 CHUNK = 512

@@ -15,10 +15,11 @@ from opsin.host.job import Job, Result
 from opsin.host.results import CallsSource, join_rows, result_image, rows_of, write_table
 from opsin.host.selection import Selection
 from opsin.host.spool import Spool
+from opsin.images.draft import draft_name
 from opsin.images.image import Image
 from opsin.images.source import Array
 from opsin.images.waiting import on_thread
-from opsin.images.write import draft_name, write_image
+from opsin.images.write import write_image
 from opsin.plugins.manifest import Operation, Output
 from opsin.workers.process import WorkerProcess, to_the_end
 

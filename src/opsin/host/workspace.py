@@ -21,7 +21,7 @@ import platformdirs
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.records import Records
-from opsin.images.write import draft_name, remove_dead_drafts
+from opsin.images.draft import draft_name, remove_dead_drafts
 
 MOST_NEEDS = 20
 """Runs of an operation that are looked at, and kept."""

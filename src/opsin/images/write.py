@@ -7,13 +7,10 @@ import itertools
 import json
 import math
 import os
-import platform
-import re
 import shutil
-import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import imagecodecs
 import numpy as np
 
 from opsin.errors import UsageError, WriteError
+from opsin.images.draft import draft_name, remove_dead_drafts
 from opsin.images.image import Image, Level
 from opsin.images.ome_metadata import attributes_of, checked_path
 from opsin.images.pyramid import Pyramid, pyramid_levels
@@ -92,35 +90,6 @@ def write_image(
         raise WriteError(f"{target} cannot be written: {reason}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def draft_name(name: str) -> str:
-    """What is being written is called so. It says who writes, so that others can clear up."""
-    return f".{name}.{uuid.uuid4().hex[:8]}.{platform.node()}.{os.getpid()}.part"
-
-
-def remove_dead_drafts(folder: Path) -> None:
-    """Remove what processes of this computer that were killed left half written in a folder."""
-    ours = re.compile(rf"\..+\.[0-9a-f]{{8}}\.{re.escape(platform.node())}\.([0-9]{{1,9}})\.part")
-    for draft in folder.glob(".*.part"):
-        named = ours.fullmatch(draft.name)
-        if named is None or int(named[1]) == os.getpid() or _is_alive(int(named[1])):
-            continue
-        if draft.is_dir() and not draft.is_symlink():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                draft.unlink()
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 async def _write_all(jobs: Sequence[_Writing], progress: Progress | None) -> None:

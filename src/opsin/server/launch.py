@@ -18,6 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from opsin.errors import UsageError
+from opsin.images.draft import is_alive
 from opsin.server.app import make_app
 from opsin.server.session import Session
 
@@ -140,7 +141,7 @@ def _redirect_file(address: str) -> Path:
     folder = _private_folder()
     for stale in folder.glob("open-*.html"):
         with suppress(ValueError):
-            if not _alive(int(stale.stem.removeprefix("open-"))):
+            if not is_alive(int(stale.stem.removeprefix("open-"))):
                 _remove(stale)
     path = folder / f"open-{os.getpid()}.html"
     _remove(path)
@@ -162,16 +163,6 @@ def _private_folder() -> Path:
     if os.name == "posix" and (about.st_uid != os.getuid() or about.st_mode & 0o077):
         return Path(tempfile.mkdtemp(prefix="opsin-"))
     return folder
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _remove(path: Path) -> None:
