@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
 from opsin.rpc.pool import default_pool
 
 
@@ -63,3 +65,11 @@ def is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or is there only to be asked for its exit status."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

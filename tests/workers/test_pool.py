@@ -11,7 +11,7 @@ import psutil  # type: ignore[import-untyped]
 
 from opsin.workers.environment import current
 from opsin.workers.pool import WorkerPool
-from tests.rpc.process import nothing_leaks
+from tests.rpc.process import has_ended, nothing_leaks
 from tests.rpc.running import run, until
 from tests.workers.plugins import call, write_plugin
 
@@ -42,7 +42,7 @@ def test_a_worker_that_is_gone_or_idle_for_long_is_replaced(tmp_path: Path) -> N
         async with pool.worker(current(), "one", print) as first:
             pass
         psutil.Process(first.pid).kill()
-        while psutil.Process(first.pid).status() != psutil.STATUS_ZOMBIE:
+        while not has_ended(first.pid):
             time.sleep(0.001)  # noqa: ASYNC251 # the loop must not hear of it before it is asked
         async with pool.worker(current(), "one", print) as second:
             assert second.pid != first.pid

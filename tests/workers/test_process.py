@@ -26,7 +26,7 @@ from opsin.rpc.transports.unix_stream import UnixTransport
 from opsin.workers.environment import Environment, current
 from opsin.workers.package import worker_package
 from opsin.workers.process import WorkerProcess
-from tests.rpc.process import nothing_leaks
+from tests.rpc.process import has_ended, nothing_leaks
 from tests.rpc.running import run, until
 from tests.workers.plugins import SOURCE, call, write_plugin
 
@@ -434,6 +434,6 @@ def test_a_child_of_the_plugin_does_not_hide_that_the_worker_is_gone(
 
 def assert_ends(pid: int) -> None:
     deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+    while not has_ended(pid):
         assert time.monotonic() < deadline, f"process {pid} lives on"
         time.sleep(0.01)
