@@ -10,7 +10,7 @@ lock() {
     --no-emit-index-url --no-emit-find-links --no-header --no-annotate "$@"
 }
 lock requirements/uv.in --output-file requirements/uv.txt
-lock pyproject.toml --group dev --output-file requirements/dev.txt
+lock pyproject.toml --group dev --all-extras --output-file requirements/dev.txt
 lock pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
 
 # In an empty folder: beside an existing node_modules, npm locks the packages of this platform only.
