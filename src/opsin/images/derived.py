@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from opsin.images.image import Image, Level, chunk_origin
 from opsin.images.reduction import Mean, Pick, Reduction, picked, sum_dtype
-from opsin.images.source import Array, Encoded, Index, Source
+from opsin.images.source import Array, Encoded, Index, Provenance, Source
 from opsin.images.waiting import on_thread
 
 LARGEST = 1024
@@ -83,7 +82,7 @@ class _Derived:
     pick: bool
 
     @property
-    def provenance(self) -> Literal["memory", "disk", "network"]:
+    def provenance(self) -> Provenance:
         """Where the stored chunks are."""
         return self.base.provenance
 

@@ -12,6 +12,8 @@ Index: TypeAlias = tuple[int, ...]
 
 Array: TypeAlias = npt.NDArray[Any]
 Encoded: TypeAlias = "bytes | bytearray | memoryview | Array"
+Provenance: TypeAlias = Literal["memory", "disk", "network", "computed"]
+"""Where chunks come from: an array here, this computer, another one, or a formula."""
 
 
 class Source(Protocol):
@@ -22,8 +24,8 @@ class Source(Protocol):
     """
 
     @property
-    def provenance(self) -> Literal["memory", "disk", "network"]:
-        """Where the stored bytes are."""
+    def provenance(self) -> Provenance:
+        """Where the chunks come from."""
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
         """The stored bytes of a chunk; None for a chunk that is not stored (all fill value).

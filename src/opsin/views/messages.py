@@ -10,6 +10,7 @@ import msgspec
 from opsin.chunks.brick import Brick
 from opsin.chunks.camera import Camera
 from opsin.errors import ProtocolError
+from opsin.images.source import Provenance
 
 VERSION = 1
 LARGEST_HEADER = 2**20
@@ -152,7 +153,7 @@ class BrickMessage(msgspec.Struct, frozen=True, tag="brick"):
     shape: tuple[int, int]
     bytes: int
     range: tuple[float, float] | None
-    provenance: Literal["memory", "disk", "network"]
+    provenance: Provenance
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from opsin.chunks.brick import Brick, ChunkKey, assemble
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.errors import BudgetExceeded, OpsinError
-from opsin.images.source import Array
+from opsin.images.source import Array, Provenance
 from opsin.views.messages import (
     BrickMessage,
     Failed,
@@ -238,7 +238,7 @@ class Stream:
             return None
         here = {index: chunk for index, chunk in chunks.items() if chunk is not None}
         values = assemble(layer, brick, self._view.displayed, here.__getitem__)
-        provenance: Literal["memory", "disk", "network"] = "memory"
+        provenance: Provenance = "memory"
         if not self._from_memory.pop(brick, False):
             provenance = layer.image.source.provenance
         header = BrickMessage(

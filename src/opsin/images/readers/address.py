@@ -1,4 +1,4 @@
-"""Address: where an image is, a local path or an http(s) URL."""
+"""Address: where an image is: a local path, a URL, or the name of one that is computed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from opsin.images.text import shown
 from opsin.images.waiting import wait_for
 
 HEAD = 4096
+SYNTHETIC = "synthetic:"
 
 
 @dataclass(frozen=True)
 class Address:
-    """A local path or an http(s) URL; exactly one of `path` and `url` is set."""
+    """A local path, an http(s) URL or a formula; exactly one of these is set."""
 
     text: str
     """As the user gave it, for messages."""
@@ -26,6 +27,8 @@ class Address:
     """Absolute."""
     url: str | None
     """Without a slash at the end."""
+    formula: str | None = None
+    """What is computed: `mandelbrot` of `synthetic:mandelbrot`, with its settings."""
 
     @classmethod
     def parse(cls, given: str | Path) -> Address:
@@ -35,6 +38,8 @@ class Address:
             Unsupported: a URL of a kind that Opsin cannot read, or that is none.
         """
         text = shown(str(given))
+        if isinstance(given, str) and text.startswith(SYNTHETIC):
+            return cls(text, None, None, text.removeprefix(SYNTHETIC))
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
         if isinstance(given, Path) or scheme is None:
             return cls(text, _expanded(Path(given)).absolute(), None)
@@ -64,6 +69,8 @@ class Address:
         """Name of the file or folder, such as `plate.ome.zarr`."""
         if self.path is not None:
             return shown(self.path.name or str(self.path))
+        if self.formula is not None:
+            return self.formula
         assert self.url is not None
         parts = urlsplit(self.url)
         return unquote(parts.path.rsplit("/", 1)[-1]) or parts.netloc
@@ -84,18 +91,17 @@ class Address:
         """Whether this is a local folder, or an http address named like a zarr or inside one."""
         if self.path is not None:
             return self.path.is_dir()
-        assert self.url is not None
-        return ".zarr" in urlsplit(self.url).path
+        return self.url is not None and ".zarr" in urlsplit(self.url).path
 
     def store(self) -> Store:
-        """What lies below this address, as a new store; the caller closes it."""
+        """What lies below this path or URL, as a new store; the caller closes it."""
         if self.path is not None:
             return LocalStore(self.path)
         assert self.url is not None
         return HttpStore(self.url)
 
     def head(self, count: int) -> bytes:
-        """The first bytes of the file, at most `count` (up to 4096); none of a folder.
+        """The first bytes of the file, at most `count` (up to 4096); none of a folder or formula.
 
         Raises:
             NotFound: there is nothing.
@@ -105,7 +111,7 @@ class Address:
 
     @cached_property
     def _head(self) -> bytes:
-        if self.is_folder:
+        if self.is_folder or self.formula is not None:
             return b""
         try:
             if self.path is not None:

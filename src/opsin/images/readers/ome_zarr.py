@@ -37,8 +37,8 @@ def recognises(address: Address) -> bool:
     """Whether there is zarr metadata, or an http address that says it is a zarr."""
     if address.path is not None:
         return any((address.path / name).is_file() for name in _METADATA)
-    if address.is_folder:
-        return True
+    if address.url is None or address.is_folder:
+        return address.is_folder
     return address.suffix not in _OTHER_FILES and wait_for(_is_zarr(address.store()))
 
 
