@@ -4,7 +4,9 @@ A reader is a module of this package with
 
 * `recognises(address: Address) -> bool`: quick, by name, folder content or first bytes;
 * `open(address: Address) -> tuple[Image, ...]`: the images at the address, the main one first;
-* `READS: str`: what it reads, for messages (`"OME-Zarr 0.4 and 0.5"`).
+* `READS: str`: what it reads, for messages (`"OME-Zarr 0.4 and 0.5"`);
+* where its files hold several images, `browse`, see `opsin.images.readers.node`. Only such a
+  reader is given an address with something `inner`.
 
 Readers are asked in the order of their names; the first that recognises an address opens it.
 """
@@ -21,6 +23,7 @@ from opsin.errors import NotFound, OpenError, ReadError, Unsupported
 from opsin.images.derived import with_derived_levels
 from opsin.images.image import Axis, Image, Kind
 from opsin.images.readers.address import Address
+from opsin.images.readers.node import Node
 
 
 class Reader(Protocol):
@@ -72,9 +75,36 @@ def open_images(address: str | Path, *, kind: Kind | None = None) -> tuple[Image
         raise OpenError(f"{place.text} cannot be opened: {error.strerror or error}.") from error
 
 
-def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
+def browse(address: str | Path) -> Node:
+    """What can be opened inside a zarr, an HDF5 file or a folder: the root of a tree.
+
+    Raises:
+        NotFound: there is nothing at the address.
+        Unsupported: no reader knows of anything inside.
+        OpenError: it cannot be read for another reason.
+    """
+    place = Address.parse(address)
+    try:
+        _existing(place)
+        for reader in readers():
+            find = getattr(reader, "browse", None)
+            node: Node | None = find(place) if find is not None else None
+            if node is not None:
+                return node
+    except ReadError as error:
+        raise OpenError(f"{place.text} cannot be opened: {error}") from error
+    except OSError as error:
+        raise OpenError(f"{place.text} cannot be opened: {error.strerror or error}.") from error
+    raise Unsupported(f"{place.text} holds nothing that can be opened on its own.")
+
+
+def _existing(place: Address) -> None:
     if place.path is not None and not place.path.exists():
         raise NotFound(f"There is nothing at {place.text}.")
+
+
+def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
+    _existing(place)
     failures: list[Exception] = []
     for reader in readers():
         try:
@@ -84,6 +114,8 @@ def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
             failures.append(error)
             continue
         if recognised:
+            if place.inner and not hasattr(reader, "browse"):
+                raise NotFound(f"There is nothing at {place.text}: {place.name} is a file.")
             return _ready(place, reader.open(place), kind)
     if failures:
         raise failures[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,9 @@ class Address:
     """Without a slash at the end."""
     formula: str | None = None
     """What is computed: `mandelbrot` of `synthetic:mandelbrot`, with its settings."""
+    inner: str = ""
+    """What was named behind a local *file*: a node inside it, such as `raw/data` of
+    `cells.h5/raw/data`."""
 
     @classmethod
     def parse(cls, given: str | Path) -> Address:
@@ -42,7 +46,8 @@ class Address:
             return cls(text, None, None, text.removeprefix(SYNTHETIC))
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
         if isinstance(given, Path) or scheme is None:
-            return cls(text, _expanded(Path(given)).absolute(), None)
+            path, inner = _inside(_expanded(Path(given)).absolute())
+            return cls(text, path, None, inner=inner)
         try:
             parts = urlsplit(text)
             valid = parts.port != 0
@@ -59,7 +64,8 @@ class Address:
                 raise Unsupported(
                     f"{text} cannot be read: give a local path, or a whole one behind 'file://'."
                 )
-            return cls(text, Path(unquote(parts.path, errors="surrogateescape")), None)
+            path, inner = _inside(Path(unquote(parts.path, errors="surrogateescape")))
+            return cls(text, path, None, inner=inner)
         if not parts.hostname:
             raise Unsupported(f"{text} cannot be read: give a local path or an http(s) address.")
         return cls(text, None, text.rstrip("/"))
@@ -130,6 +136,18 @@ def _expanded(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError:
         return path
+
+
+def _inside(path: Path) -> tuple[Path, str]:
+    """The path, or where it leads on behind a file, that file and the rest."""
+    with suppress(OSError, ValueError):  # what cannot be looked at is a path like others
+        if not path.exists():
+            for parent in path.parents:
+                if parent.is_file():
+                    return parent, path.relative_to(parent).as_posix()
+                if parent.exists():
+                    break
+    return path, ""
 
 
 async def _head(store: Store, key: str) -> bytes | None:
