@@ -87,21 +87,24 @@ def test_local_refusals(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_queued_local_read_that_is_cancelled_is_dropped(tmp_path: Path) -> None:
+def test_a_queued_local_read_that_is_cancelled_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = LocalStore(tmp_path)
     gate = threading.Event()
     ran: list[int] = []
 
-    def note(*_: int) -> bytes:
+    def note(*_: object, **__: object) -> bytes:
         ran.append(1)
         return b""
 
     async def cancel() -> None:
         (tmp_path / "x").write_bytes(b"x")
-        blocking = [
-            asyncio.create_task(store._run("x", lambda *_: bytes(gate.wait(10)))) for _ in range(8)
-        ]
-        queued = asyncio.create_task(store._run("x", note))
+        monkeypatch.setattr(store, "read", lambda *_, **__: bytes(gate.wait(10)))
+        blocking = [asyncio.create_task(store.get("x", limit=9)) for _ in range(8)]
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(store, "read", note)
+        queued = asyncio.create_task(store.get("x", limit=9))
         await asyncio.sleep(0.05)
         queued.cancel()
         await asyncio.gather(queued, return_exceptions=True)
@@ -113,20 +116,23 @@ def test_a_queued_local_read_that_is_cancelled_is_dropped(tmp_path: Path) -> Non
     assert ran == []
 
 
-def test_a_running_local_read_that_is_cancelled_is_awaited(tmp_path: Path) -> None:
+def test_a_running_local_read_that_is_cancelled_is_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = LocalStore(tmp_path)
     (tmp_path / "x").write_bytes(b"x")
     begun, go = threading.Event(), threading.Event()
     ended: list[int] = []
 
-    def read(*_: int) -> bytes:
+    def read(*_: object, **__: object) -> bytes:
         begun.set()
         go.wait(10)
         ended.append(1)
         return b""
 
     async def cancel() -> None:
-        task = asyncio.create_task(store._run("x", read))
+        monkeypatch.setattr(store, "read", read)
+        task = asyncio.create_task(store.get("x", limit=9))
         await asyncio.to_thread(begun.wait, 10)
         task.cancel()
         await asyncio.sleep(0.05)

@@ -24,7 +24,7 @@ from opsin.host.selection import Selection
 from opsin.images.draft import draft_name
 from opsin.images.image import Axis, Channel, Image, Level
 from opsin.images.ome_metadata import axis_type
-from opsin.images.source import Array, Encoded, Index, contiguous
+from opsin.images.source import Array, Encoded, Index, Source, contiguous
 from opsin.rpc.shared_arrays import release_pages
 
 CHUNK = 512
@@ -43,7 +43,7 @@ PAGES_KEPT = 32 << 20
 Ask = Callable[[tuple[int, ...]], Awaitable[Array]]
 
 
-class CallsSource:
+class CallsSource(Source):
     """Chunks of the arrays that calls give, in the order of the calls.
 
     Args:

@@ -16,7 +16,7 @@ import numpy as np
 
 from opsin.images.image import Image, Level, chunk_origin
 from opsin.images.reduction import Mean, Pick, Reduction, picked, sum_dtype
-from opsin.images.source import Array, Encoded, Index, Provenance, Source
+from opsin.images.source import Array, Direct, Encoded, Index, Provenance, Source
 from opsin.images.waiting import on_thread
 
 LARGEST = 1024
@@ -71,7 +71,7 @@ def _level(stored: Level, plane: tuple[int, int], k: int, pick: bool) -> Level:
 
 
 @dataclass(frozen=True, slots=True)
-class _Derived:
+class _Derived(Source):
     """Stored chunks as they are, and chunks of derived levels, reduced while they are fetched."""
 
     base: Source
@@ -110,6 +110,10 @@ class _Derived:
             await on_thread(None, self._add, reduction, number, base_index, encoded)
             del encoded
         return await on_thread(None, reduction.finish)
+
+    def direct(self, level: int) -> Direct | None:
+        """Of a stored level that of the base; a derived chunk takes long, and can be cancelled."""
+        return self.base.direct(level) if level < len(self.stored) else None
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         """The chunk: already computed, for a derived level."""

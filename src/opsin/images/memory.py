@@ -10,10 +10,10 @@ import numpy as np
 from opsin.errors import UsageError
 from opsin.images.image import Axis, Image, Kind, Level, chunk_origin
 from opsin.images.ome_metadata import axis_type
-from opsin.images.source import Array, Encoded, Index, contiguous
+from opsin.images.source import Array, Direct, Encoded, Index, Source, contiguous
 
 
-class MemorySource:
+class MemorySource(Source):
     """Chunks of one array in memory, which has one level."""
 
     def __init__(self, array: Array, level: Level) -> None:
@@ -25,18 +25,24 @@ class MemorySource:
         return "memory"
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
-        start = chunk_origin(self._level, index)
-        shape = self._level.chunk_shape(index)
-        return self._array[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))]
+        return self._cut(index)
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         return contiguous(np.asarray(encoded))
+
+    def direct(self, level: int) -> Direct:
+        return lambda index: (contiguous(self._cut(index)), 0)
 
     def transient_bytes(self, level: int, index: Index) -> int:
         return 0
 
     def close(self) -> None:
         self._array = np.empty((0,) * self._array.ndim, self._array.dtype)
+
+    def _cut(self, index: Index) -> Array:
+        start = chunk_origin(self._level, index)
+        shape = self._level.chunk_shape(index)
+        return self._array[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))]
 
 
 def image_from_array(

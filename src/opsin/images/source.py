@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -15,12 +16,16 @@ Encoded: TypeAlias = "bytes | bytearray | memoryview | Array"
 Provenance: TypeAlias = Literal["memory", "disk", "network", "computed"]
 """Where chunks come from: an array here, this computer, another one, or a formula."""
 
+Direct: TypeAlias = Callable[[Index], tuple[Array, int]]
+"""index → the chunk, as `Source.decode` gives it, and how many stored bytes it took."""
+
 
 class Source(Protocol):
     """Chunks of one image, by level and chunk index.
 
     Reading is two steps, so that a loader can cancel the first and run the second on a pool:
     `fetch` waits for bytes and is cancelled by cancelling its task; `decode` only computes.
+    Where there is nothing to wait for, `direct` does both at once, which costs less.
     """
 
     @property
@@ -43,6 +48,13 @@ class Source(Protocol):
         Raises:
             Corrupt: `encoded` is not a chunk of this image.
         """
+
+    def direct(self, level: int) -> Direct | None:
+        """Both steps as one call for the chunks of a level, safe on any thread.
+
+        None where chunks have to be waited for. It raises what `fetch` and `decode` do.
+        """
+        return None
 
     def transient_bytes(self, level: int, index: Index) -> int:
         """Memory that fetching and decoding this chunk needs at most beside its result."""

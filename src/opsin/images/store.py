@@ -84,17 +84,35 @@ class LocalStore:
         return "disk"
 
     async def get(self, key: str, *, limit: int) -> bytes | None:
-        return await self._run(key, lambda fd, size: _read(fd, 0, _bounded(size, limit, key)))
+        return await on_thread(self._threads(key), self.read, key, limit=limit)
 
     async def get_range(
         self, key: str, *, start: int = 0, length: int | None = None, suffix: int | None = None
     ) -> bytes | None:
+        pool = self._threads(key)
+        return await on_thread(
+            pool, self.read_range, key, start=start, length=length, suffix=suffix
+        )
+
+    def read(self, key: str, *, limit: int) -> bytes | None:
+        """`get` on the thread that calls it."""
+        self._threads(key)
+        return _read_file(
+            self._path(key), lambda fd, size: _read(fd, 0, _bounded(size, limit, key))
+        )
+
+    def read_range(
+        self, key: str, *, start: int = 0, length: int | None = None, suffix: int | None = None
+    ) -> bytes | None:
+        """`get_range` on the thread that calls it."""
+        self._threads(key)
+
         def read(fd: int, size: int) -> bytes:
             first = max(0, size - suffix) if suffix is not None else start
             count = size - first if length is None else min(length, size - first)
             return _read(fd, first, max(0, count))
 
-        return await self._run(key, read)
+        return _read_file(self._path(key), read)
 
     def reopen(self) -> LocalStore:
         return LocalStore(self._root)
@@ -104,11 +122,13 @@ class LocalStore:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, key: str, read: Callable[[int, int], bytes]) -> bytes | None:
+    def _threads(self, key: str) -> ThreadPoolExecutor:
         if self._pool is None:
             raise ReadError(f"{self.where} was closed while {shown(key)} was asked for.")
-        path = f"{self._root}/{key}" if key else self._root
-        return await on_thread(self._pool, _read_file, path, read)
+        return self._pool
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}" if key else self._root
 
 
 def _read_file(path: str, read: Callable[[int, int], bytes]) -> bytes | None:

@@ -11,13 +11,13 @@ import numpy as np
 
 from opsin.errors import Corrupt
 from opsin.images.image import Axis, Image, Level
-from opsin.images.source import Array, Encoded, Index, contiguous
+from opsin.images.source import Array, Encoded, Index, Source, contiguous
 from opsin.images.store import HttpStore, Store
 from opsin.images.text import shown
 
 
 @dataclass(frozen=True, slots=True)
-class WholeFile:
+class WholeFile(Source):
     """The source of such an image. `shape` is that of the image, two or three axes."""
 
     store: Store

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from opsin.errors import Corrupt, OpenError, Unsupported
-from opsin.images.source import Array, Encoded, Index
-from opsin.images.store import Store
-from opsin.images.zarr_codecs import Bytes
+from opsin.images.source import Array, Direct, Encoded, Index
+from opsin.images.store import LocalStore, Store
 from opsin.images.zarr_metadata import ZarrMetadata, parse_v2, parse_v3
 from opsin.images.zarr_shards import ShardIndexes
 
@@ -65,20 +64,35 @@ class ZarrArray:
         span = await self._shards.span(shard, place)
         if span is None:
             return None
-        key, (start, length) = self._key(shard), span
-        if length > self.metadata.codec.stored_limit or start >= 2**62:
-            raise Corrupt(
-                f"Chunk {index} in {self._where(key)} is corrupt: the index of its shard says "
-                f"{length} bytes from {start}, which cannot be."
-            )
-        data = await self._store.get_range(key, start=start, length=length)
-        if data is None or len(data) != length:
-            got = "no shard" if data is None else f"{len(data)} of them"
-            raise Corrupt(
-                f"Chunk {index} in {self._where(key)} is corrupt: it should have {length} bytes "
-                f"from {start}, but there is {got}."
-            )
-        return data
+        self._check_span(index, shard, span)
+        start, length = span
+        data = await self._store.get_range(self._key(shard), start=start, length=length)
+        return self._checked(index, shard, span, data)
+
+    def direct(self) -> Direct | None:
+        """`fetch` and `decode` in one call, with the number of stored bytes; None if not local."""
+        store = self._store
+        if not isinstance(store, LocalStore):
+            return None
+        read, limit = store.read, self.metadata.codec.stored_limit
+        shards = self._shards
+
+        def whole(index: Index) -> tuple[Array, int]:
+            data = read(self._key(index), limit=limit)
+            return self.decode(index, data), 0 if data is None else len(data)
+
+        def of_shard(index: Index) -> tuple[Array, int]:
+            assert shards is not None
+            shard, place = shards.locate(index)
+            span = shards.span_now(shard, place, lambda shard: self._shard_index_now(store, shard))
+            if span is None:
+                return self.decode(index, None), 0
+            self._check_span(index, shard, span)
+            start, length = span
+            data = store.read_range(self._key(shard), start=start, length=length)
+            return self.decode(index, self._checked(index, shard, span, data)), length
+
+        return whole if shards is None else of_shard
 
     def decode(self, index: Index, encoded: Encoded | None) -> Array:
         """The chunk, clipped to the array's shape, in native byte order and C order.
@@ -117,24 +131,53 @@ class ZarrArray:
     def _where(self, key: str) -> str:
         return f"{self._store.where}/{key}"
 
+    def _check_span(self, index: Index, shard: Index, span: tuple[int, int]) -> None:
+        start, length = span
+        if length > self.metadata.codec.stored_limit or start >= 2**62:
+            raise Corrupt(
+                f"Chunk {index} in {self._where(self._key(shard))} is corrupt: the index of its "
+                f"shard says {length} bytes from {start}, which cannot be."
+            )
+
+    def _checked(
+        self, index: Index, shard: Index, span: tuple[int, int], data: bytes | None
+    ) -> bytes:
+        """The bytes of a chunk in a shard, which are there."""
+        start, length = span
+        if data is None or len(data) != length:
+            got = "no shard" if data is None else f"{len(data)} of them"
+            raise Corrupt(
+                f"Chunk {index} in {self._where(self._key(shard))} is corrupt: it should have "
+                f"{length} bytes from {start}, but there is {got}."
+            )
+        return data
+
     async def _read_shard_index(self, shard: Index) -> Array | None:
         """The index of a shard: uint64, shape (chunks of the shard, 2); None if not stored."""
+        return self._shard_index(
+            shard, await self._store.get_range(self._key(shard), **self._index_range)
+        )
+
+    def _shard_index_now(self, store: LocalStore, shard: Index) -> Array | None:
+        return self._shard_index(shard, store.read_range(self._key(shard), **self._index_range))
+
+    @property
+    def _index_range(self) -> dict[str, int]:
         layout = self.metadata.shard
         assert layout is not None
-        key = self._key(shard)
         size = layout.index_size
-        data: Bytes | None
-        if layout.at_end:
-            data = await self._store.get_range(key, suffix=size)
-        else:
-            data = await self._store.get_range(key, start=0, length=size)
+        return {"suffix": size} if layout.at_end else {"start": 0, "length": size}
+
+    def _shard_index(self, shard: Index, data: bytes | None) -> Array | None:
+        layout = self.metadata.shard
+        assert layout is not None
         if data is None:
             return None
         try:
             return layout.index_codec.decode(data).reshape(-1, 2)
         except Corrupt as error:
             raise Corrupt(
-                f"The index of the shard {self._where(key)} is corrupt: {error}."
+                f"The index of the shard {self._where(self._key(shard))} is corrupt: {error}."
             ) from error
 
 

@@ -8,8 +8,6 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from opsin.images.source import Array, Index
 
 MISSING = 2**64 - 1
@@ -45,23 +43,32 @@ class ShardIndexes:
 
     def locate(self, index: Index) -> tuple[Index, int]:
         """The shard of a chunk, and the chunk's place in that shard's index."""
-        shard = tuple(i // n for i, n in zip(index, self._per_shard, strict=True))
-        inside = [i % n for i, n in zip(index, self._per_shard, strict=True)]
-        return shard, int(np.ravel_multi_index(inside, self._per_shard))
+        place = 0
+        for i, n in zip(index, self._per_shard, strict=True):
+            place = place * n + i % n
+        return tuple(i // n for i, n in zip(index, self._per_shard, strict=True)), place
 
     async def span(self, shard: Index, place: int) -> tuple[int, int] | None:
         """First byte and length of a chunk in its shard; None if it is not stored."""
-        index = await self._index(shard)
-        if index is None:
-            return None
-        start, length = (int(n) for n in index[place])
-        return None if start == length == MISSING else (start, length)
+        known, index = self._look(shard)
+        return _span(index if known else await self._index(shard), place)
+
+    def span_now(
+        self, shard: Index, place: int, read: Callable[[Index], Array | None]
+    ) -> tuple[int, int] | None:
+        """The same on the thread that calls it, with a `read` that does not have to be awaited."""
+        known, index = self._look(shard)
+        return _span(index if known else self._put(shard, read(shard)), place)
+
+    def _look(self, shard: Index) -> tuple[bool, Array | None]:
+        """Whether the index of a shard is kept, and the index."""
+        with self._lock:
+            if shard not in self._kept:
+                return False, None
+            self._kept.move_to_end(shard)
+            return True, self._kept[shard]
 
     async def _index(self, shard: Index) -> Array | None:
-        with self._lock:
-            if shard in self._kept:
-                self._kept.move_to_end(shard)
-                return self._kept[shard]
         # Only tasks of this loop touch entries of this loop, so no lock is held across an await.
         key = (asyncio.get_running_loop(), shard)
         reading = self._reading.get(key)
@@ -87,9 +94,18 @@ class ShardIndexes:
             task.exception()  # seen, also when nobody waits any more
 
     async def _keep(self, shard: Index) -> Array | None:
-        index = await self._read(shard)
+        return self._put(shard, await self._read(shard))
+
+    def _put(self, shard: Index, index: Array | None) -> Array | None:
         with self._lock:
             self._kept[shard] = index
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)
         return index
+
+
+def _span(index: Array | None, place: int) -> tuple[int, int] | None:
+    if index is None:
+        return None
+    start, length = index[place].tolist()
+    return None if start == length == MISSING else (start, length)

@@ -21,7 +21,7 @@ from opsin.images.ome_metadata import (
     parse_multiscale,
 )
 from opsin.images.readers.address import Address
-from opsin.images.source import Array, Encoded, Index
+from opsin.images.source import Array, Direct, Encoded, Index, Source
 from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.waiting import wait_for
@@ -65,7 +65,7 @@ class _Node:
         return f"{self.path}/{path}" if self.path else path
 
 
-class ZarrSource:
+class ZarrSource(Source):
     """One zarr array per level. Owns the store."""
 
     def __init__(self, store: Store, arrays: tuple[ZarrArray, ...]) -> None:
@@ -81,6 +81,9 @@ class ZarrSource:
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         return self._arrays[level].decode(index, encoded)
+
+    def direct(self, level: int) -> Direct | None:
+        return self._arrays[level].direct()
 
     def transient_bytes(self, level: int, index: Index) -> int:
         return self._arrays[level].transient_bytes

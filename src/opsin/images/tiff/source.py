@@ -10,12 +10,12 @@ import numpy as np
 from opsin.errors import Corrupt, Unreachable
 from opsin.images.image import Level
 from opsin.images.local_file import LocalFile
-from opsin.images.source import Array, Encoded, Index
+from opsin.images.source import Array, Direct, Encoded, Index, Source
 from opsin.images.tiff.layout import Layout
 from opsin.images.waiting import on_thread
 
 
-class TiffSource:
+class TiffSource(Source):
     """Chunks of one image of a TIFF file on this computer."""
 
     def __init__(
@@ -40,6 +40,21 @@ class TiffSource:
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
         """The stored bytes of the segments of a chunk, joined."""
+        spans = self._spans(level, index)
+        return None if spans is None else await on_thread(None, self._read, spans)
+
+    def direct(self, level: int) -> Direct:
+        """Reads and decodes: the file is on this computer."""
+
+        def read(index: Index) -> tuple[Array, int]:
+            spans = self._spans(level, index)
+            encoded = None if spans is None else self._read(spans)
+            return self.decode(level, index, encoded), 0 if encoded is None else len(encoded)
+
+        return read
+
+    def _spans(self, level: int, index: Index) -> list[tuple[int, int]] | None:
+        """Where the bytes of a chunk lie; None if they are not stored."""
         layout = self._layouts[level]
         try:
             spans = layout.spans(index)
@@ -54,10 +69,7 @@ class TiffSource:
                     f"{self._name} is cut off: it ends at byte {self._file.size}, but "
                     f"{layout.describe(index)} would end at byte {offset + count}."
                 )
-        try:
-            return await on_thread(None, self._read, _merge(spans))
-        except OSError as error:
-            raise Unreachable(f"{self._name} cannot be read: {error.strerror or error}.") from error
+        return _merge(spans)
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         """The chunk, decoded by tifffile and imagecodecs."""
@@ -94,7 +106,10 @@ class TiffSource:
         self._file.close()
 
     def _read(self, spans: Sequence[tuple[int, int]]) -> bytes:
-        parts = [self._file.read(offset, count) for offset, count in spans]
+        try:
+            parts = [self._file.read(offset, count) for offset, count in spans]
+        except OSError as error:
+            raise Unreachable(f"{self._name} cannot be read: {error.strerror or error}.") from error
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
