@@ -1,67 +1,95 @@
-"""CPU that one chunk costs: Opsin's thin reader beside the floor and beside other readers.
+"""CPU that one chunk costs: Opsin's loader beside the floor and beside other readers.
 
 All read the same uint16 chunks from the local disk (they are in the page cache), keep them as a
-cache would, and drop them together. Counted is the CPU time of the process, all threads.
+cache would, and drop them together. Counted is the CPU time of the process, all threads. Each
+reader has a process of its own (`harness/chunk_readers/`), the peers in an environment of theirs.
 
-* ours: fetch on the event loop and decode on a pool, 12 chunks at a time, as the loader does.
+* ours: the loader, which plans by urgency, sets memory aside and tells its clients.
 * floor: open, read, close and an imagecodecs decoder, on one thread; nothing can be cheaper.
-* zarr_python, tensorstore: what they offer for many chunks at a time, 12 of them.
+* tensorstore, zarrs, zarr_python, dask: what they offer for many chunks at a time, 12 of them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
-import importlib
-import importlib.util
-import os
+import json
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import imagecodecs
 import numpy as np
 import zarr
+from harness.chunk_readers.measure import PER_SHARD, Stored
 from harness.demo import demo_image, scratch
+from harness.environments import python_of
 from harness.side_by_side import Figure, alternate, arguments, conclude, medians
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from opsin.chunks.loader import FETCHES
 from opsin.images.readers import open_image
-from opsin.images.source import Array, Index
+from opsin.images.source import Array
 
 MEASURES = "CPU milliseconds per chunk read and decoded from the page cache, all threads together"
-CODECS = ("raw", "blosc_lz4", "zstd", "sharded_blosc_lz4")
+CODECS = ("raw", "blosc_lz4", "zstd", "sharded_raw", "sharded_blosc_lz4", "sharded_zstd")
 SIZES = (256, 512, 1024)
-PER_SHARD = 4
-"""Chunks of a shard along each axis."""
+READERS = {
+    "ours": ("with_opsin",),
+    "floor": ("with_floor",),
+    "tensorstore": ("with_tensorstore",),
+    "zarrs": ("with_zarr", "zarrs"),
+    "zarr_python": ("with_zarr",),
+    "dask": ("with_dask",),
+}
+HERE = ("ours", "floor")
+"""Readers that need no environment of their own."""
 
-Read = Callable[[Sequence[Index]], list[Array]]
 
+class Reader:
+    """A process that reads chunks and tells what that cost."""
 
-@dataclass(frozen=True)
-class Stored:
-    """One zarr array on disk."""
+    def __init__(self, name: str, python: Path) -> None:
+        module, *rest = READERS[name]
+        self._process = subprocess.Popen(
+            [python, "-m", f"harness.chunk_readers.{module}", *rest],
+            cwd=Path(__file__).parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
-    path: Path
-    codec: str
-    chunk: int
-    indices: tuple[Index, ...]
+    def __enter__(self) -> Self:
+        return self
 
-    def box(self, index: Index) -> tuple[slice, ...]:
-        return tuple(slice(i * self.chunk, (i + 1) * self.chunk) for i in index)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def read(self, stored: Stored, total: int) -> float:
+        """Milliseconds of CPU per chunk; `total` is the sum of all pixels."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({**vars(stored), "path": str(stored.path)}), file=self._process.stdin)
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"A reader has ended with status {self._process.wait()}.")
+        answer = json.loads(line)
+        assert answer["sum"] == total, "something else was read"
+        return float(answer["cpu"])
 
 
 def store(pixels: Array, folder: Path, codec: str, chunk: int, count: int) -> Stored:
     """Write pixels as zarr 3 with zarr-python: whole shards of whole chunks, at most `count`."""
     side = min(pixels.shape[0] // chunk, int(count**0.5)) // PER_SHARD * PER_SHARD
-    pixels = pixels[: side * chunk, : side * chunk]
     path = folder / f"{codec}_{chunk}.zarr"
     compressors: dict[str, Any] = {
         "raw": None,
@@ -70,166 +98,30 @@ def store(pixels: Array, folder: Path, codec: str, chunk: int, count: int) -> St
     }
     array: Any = zarr.create_array(
         path,
-        shape=pixels.shape,
+        shape=(side * chunk,) * 2,
         dtype=pixels.dtype,
         chunks=(chunk, chunk),
         shards=(PER_SHARD * chunk,) * 2 if codec.startswith("sharded_") else None,
         compressors=compressors[codec.removeprefix("sharded_")],
     )
-    array[:] = pixels
-    return Stored(path, codec, chunk, tuple(product(range(side), repeat=2)))
+    array[:] = pixels[: side * chunk, : side * chunk]
+    return Stored(path, codec, chunk, side)
 
 
-class Ours:
-    """Opsin's reader, driven as the loader drives it."""
-
-    def __init__(self, stored: Stored) -> None:
-        self._image = open_image(stored.path)
-        self._loop = asyncio.new_event_loop()
-        self._pool = ThreadPoolExecutor(os.cpu_count())
-
-    def __call__(self, indices: Sequence[Index]) -> list[Array]:
-        return _several(self._loop, self._read, indices)
-
-    async def _read(self, index: Index) -> Array:
-        source = self._image.source
-        encoded = await source.fetch(0, index)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, source.decode, 0, index, encoded)
-
-
-class Floor:
-    """Raw reads and a decoder, with everything known beforehand."""
-
-    def __init__(self, stored: Stored) -> None:
-        self._shape = (stored.chunk, stored.chunk)
-        self._codec = stored.codec.removeprefix("sharded_")
-        self._where = dict(_places(stored))
-
-    def __call__(self, indices: Sequence[Index]) -> list[Array]:
-        return [self._read(*self._where[index]) for index in indices]
-
-    def _read(self, path: str, start: int, length: int) -> Array:
-        fd = os.open(path, os.O_RDONLY)
-        data = os.pread(fd, length, start)
-        os.close(fd)
-        if self._codec == "raw":
-            return np.frombuffer(data, np.uint16).reshape(self._shape)
-        out = np.empty(2 * self._shape[0] * self._shape[1], np.uint8)
-        decode: Any = imagecodecs.zstd_decode if self._codec == "zstd" else imagecodecs.blosc_decode
-        decode(data, out=out)
-        return out.view(np.uint16).reshape(self._shape)
-
-
-class ZarrPython:
-    """zarr-python's asynchronous interface, which costs less than its other one."""
-
-    def __init__(self, stored: Stored) -> None:
-        self._stored = stored
-        self._loop = asyncio.new_event_loop()
-        self._array: Any = self._loop.run_until_complete(zarr.AsyncArray.open(stored.path))
-
-    def __call__(self, indices: Sequence[Index]) -> list[Array]:
-        return _several(self._loop, self._read, indices)
-
-    async def _read(self, index: Index) -> Array:
-        chunk: Array = await self._array.getitem(self._stored.box(index))
-        return chunk
-
-
-class TensorStore:
-    """tensorstore, without a cache."""
-
-    def __init__(self, stored: Stored) -> None:
-        tensorstore: Any = importlib.import_module("tensorstore")
-        self._stored = stored
-        self._array = tensorstore.open(
-            {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{stored.path}/"}}
-        ).result()
-
-    def __call__(self, indices: Sequence[Index]) -> list[Array]:
-        chunks: list[Array] = []
-        waiting: list[Any] = []
-        for index in indices:
-            waiting.append(self._array[self._stored.box(index)].read())
-            if len(waiting) == FETCHES:
-                chunks.append(waiting.pop(0).result())
-        return [*chunks, *(future.result() for future in waiting)]
-
-
-def _several(
-    loop: asyncio.AbstractEventLoop,
-    read: Callable[[Index], Coroutine[Any, Any, Array]],
-    indices: Sequence[Index],
-) -> list[Array]:
-    """All chunks, some at a time."""
-    chunks: list[Array] = []
-    rest = iter(indices)
-
-    async def work() -> None:
-        for index in rest:
-            chunks.append(await read(index))
-
-    async def works() -> None:
-        await asyncio.gather(*(work() for _ in range(FETCHES)))
-
-    # Not `asyncio.run`: on its way out it spells every chunk as text, at 0.2 ms each.
-    loop.run_until_complete(works())
-    return chunks
-
-
-def _places(stored: Stored) -> Iterator[tuple[Index, tuple[str, int, int]]]:
-    """File, first byte and length of every chunk."""
-    for y, x in stored.indices:
-        path = stored.path / "c"
-        if not stored.codec.startswith("sharded_"):
-            path = path / f"{y}" / f"{x}"
-            yield (y, x), (str(path), 0, path.stat().st_size)
-            continue
-        path = path / f"{y // PER_SHARD}" / f"{x // PER_SHARD}"
-        count = PER_SHARD**2
-        table = np.frombuffer(path.read_bytes()[-16 * count - 4 : -4], np.uint64).reshape(count, 2)
-        start, length = table[y % PER_SHARD * PER_SHARD + x % PER_SHARD]
-        yield (y, x), (str(path), int(start), int(length))
-
-
-def keep_memory() -> None:
-    """Let malloc reuse memory, as it does under a full cache.
-
-    Otherwise chance decides who gets new pages from the kernel, which costs more than some reads.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for option, value in ((-8, 1), (-1, 2**31 - 1), (-3, 32 << 20)):
-            mallopt(option, value)  # one arena; never give memory back; use maps for nothing
-
-
-def cpu_per_chunk(read: Read, indices: Sequence[Index]) -> float:
-    """Milliseconds."""
-    before = time.process_time()
-    chunks = read(indices)
-    after = time.process_time()
-    del chunks  # when all are here: as in a cache, no chunk takes the memory of one before
-    return (after - before) / len(indices) * 1e3
-
-
-def measure(stored: Stored, pixels: Array, rounds: int, peers: Sequence[str]) -> list[Figure]:
-    makers: dict[str, Callable[[Stored], Read]] = {
-        "ours": Ours,
-        "floor": Floor,
-        "zarr_python": ZarrPython,
-        "tensorstore": TensorStore,
-    }
-    readers = {name: makers[name](stored) for name in ("ours", *peers)}
-    for name, read in readers.items():  # also warms up
-        values = sum(int(chunk.sum(dtype=np.uint64)) for chunk in read(stored.indices))
-        whole = pixels[tuple(slice(0, part.stop) for part in stored.box(stored.indices[-1]))]
-        assert values == int(whole.sum(dtype=np.uint64)), f"{name} reads something else"
-    cases = {name: partial(cpu_per_chunk, read, stored.indices) for name, read in readers.items()}
+def measure(
+    stored: Stored, pixels: Array, rounds: int, readers: dict[str, Reader]
+) -> Sequence[Figure]:
+    size = stored.side * stored.chunk
+    total = int(pixels[:size, :size].sum(dtype=np.uint64))
+    cases = {name: partial(reader.read, stored, total) for name, reader in readers.items()}
+    for read in cases.values():  # opens the array, and warms up
+        read()
     found = medians(alternate(cases, rounds))
     case = f"{stored.codec}_{stored.chunk}"
     return [
-        Figure(f"{case}_vs_{peer}", "ms of CPU", found["ours"], found[peer], peer) for peer in peers
+        Figure(f"{case}_vs_{peer}", "ms of CPU", found["ours"], found[peer], peer)
+        for peer in readers
+        if peer != "ours"
     ]
 
 
@@ -237,22 +129,24 @@ def main() -> None:
     parser = arguments(MEASURES)
     parser.add_argument("--size", type=int, default=4096, help="pixels of the image along y and x")
     options = parser.parse_args()
-    keep_memory()
-    rounds = options.rounds or (5 if options.quick else 25)
-    peers = ["floor", "zarr_python"]
-    if importlib.util.find_spec("tensorstore") is not None:
-        peers.append("tensorstore")
-    else:
-        print("tensorstore is not installed here, so it is left out.", file=sys.stderr)
+    rounds = options.rounds or (3 if options.quick else 15)
+    theirs = python_of("chunk_readers")
+    pythons = {name: Path(sys.executable) if name in HERE else theirs for name in READERS}
     with open_image(demo_image(options.size)) as image:
         pixels = image.read()
     figures: list[Figure] = []
     with scratch() as folder:
-        for codec, chunk in product(CODECS, SIZES):
-            if chunk * PER_SHARD > options.size:
-                continue
-            stored = store(pixels, folder, codec, chunk, count=64)
-            figures += measure(stored, pixels, rounds, peers)
+        readers = {n: Reader(n, python) for n, python in pythons.items() if python is not None}
+        try:
+            for codec, chunk in product(CODECS, SIZES):
+                if chunk * PER_SHARD > options.size:
+                    continue
+                stored = store(pixels, folder, codec, chunk, count=64)
+                figures += measure(stored, pixels, rounds, readers)
+        finally:
+            for reader in readers.values():
+                with reader:
+                    pass
     conclude(MEASURES, figures, options.json)
 
 
