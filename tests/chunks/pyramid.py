@@ -10,7 +10,7 @@ import numpy as np
 
 from opsin.errors import Corrupt, Unreachable
 from opsin.images.image import Axis, Image, Level
-from opsin.images.source import Array, Encoded, Index
+from opsin.images.source import Array, Encoded, Index, Provenance, Source
 
 SPACE = {"z", "y", "x"}
 
@@ -24,10 +24,10 @@ def values(level: int, start: tuple[int, ...], stop: tuple[int, ...], dtype: str
     return (total % np.uint64(251)).astype(dtype)
 
 
-class PyramidSource:
+class PyramidSource(Source):
     """Chunks computed by `values`, after a delay; counts what was asked of it."""
 
-    provenance: Literal["memory", "disk", "network"] = "disk"
+    provenance: Provenance = "disk"
 
     def __init__(self, levels: tuple[Level, ...], dtype: str, delay: float = 0.0) -> None:
         self.levels = levels

@@ -9,11 +9,9 @@ queued, aborted while it is fetched, and kept for later once it is being decoded
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +19,7 @@ import numpy as np
 
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.cache import Cache
+from opsin.chunks.fetch import Fetch, Fetcher
 from opsin.chunks.queue import Queue
 from opsin.errors import BudgetExceeded, OpsinError, ReadError, Unreachable
 from opsin.images.image import Image, chunk_origin, copy_overlap
@@ -38,9 +37,10 @@ class _Job:
     """A chunk on its way, and the bytes set aside for it."""
 
     key: ChunkKey
+    size: int
+    """Bytes of the chunk itself."""
     reserved: int
-    abortable: bool = True
-    task: asyncio.Task[None] | None = None
+    fetch: Fetch | None = None
 
 
 class Client:
@@ -77,7 +77,7 @@ class Loader:
 
     Args:
         budget: bytes of decoded chunks, kept or on their way, that are never exceeded.
-        executor: where chunks are decoded; by default a pool with a thread per core.
+        executor: where chunks are decoded, instead of on threads of this process.
         fetches: chunks on their way at once.
     """
 
@@ -87,10 +87,8 @@ class Loader:
         self.cache: Cache[ChunkKey] = Cache(budget)
         self.bytes_read = 0
         self.images: list[Image] = []
-        self._executor = executor or ThreadPoolExecutor(
-            os.cpu_count() or 2, thread_name_prefix="opsin-decode"
-        )
-        self._owns_executor = executor is None
+        # As many as chunks on their way: reads that hang must not keep others from being decoded.
+        self._fetcher = Fetcher(fetches, executor)
         self._fetches = fetches
         self._clients: list[Client] = []
         self._jobs: dict[ChunkKey, _Job] = {}
@@ -100,6 +98,7 @@ class Loader:
         self._ranks: dict[ChunkKey, int] = {}
         self._queue = Queue()
         self._displaced = 0
+        self._pumping = False
         self._closed = False
 
     # What clients call
@@ -191,14 +190,10 @@ class Loader:
         for timer in self._resting.values():
             timer.cancel()
         self._resting.clear()
-        jobs = [job.task for job in self._jobs.values() if job.task is not None]
-        for task in jobs:
-            task.cancel()
-        for task in jobs:
-            with suppress(asyncio.CancelledError):
-                await task
-        if self._owns_executor:
-            self._executor.shutdown(wait=True)
+        for job in self._jobs.values():
+            if job.fetch is not None:
+                job.fetch.give_up()
+        await self._fetcher.close()
         self.cache.clear()
         for image in self.images:
             image.close()
@@ -221,8 +216,8 @@ class Loader:
         self._queue = Queue(order)
         self.cache.want(self._ranks)
         for key, job in self._jobs.items():
-            if job.task is not None and job.abortable and key not in self._ranks:
-                job.task.cancel()
+            if job.fetch is not None and key not in self._ranks:
+                job.fetch.give_up()
         for key in [key for key in self._resting if key not in self._ranks]:
             self._resting.pop(key).cancel()
         self._tries = {key: n for key, n in self._tries.items() if key in self._ranks}
@@ -230,6 +225,7 @@ class Loader:
 
     def _pump(self) -> None:
         """Start as many wanted chunks as there are places and room for, most urgent first."""
+        self._pumping = False
         if self.cache.displaced != self._displaced:
             self._displaced = self.cache.displaced
             self._queue.rewind()
@@ -259,27 +255,39 @@ class Loader:
             return True
         if not self.cache.reserve(size + transient, self._ranks[key]):
             return False
-        job = self._jobs[key] = _Job(key, size + transient)
-        job.task = asyncio.create_task(self._load(job, size))
-        # Not `finally` in the task: one that is cancelled before it began never gets there.
-        job.task.add_done_callback(partial(self._done, job))
+        job = self._jobs[key] = _Job(key, size, size + transient)
+        job.fetch = self._fetcher.start(image.source, key.level, key.grid, partial(self._end, job))
         return True
 
-    async def _load(self, job: _Job, size: int) -> None:
+    def _end(self, job: _Job, array: Array | None, count: int, error: BaseException | None) -> None:
+        """A job has brought its chunk, has failed or was given up."""
         key = job.key
-        try:
-            array = await self._fetch_and_decode(job)
-            self.cache.release(job.reserved - size)
-            job.reserved = size
+        self.bytes_read += count
+        del self._jobs[key]
+        if array is not None and array.nbytes > job.size:
+            error = ValueError(f"it has {array.nbytes} bytes, not {job.size}")
+        if array is not None and error is None:
+            self.cache.release(job.reserved - job.size)
             base = key.level == len(self.images[key.image].levels) - 1
-            self.cache.commit(key, array, size, base=base)
-            job.reserved = 0
-        except Unreachable as error:
-            self._rest(key, error)
-        except OpsinError as error:
-            self._failed[key] = bare(error)
-        except Exception as error:  # a decoder's bug must not stop the other chunks
-            self._failed[key] = ReadError(f"{type(error).__name__}: {error}")
+            self.cache.commit(key, array, job.size, base=base)
+        else:
+            self.cache.release(job.reserved)
+            if isinstance(error, Unreachable):
+                self._rest(key, error)
+            elif isinstance(error, OpsinError):
+                self._failed[key] = bare(error)
+            elif not isinstance(error, asyncio.CancelledError):
+                # A decoder's bug must not stop the other chunks.
+                self._failed[key] = ReadError(f"{type(error).__name__}: {error}")
+        done = key in self.cache or key in self._failed
+        if not done and key in self._ranks:
+            self._queue.rewind()  # it was aborted, and then wanted again
+        if not self._pumping and not self._closed:  # once for all that come together
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+        if done:
+            self._tries.pop(key, None)
+            self._tell(key)
 
     def _rest(self, key: ChunkKey, error: Unreachable) -> None:
         """Try again later, without holding a place or memory meanwhile; at last, fail."""
@@ -296,33 +304,6 @@ class Loader:
         self._queue.rewind()
         self._pump()
 
-    def _done(self, job: _Job, _task: asyncio.Task[None]) -> None:
-        self.cache.release(job.reserved)
-        del self._jobs[job.key]
-        done = job.key in self.cache or job.key in self._failed
-        if not done and job.key in self._ranks:
-            self._queue.rewind()  # it was aborted, and then wanted again
-        self._pump()
-        if done:
-            self._tries.pop(job.key, None)
-            self._tell(job.key)
-
-    async def _fetch_and_decode(self, job: _Job) -> Array:
-        key = job.key
-        source = self.images[key.image].source
-        encoded = await source.fetch(key.level, key.grid)
-        if encoded is not None:
-            self.bytes_read += encoded.nbytes if isinstance(encoded, np.ndarray) else len(encoded)
-        job.abortable = False
-        try:
-            loop = asyncio.get_running_loop()
-            array = await loop.run_in_executor(
-                self._executor, source.decode, key.level, key.grid, encoded
-            )
-        finally:
-            job.abortable = True
-        return _kept(array)
-
     def _tell(self, key: ChunkKey) -> None:
         for client in list(self._clients):
             if key in client.wants:
@@ -332,15 +313,6 @@ class Loader:
 def bare(error: OpsinError) -> OpsinError:
     """The same error without its traceback, whose frames hold on to the bytes of a chunk."""
     return type(error)(*error.args)
-
-
-def _kept(array: Array) -> Array:
-    """An array that can be kept: read-only, and not a small view that holds a large buffer."""
-    base = array.base
-    if isinstance(base, np.ndarray) and base.nbytes > array.nbytes:
-        array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 def _in_turns(clients: Sequence[Sequence[Sequence[ChunkKey]]]) -> Iterable[ChunkKey]:

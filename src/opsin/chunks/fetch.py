@@ -1,0 +1,149 @@
+"""Fetch: brings one chunk, from wherever it is, and can be given up on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from opsin.chunks.threads import Threads, Ticket
+from opsin.images.source import Array, Direct, Encoded, Index, Source
+
+Arrived: TypeAlias = "Callable[[Array | None, int, BaseException | None], None]"
+"""Called once, on the loop, with the chunk (read-only) and its stored bytes, or with an error.
+
+The error is a `CancelledError` if the chunk was given up.
+"""
+
+
+class Fetch:
+    """One chunk on its way. `give_up` drops or aborts it, unless it is being decoded already."""
+
+    __slots__ = ("_arrived", "_task", "_ticket", "decoding")
+
+    def __init__(self, arrived: Arrived) -> None:
+        self._arrived: Arrived | None = arrived
+        self._task: asyncio.Task[None] | None = None
+        self._ticket: Ticket | None = None
+        self.decoding = False
+
+    def give_up(self) -> None:
+        """Stop as soon as that is possible; `arrived` is told then."""
+        if self._ticket is not None:
+            if self._ticket.cancel():
+                loop = asyncio.get_running_loop()
+                loop.call_soon(self.end, None, 0, asyncio.CancelledError())
+        elif self._task is not None and not self.decoding:
+            self._task.cancel()
+
+    def end(self, array: Array | None, count: int, error: BaseException | None) -> None:
+        """Tell, once."""
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            arrived(array, count, error)
+
+
+class Fetcher:
+    """Brings chunks, as many at a time as it is asked for.
+
+    Args:
+        threads: how many chunks are read from this computer or decoded at a time.
+        executor: where that is done instead; it may be of other processes or computers (a Dask
+            client's), if the sources can be pickled.
+    """
+
+    def __init__(self, threads: int, executor: Executor | None = None) -> None:
+        self._threads = Threads(threads, "opsin-chunk")
+        self._executor = executor
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._direct: dict[tuple[int, int], tuple[Source, Direct | None]] = {}
+
+    def start(self, source: Source, level: int, index: Index, arrived: Arrived) -> Fetch:
+        """Set out for a chunk. `arrived` is called later, never at once."""
+        fetch = Fetch(arrived)
+        direct = self._direct_of(source, level)
+        if direct is not None and self._executor is None:
+            fetch._ticket = self._threads.submit(
+                partial(_read, direct, index), partial(_end_direct, fetch)
+            )
+            return fetch
+        task = asyncio.ensure_future(self._bring(fetch, source, level, index, direct))
+        fetch._task = task
+        self._tasks.add(task)
+        # Not `finally` in the task: one that is cancelled before it began never gets there.
+        task.add_done_callback(partial(self._ended, fetch))
+        return fetch
+
+    async def close(self) -> None:
+        """Abort what is on its way, and wait for it. Idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._threads.close()
+        self._direct.clear()
+
+    def _direct_of(self, source: Source, level: int) -> Direct | None:
+        key = (id(source), level)
+        known = self._direct.get(key)
+        if known is None or known[0] is not source:
+            known = self._direct[key] = (source, source.direct(level))
+        return known[1]
+
+    async def _bring(
+        self, fetch: Fetch, source: Source, level: int, index: Index, direct: Direct | None
+    ) -> None:
+        if direct is not None:
+            array, count = await self._decoded(fetch, partial(_read, direct, index))
+        else:
+            encoded = await source.fetch(level, index)
+            count = _size(encoded)
+            decode = partial(_decode, source, level, index, encoded)
+            del encoded
+            array = await self._decoded(fetch, decode)
+        fetch.end(array, count, None)
+
+    async def _decoded(self, fetch: Fetch, work: Callable[[], Any]) -> Any:
+        fetch.decoding = True
+        if self._executor is None:
+            return await self._threads.run(work)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _ended(self, fetch: Fetch, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            fetch.end(None, 0, asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            fetch.end(None, 0, error)
+
+
+def _end_direct(fetch: Fetch, result: Any, error: BaseException | None) -> None:
+    array, count = (None, 0) if error is not None else result
+    fetch.end(array, count, error)
+
+
+def _read(direct: Direct, index: Index) -> tuple[Array, int]:
+    array, count = direct(index)
+    return _kept(array), count
+
+
+def _decode(source: Source, level: int, index: Index, encoded: Encoded | None) -> Array:
+    return _kept(source.decode(level, index, encoded))
+
+
+def _size(encoded: Encoded | None) -> int:
+    if encoded is None:
+        return 0
+    return encoded.nbytes if isinstance(encoded, np.ndarray) else len(encoded)
+
+
+def _kept(array: Array) -> Array:
+    """An array that can be kept: read-only, and not a small view that holds a large buffer."""
+    base = array.base
+    if isinstance(base, np.ndarray) and base.nbytes > array.nbytes:
+        array = array.copy()
+    array.flags.writeable = False
+    return array
