@@ -26,6 +26,8 @@ class Site:
     """Paths (a regular expression) that are sent a piece at a time, 20 ms apart."""
     cut: str = "$^"
     """Paths (a regular expression) of which half is sent, then the connection is closed."""
+    query: str = ""
+    """What an address must have behind its path, such as a signature; else it is refused."""
     ranges: bool = True
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range header of each."""
@@ -33,9 +35,12 @@ class Site:
     """Set when a client went away in the middle of an answer."""
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
-        path = unquote(handler.path).lstrip("/")
+        place, _, query = handler.path.partition("?")
+        path = unquote(place).lstrip("/")
         span = handler.headers.get("Range")
         self.requests.append((path, span))
+        if query != self.query:
+            return self._send(handler, 403, b"not signed")
         for pattern, status in self.status.items():
             if re.search(pattern, path):
                 return self._send(handler, status, b"sorry")
@@ -97,7 +102,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128  # with fewer, a crowd of connections waits for a second
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         site.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

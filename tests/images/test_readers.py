@@ -56,11 +56,13 @@ def test_addresses(text: str, name: str, stem: str, suffix: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "s3://bucket/a.zarr",
+        "s3:///a.zarr",
+        "s3://bucket/a.zarr?b=c",
         "ftp://host/x",
         "http://",
         "http://:80/x.zarr",
-        "http://h/a?b=c",
+        "http://h/a#b",
+        "http://h/a?b=c#d",
         "file://relative.tif",
         "file://",
         "file:///a.tif#b",

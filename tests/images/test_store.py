@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from opsin.errors import Corrupt, ReadError, Unreachable
-from opsin.images.store import HttpStore, LocalStore, Store
+from opsin.images.remote_store import HttpStore
+from opsin.images.store import LocalStore, Store
 from opsin.images.waiting import wait_for
 from tests.images.conftest import Site
 
@@ -42,6 +43,13 @@ def test_reads_whole_values_and_parts(store: Store) -> None:
             await store.get(key, limit=100)
 
     wait_for(read())
+    store.close()
+
+
+def test_names_of_a_folder_and_none_by_http(store: Store) -> None:
+    http = isinstance(store, HttpStore)
+    for key, names in (("", ("a b", "empty")), ("a b/ü", ("0.0",)), ("none", ()), ("empty", ())):
+        assert wait_for(store.names(key)) == (None if http else names)
     store.close()
 
 

@@ -1,30 +1,24 @@
-"""Store: where the bytes of an image live, by key. A local folder or an HTTP(S) address."""
+"""Store: where the bytes of an image live, by key; and the store of a local folder."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import itertools
 import os
-import re
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
-from weakref import WeakKeyDictionary
+from typing import Literal, Protocol
 
 from opsin.errors import Corrupt, ReadError, Unreachable
 from opsin.images.text import shown
 from opsin.images.waiting import on_thread
 
-if TYPE_CHECKING:
-    from obstore.store import HTTPStore
-
 LOCAL_THREADS = 8
 """Enough to keep a network file system busy; threads start only as they are needed."""
-HTTP_REQUESTS = 32
-"""Requests of one store in flight at once; more wait their turn."""
+NAMES_LIMIT = 100_000
+"""Names that listing a folder gives at most: those of one level of an array, perhaps."""
 
 
 class Store(Protocol):
@@ -57,6 +51,12 @@ class Store(Protocol):
         """`length` bytes from `start`, or the last `suffix` bytes; None where there is nothing.
 
         Fewer come back where the value ends earlier. Raises as `get` does.
+        """
+
+    async def names(self, key: str) -> tuple[str, ...] | None:
+        """The names directly below a key, in their order; None where the store cannot list.
+
+        Raises as `get` does.
         """
 
     def reopen(self) -> Store:
@@ -94,12 +94,13 @@ class LocalStore:
             pool, self.read_range, key, start=start, length=length, suffix=suffix
         )
 
+    async def names(self, key: str) -> tuple[str, ...]:
+        return await on_thread(self._threads(key), _names, self._path(key))
+
     def read(self, key: str, *, limit: int) -> bytes | None:
         """`get` on the thread that calls it."""
         self._threads(key)
-        return _read_file(
-            self._path(key), lambda fd, size: _read(fd, 0, _bounded(size, limit, key))
-        )
+        return _read_file(self._path(key), lambda fd, size: _read(fd, 0, bounded(size, limit, key)))
 
     def read_range(
         self, key: str, *, start: int = 0, length: int | None = None, suffix: int | None = None
@@ -129,6 +130,16 @@ class LocalStore:
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}" if key else self._root
+
+
+def _names(path: str) -> tuple[str, ...]:
+    try:
+        with os.scandir(path) as entries:
+            return tuple(sorted(entry.name for entry in itertools.islice(entries, NAMES_LIMIT)))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise ReadError(f"{shown(path)} cannot be listed: {error.strerror}.") from error
 
 
 def _read_file(path: str, read: Callable[[int, int], bytes]) -> bytes | None:
@@ -166,127 +177,8 @@ def _read(fd: int, start: int, count: int) -> bytes:
     return b"".join(pieces)
 
 
-def _bounded(size: int, limit: int, key: str) -> int:
+def bounded(size: int, limit: int, key: str) -> int:
+    """`size`, which is that of the value at `key`; raises `Corrupt` if it is over the limit."""
     if size > limit:
         raise Corrupt(f"{shown(key)} has {size} bytes, more than the {limit} it can need.")
     return size
-
-
-class HttpStore:
-    """Paths below an HTTP(S) URL, without query or fragment.
-
-    Raises:
-        ReadError: it is no valid URL.
-    """
-
-    def __init__(self, url: str, *, _store: HTTPStore | None = None) -> None:
-        self._url = url.rstrip("/")
-        self._store: HTTPStore | None = _store or _connect(self._url)
-        # A semaphore belongs to one event loop, a store to none.
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-            WeakKeyDictionary()
-        )
-
-    @property
-    def where(self) -> str:
-        return self._url
-
-    @property
-    def provenance(self) -> Literal["network"]:
-        return "network"
-
-    async def get(self, key: str, *, limit: int) -> bytes | None:
-        import obstore
-
-        async def read(store: HTTPStore) -> bytes:
-            result = await obstore.get_async(store, key)
-            _bounded(result.meta["size"], limit, f"{self._url}/{key}")
-            return bytes(await result.bytes_async())
-
-        return await self._request(key, read)
-
-    async def get_range(
-        self, key: str, *, start: int = 0, length: int | None = None, suffix: int | None = None
-    ) -> bytes | None:
-        import obstore
-
-        if suffix == 0 or length == 0:
-            return b""
-
-        async def read(store: HTTPStore) -> bytes:
-            if suffix is not None:
-                result = await obstore.get_async(store, key, options={"range": {"suffix": suffix}})
-            elif length is None:
-                result = await obstore.get_async(store, key, options={"range": {"offset": start}})
-            else:
-                result = await obstore.get_async(
-                    store, key, options={"range": (start, start + length)}
-                )
-            return bytes(await result.bytes_async())
-
-        return await self._request(key, read)
-
-    def reopen(self) -> HttpStore:
-        return HttpStore(self._url, _store=self._store)
-
-    def close(self) -> None:
-        self._store = None
-
-    async def _request(
-        self, key: str, read: Callable[[HTTPStore], Awaitable[bytes]]
-    ) -> bytes | None:
-        from obstore.exceptions import BaseError, NotSupportedError
-
-        store = self._store
-        url = f"{self._url}/{key}" if key else self._url
-        if store is None:
-            raise ReadError(f"{self._url} was closed while {key} was asked for.")
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(HTTP_REQUESTS))
-        try:
-            async with turn:
-                return await read(store)
-        except FileNotFoundError:
-            return None
-        except NotSupportedError as error:
-            raise ReadError(
-                f"The server of {url} does not answer requests for a part of a file, "
-                "which reading this image needs."
-            ) from error
-        except BaseError as error:
-            if "status code: 416" in str(error):  # a range that begins behind the end
-                return b""
-            raise _explained(url, str(error)) from error
-
-
-def _connect(url: str) -> HTTPStore:
-    from obstore.store import HTTPStore
-
-    try:
-        return HTTPStore(
-            url,
-            client_options={
-                "allow_http": True,
-                "connect_timeout": timedelta(seconds=5),
-                "read_timeout": timedelta(seconds=15),
-                "timeout": timedelta(seconds=60),
-                "pool_max_idle_per_host": str(HTTP_REQUESTS),
-            },
-            # One retry hides a connection that the server closed while idle. Whoever waits for
-            # the chunk knows whether it is still wanted, and does the other retries.
-            retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=1)},
-        )
-    except ValueError as error:
-        raise ReadError(f"{url} is no valid address ({error}).") from None
-
-
-def _explained(url: str, message: str) -> ReadError:
-    """The error for a failed request, with its status, and whether a retry may help."""
-    if found := re.search(r"non-2xx status code: (\d{3})([^:\n]*)", message):
-        status = f"{found[1]}{found[2]}".strip()
-        if found[1][0] == "5" or found[1] in ("408", "425", "429"):
-            return Unreachable(f"{url} answered {status}.")
-        return ReadError(f"{url} answered {status}.")
-    if "Content-Length" in message:
-        return ReadError(f"{url} cannot be read: its server does not say how long the answer is.")
-    reason = message.split("\n")[0].rsplit(" - ", 1)[-1].rsplit("error: ", 1)[-1].strip()
-    return Unreachable(f"{url} did not answer ({reason}).")

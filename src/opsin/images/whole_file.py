@@ -12,7 +12,7 @@ import numpy as np
 from opsin.errors import Corrupt
 from opsin.images.image import Axis, Image, Level
 from opsin.images.source import Array, Encoded, Index, Source, contiguous
-from opsin.images.store import HttpStore, Store
+from opsin.images.store import Store
 from opsin.images.text import shown
 
 
@@ -31,7 +31,7 @@ class WholeFile(Source):
     @property
     def provenance(self) -> Literal["disk", "network"]:
         """Where the file is."""
-        return "network" if isinstance(self.store, HttpStore) else "disk"
+        return self.store.provenance
 
     @property
     def limit(self) -> int:

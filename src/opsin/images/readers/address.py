@@ -10,24 +10,26 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from opsin.errors import NotFound, OpenError, ReadError, Unsupported
-from opsin.images.store import HttpStore, LocalStore, Store
+from opsin.images.remote_store import remote_store
+from opsin.images.store import LocalStore, Store
 from opsin.images.text import shown
 from opsin.images.waiting import wait_for
 
 HEAD = 4096
 SYNTHETIC = "synthetic:"
+_GIVE = "give a local path, or an http(s) or s3 address"
 
 
 @dataclass(frozen=True)
 class Address:
-    """A local path, an http(s) URL or a formula; exactly one of these is set."""
+    """A local path, a URL or a formula; exactly one of these is set."""
 
     text: str
-    """As the user gave it, for messages."""
+    """As the user gave it, for messages; but without a query, which may hold a signature."""
     path: Path | None
     """Absolute."""
     url: str | None
-    """Without a slash at the end."""
+    """Of http, https or s3, without a slash at the end of its path. Only http has a query."""
     formula: str | None = None
     """What is computed: `mandelbrot` of `synthetic:mandelbrot`, with its settings."""
     inner: str = ""
@@ -55,11 +57,12 @@ class Address:
             valid = False
         if not valid:
             raise Unsupported(f"{text} cannot be read: it is no valid address.")
-        if scheme[1].lower() not in ("file", "http", "https"):
-            raise Unsupported(f"{text} cannot be read: give a local path or an http(s) address.")
-        if parts.query or parts.fragment:
+        kind = scheme[1].lower()
+        if kind not in ("file", "http", "https", "s3"):
+            raise Unsupported(f"{text} cannot be read: {_GIVE}.")
+        if parts.fragment or (parts.query and kind not in ("http", "https")):
             raise Unsupported(f"{text} cannot be read: give the address without '?' and '#'.")
-        if scheme[1].lower() == "file":
+        if kind == "file":
             if parts.netloc not in ("", "localhost") or not parts.path:
                 raise Unsupported(
                     f"{text} cannot be read: give a local path, or a whole one behind 'file://'."
@@ -67,8 +70,10 @@ class Address:
             path, inner = _inside(Path(unquote(parts.path, errors="surrogateescape")))
             return cls(text, path, None, inner=inner)
         if not parts.hostname:
-            raise Unsupported(f"{text} cannot be read: give a local path or an http(s) address.")
-        return cls(text, None, text.rstrip("/"))
+            raise Unsupported(f"{text} cannot be read: {_GIVE}.")
+        place, mark, query = text.partition("?")
+        place = place.rstrip("/")
+        return cls(f"{place}?…" if query else text, None, f"{place}{mark}{query}".rstrip("?"))
 
     @property
     def name(self) -> str:
@@ -77,9 +82,7 @@ class Address:
             return shown(self.path.name or str(self.path))
         if self.formula is not None:
             return self.formula
-        assert self.url is not None
-        parts = urlsplit(self.url)
-        return unquote(parts.path.rsplit("/", 1)[-1]) or parts.netloc
+        return self._parent_and_key[1] or urlsplit(self.place).netloc
 
     @property
     def stem(self) -> str:
@@ -94,17 +97,41 @@ class Address:
 
     @property
     def is_folder(self) -> bool:
-        """Whether this is a local folder, or an http address named like a zarr or inside one."""
+        """Whether this is a local folder, or a URL named like a zarr or inside one."""
         if self.path is not None:
             return self.path.is_dir()
-        return self.url is not None and ".zarr" in urlsplit(self.url).path
+        return self.url is not None and ".zarr" in urlsplit(self.place).path
 
     def store(self) -> Store:
         """What lies below this path or URL, as a new store; the caller closes it."""
         if self.path is not None:
             return LocalStore(self.path)
         assert self.url is not None
-        return HttpStore(self.url)
+        return remote_store(self.url)
+
+    def beside(self) -> tuple[Store, str]:
+        """The store that a file lies in, as a new one, and its key there."""
+        if self.path is not None:
+            return LocalStore(self.path.parent), self.path.name
+        parent, key = self._parent_and_key
+        return remote_store(parent), key
+
+    @property
+    def place(self) -> str:
+        """The URL without its query."""
+        return (self.url or "").partition("?")[0]
+
+    @property
+    def _parent_and_key(self) -> tuple[str, str]:
+        """The URL that the last part of the path is below, with the query; and that part."""
+        assert self.url is not None
+        place, mark, query = self.url.partition("?")
+        scheme, _, rest = place.partition("://")
+        host, _, path = rest.partition("/")
+        parent, _, key = path.rpartition("/")
+        # Keys in a bucket stand for themselves.
+        key = key if scheme.lower() == "s3" else unquote(key)
+        return f"{scheme}://{host}/{parent}{mark}{query}", key
 
     def head(self, count: int) -> bytes:
         """The first bytes of the file, at most `count` (up to 4096); none of a folder or formula.
@@ -120,12 +147,8 @@ class Address:
         if self.is_folder or self.formula is not None:
             return b""
         try:
-            if self.path is not None:
-                store: Store = LocalStore(self.path.parent)
-                return _present(self, wait_for(_head(store, self.path.name)))
-            assert self.url is not None
-            parent, _, name = self.url.rpartition("/")
-            return _present(self, wait_for(_head(HttpStore(parent), unquote(name))))
+            store, key = self.beside()
+            return _present(self, wait_for(_head(store, key)))
         except ReadError as error:
             raise OpenError(f"{self.text} cannot be opened: {error}") from error
 

@@ -7,7 +7,6 @@ import numpy as np
 from opsin.errors import OpenError, Unsupported
 from opsin.images.image import Image
 from opsin.images.readers.address import Address
-from opsin.images.readers.png import beside
 from opsin.images.source import Array
 from opsin.images.store import Store
 from opsin.images.waiting import wait_for
@@ -33,7 +32,7 @@ def open(address: Address) -> tuple[Image, ...]:
     """
     if not recognises(address):
         raise Unsupported(f"{address.name} is not a JPEG, whatever its name says.")
-    store, key = beside(address)
+    store, key = address.beside()
     try:
         frame = wait_for(_frame(store, key))
         if frame is None or 0 in frame[1:]:

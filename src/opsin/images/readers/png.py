@@ -7,7 +7,6 @@ and 4 bits becomes 0 to 255; grey with transparency becomes red, green, blue, al
 from __future__ import annotations
 
 import struct
-from urllib.parse import unquote
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from opsin.errors import OpenError, Unsupported
 from opsin.images.image import Image
 from opsin.images.readers.address import Address
 from opsin.images.source import Array
-from opsin.images.store import HttpStore, LocalStore, Store
+from opsin.images.store import Store
 from opsin.images.waiting import wait_for
 from opsin.images.whole_file import WholeFile
 
@@ -49,7 +48,7 @@ def open(address: Address) -> tuple[Image, ...]:
     known = colour in (_GREY, _COLOUR, _PALETTE, _GREY_ALPHA, _COLOUR_ALPHA)
     if not known or depth not in depths or width == 0 or height == 0:
         raise OpenError(f"{address.name} is a damaged PNG: its header makes no sense.")
-    store, key = beside(address)
+    store, key = address.beside()
     try:
         transparent = colour in (_GREY_ALPHA, _COLOUR_ALPHA) or wait_for(_has_trns(store, key))
     except BaseException:
@@ -60,15 +59,6 @@ def open(address: Address) -> tuple[Image, ...]:
     dtype = np.dtype(np.uint16 if depth == 16 else np.uint8)
     source = WholeFile(store, key, shape, dtype, _decode)
     return (source.image(address.stem, rgb=not grey),)
-
-
-def beside(address: Address) -> tuple[Store, str]:
-    """The store that a file lies in, and its key there."""
-    if address.path is not None:
-        return LocalStore(address.path.parent), address.path.name
-    assert address.url is not None
-    parent, _, name = address.url.rpartition("/")
-    return HttpStore(parent), unquote(name)
 
 
 def _decode(data: bytes) -> Array:
