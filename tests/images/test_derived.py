@@ -19,10 +19,10 @@ from opsin.images.derived import with_derived_levels
 from opsin.images.image import Axis, Image, Level
 from opsin.images.readers import tiff
 from opsin.images.readers.address import Address
-from opsin.images.source import Array, Encoded, Index
+from opsin.images.source import Array, Encoded, Index, Source
 
 
-class Memory:
+class Memory(Source):
     """A source of chunks cut from an array, which counts what it is asked for."""
 
     provenance: Literal["memory"] = "memory"

@@ -135,19 +135,14 @@ class Loader:
         Raises:
             BudgetExceeded: they cannot, whatever else is let go of.
         """
+        together = list(keys)
         size = transient = 0
-        name = ""
-        for key in keys:
+        for key in together:
             image = self.images[key.image]
-            name = image.name
             size += image.chunk_bytes(key.level, key.grid)
             transient = max(transient, image.source.transient_bytes(key.level, key.grid))
         if size + transient > self.cache.budget:
-            raise BudgetExceeded(
-                f"A view of {name} needs chunks of {(size + transient) / 2**20:.0f} MiB at once, "
-                f"more than the memory budget of {self.cache.budget / 2**20:.0f} MiB: start with "
-                "a larger --memory."
-            )
+            raise self._too_large(together, size + transient)
 
     @property
     def in_flight(self) -> int:
@@ -223,6 +218,13 @@ class Loader:
         self._tries = {key: n for key, n in self._tries.items() if key in self._ranks}
         self._pump()
 
+    def _too_large(self, keys: Sequence[ChunkKey], size: int) -> BudgetExceeded:
+        return BudgetExceeded(
+            f"A view of {self.images[keys[-1].image].name} needs chunks of {size / 2**20:.0f} MiB "
+            f"at once, more than the memory budget of {self.cache.budget / 2**20:.0f} MiB: start "
+            "with a larger --memory."
+        )
+
     def _pump(self) -> None:
         """Start as many wanted chunks as there are places and room for, most urgent first."""
         self._pumping = False
@@ -231,26 +233,26 @@ class Loader:
             self._queue.rewind()
         while not self._closed and len(self._jobs) < self._fetches:
             # With several images none may take all places: one may hang, or be slow.
-            share = self._fetches if len(self._queue) == 1 else max(1, self._fetches // 2)
-            busy = Counter(key.image for key in self._jobs)
-            full = {image for image, count in busy.items() if count >= share}
+            full: set[int] = set()
+            if len(self._queue) > 1:
+                busy = Counter(key.image for key in self._jobs)
+                full = {n for n, count in busy.items() if count >= max(1, self._fetches // 2)}
             key = self._queue.first(self._is_due, full)
             if key is None or not self._start(key):
                 return
 
     def _is_due(self, key: ChunkKey) -> bool:
-        known = (self._jobs, self._failed, self._resting, self.cache)
-        return not any(key in place for place in known)
+        return not (
+            key in self._jobs or key in self._failed or key in self._resting or key in self.cache
+        )
 
     def _start(self, key: ChunkKey) -> bool:
         """Set out to load a chunk, or fail it; False if there is no room for it now."""
         image = self.images[key.image]
         size = image.chunk_bytes(key.level, key.grid)
         transient = image.source.transient_bytes(key.level, key.grid)
-        try:
-            self.room_for([key])
-        except BudgetExceeded as error:
-            self._failed[key] = bare(error)
+        if size + transient > self.cache.budget:
+            self._failed[key] = self._too_large([key], size + transient)
             asyncio.get_running_loop().call_soon(self._tell, key)
             return True
         if not self.cache.reserve(size + transient, self._ranks[key]):

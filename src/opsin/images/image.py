@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -13,8 +15,11 @@ from typing import Literal, Self
 import numpy as np
 
 from opsin.errors import UsageError
-from opsin.images.source import Array, Index, Source
+from opsin.images.source import Array, Direct, Index, Source
 from opsin.images.waiting import on_thread, wait_for
+
+FETCHES = 8
+"""Chunks that one call of `read` has on their way at once."""
 
 AxisType = Literal["space", "time", "channel", "other"]
 Kind = Literal["image", "labels"]
@@ -51,10 +56,7 @@ class Level:
 
     def chunk_shape(self, index: Index) -> tuple[int, ...]:
         """Shape of the chunk at `index`, clipped at the end of the level."""
-        return tuple(
-            min(chunk, size - i * chunk)
-            for i, chunk, size in zip(index, self.chunks, self.shape, strict=True)
-        )
+        return clipped(index, self.chunks, self.shape)
 
     def chunks_in(self, start: Sequence[int], stop: Sequence[int]) -> Iterator[Index]:
         """Indices of the chunks that touch the box from `start` up to but without `stop`."""
@@ -154,21 +156,32 @@ class Image:
         geometry = self.levels[level]
         start, stop, dropped = _bounds(geometry.shape, index)
         out = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype)
-        slots = asyncio.Semaphore(8)
+        chunks = geometry.chunks_in(start, stop)
+        direct = self.source.direct(level)
 
-        async def place(chunk_index: Index) -> None:
-            async with slots:
-                encoded = await self.source.fetch(level, chunk_index)
-                chunk = await on_thread(None, self.source.decode, level, chunk_index, encoded)
+        def place(chunk_index: Index, chunk: Array) -> None:
             copy_overlap(out, start, chunk, chunk_origin(geometry, chunk_index))
+
+        if direct is not None:
+            await _place_direct(direct, chunks, place)
+        else:
+            await self._place_fetched(level, chunks, place)
+        return out[tuple(0 if axis in dropped else slice(None) for axis in range(out.ndim))]
+
+    async def _place_fetched(
+        self, level: int, chunks: Iterator[Index], place: Callable[[Index, Array], None]
+    ) -> None:
+        async def work() -> None:
+            for index in chunks:
+                encoded = await self.source.fetch(level, index)
+                place(index, await on_thread(None, self.source.decode, level, index, encoded))
 
         try:
             async with asyncio.TaskGroup() as group:
-                for chunk_index in geometry.chunks_in(start, stop):
-                    group.create_task(place(chunk_index))
+                for _ in range(FETCHES):
+                    group.create_task(work())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        return out[tuple(0 if axis in dropped else slice(None) for axis in range(out.ndim))]
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -184,6 +197,50 @@ class Image:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+async def _place_direct(
+    direct: Direct, chunks: Iterator[Index], place: Callable[[Index, Array], None]
+) -> None:
+    """Read chunks on a thread per core, none of which waits for the event loop between two."""
+    stopped = False
+
+    def work() -> None:
+        nonlocal stopped
+        try:
+            while not stopped and (index := next(chunks, None)) is not None:
+                place(index, direct(index)[0])
+        except BaseException:
+            stopped = True
+            raise
+
+    loop = asyncio.get_running_loop()
+    works = [loop.run_in_executor(None, work) for _ in range(os.cpu_count() or 1)]
+    try:
+        await asyncio.wait(works)
+    except asyncio.CancelledError:
+        stopped = True
+        while not all(one.done() for one in works):  # they write into memory of ours
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(works)
+        for one in works:
+            one.exception()  # looked at, so that asyncio does not complain that nobody did
+        raise
+    failures = [error for one in works if (error := one.exception()) is not None]
+    if failures:
+        raise failures[0]
+
+
+def clipped(index: Index, chunks: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of the chunk at `index` of a grid of `chunks`, clipped at the end of `shape`."""
+    for i, chunk, size in zip(index, chunks, shape, strict=True):
+        if (i + 1) * chunk > size:
+            break
+    else:  # most of them
+        return chunks
+    return tuple(
+        min(chunk, size - i * chunk) for i, chunk, size in zip(index, chunks, shape, strict=True)
+    )
 
 
 def chunk_origin(level: Level, index: Index) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from opsin.errors import Corrupt, OpenError, Unsupported
+from opsin.images.image import clipped
 from opsin.images.source import Array, Direct, Encoded, Index
 from opsin.images.store import LocalStore, Store
 from opsin.images.zarr_metadata import ZarrMetadata, parse_v2, parse_v3
@@ -46,6 +47,10 @@ class ZarrArray:
         self._store = store
         self._path = f"{path}/" if path else ""
         self.metadata = metadata
+        codec = metadata.codec
+        stages = codec.size if not codec.decoders else len(codec.decoders) * codec.stored_limit
+        self.transient_bytes = codec.stored_limit + stages
+        """Memory that reading a chunk takes at most beside the clipped chunk itself."""
         self._shards: ShardIndexes | None = None
         if metadata.shard is not None:
             layout = metadata.shard
@@ -101,29 +106,19 @@ class ZarrArray:
             Corrupt: `encoded` is not such a chunk; the message names its key.
         """
         metadata = self.metadata
-        clipped = tuple(
-            min(chunk, size - i * chunk)
-            for i, chunk, size in zip(index, metadata.chunks, metadata.shape, strict=True)
-        )
+        shape = clipped(index, metadata.chunks, metadata.shape)
         if encoded is None:
-            return np.full(clipped, metadata.fill, metadata.dtype)
+            return np.full(shape, metadata.fill, metadata.dtype)
         try:
             data = encoded.tobytes() if isinstance(encoded, np.ndarray) else encoded
             chunk = metadata.codec.decode(data)
         except Corrupt as error:
             key = self._key(index if self._shards is None else self._shards.locate(index)[0])
             raise Corrupt(f"Chunk {index} in {self._where(key)} is corrupt: {error}.") from error
-        if clipped == metadata.chunks:
+        if shape == metadata.chunks:
             return chunk
         # A copy, so that what is thrown away does not stay in memory with what is kept.
-        return chunk[tuple(slice(0, size) for size in clipped)].copy()
-
-    @property
-    def transient_bytes(self) -> int:
-        """Memory that reading a chunk takes at most beside the clipped chunk itself."""
-        codec = self.metadata.codec
-        stages = codec.size if not codec.decoders else len(codec.decoders) * codec.stored_limit
-        return codec.stored_limit + stages
+        return chunk[tuple(slice(0, size) for size in shape)].copy()
 
     def _key(self, index: Index) -> str:
         return self._path + self.metadata.key(index)

@@ -11,7 +11,7 @@ import lzma
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import imagecodecs
@@ -39,16 +39,19 @@ class ChunkCodec:
     """Axes of the array in the order in which they are stored, the slowest first."""
     decoders: tuple[Decoder, ...] = ()
     """From the stored bytes to the pixels, in the order in which they are applied."""
+    size: int = field(init=False)
+    """Bytes of a decoded chunk."""
+    stored_limit: int = field(init=False)
+    """Most bytes that a stored chunk can have: compression may make noise a little bigger."""
+    _plain: bool = field(init=False)
+    """The pixels are as they will be: nothing is left to do but to say their shape."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of a decoded chunk."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def stored_limit(self) -> int:
-        """Most bytes that a stored chunk can have: compression may make noise a little bigger."""
-        return self.size + self.size // 8 + (64 << 10)
+    def __post_init__(self) -> None:
+        size = math.prod(self.shape) * self.dtype.itemsize
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "stored_limit", size + size // 8 + (64 << 10))
+        in_order = self.order == tuple(range(len(self.order)))
+        object.__setattr__(self, "_plain", in_order and self.dtype.isnative)
 
     def decode(self, stored: Bytes) -> Array:
         """The whole chunk, in the array's axis order and in native byte order.
@@ -69,7 +72,10 @@ class ChunkCodec:
                 raise Corrupt(f"{_reason(error)}") from error
         if len(data) != self.size:
             raise Corrupt(f"it holds {len(data)} bytes, not {self.size}")
-        pixels = np.frombuffer(data, self.dtype).reshape([self.shape[axis] for axis in self.order])
+        flat = np.frombuffer(data, self.dtype)
+        if self._plain:
+            return flat.reshape(self.shape)
+        pixels = flat.reshape([self.shape[axis] for axis in self.order])
         return contiguous(pixels.transpose(np.argsort(self.order)))
 
 
