@@ -437,7 +437,7 @@ def test_the_estimate_learns_from_runs(tmp_path: Path) -> None:
 def test_a_plugin_with_packages_of_its_own_gets_an_environment(tmp_path: Path) -> None:
     """…and a failed install is explained."""
     header = '# /// script\n# dependencies = ["{}"]\n# ///\n'
-    source = header.format("six==1.16.0") + "import six\n" + SOURCE
+    source = header.format("colorama==0.4.6") + "import colorama\n" + SOURCE
     write_plugin(tmp_path, source)
 
     async def main() -> None:
@@ -445,12 +445,12 @@ def test_a_plugin_with_packages_of_its_own_gets_an_environment(tmp_path: Path) -
             one = layer(PLANE)
             job = await ended(start(host, tmp_path, "bright", image=one))
             assert job.error is None, job.error
-            assert any("six is not installed" in line for line in job.log)
-            write_plugin(tmp_path, header.format("six==99.99") + SOURCE)
+            assert any("colorama is not installed" in line for line in job.log)
+            write_plugin(tmp_path, header.format("colorama==99.99") + SOURCE)
             job = await ended(start(host, tmp_path, "bright", image=one))
             assert job.error is not None
             assert job.error.type == "EnvironmentFailed"
-            assert "six" in job.error.message
+            assert "colorama" in job.error.message
 
     run(main(), 180)
 

@@ -23,7 +23,7 @@ from opsin.images.image import Channel, Image, Level
 from opsin.images.memory import MemorySource, image_from_array
 from opsin.images.pyramid import halve
 from opsin.images.readers import open_image, open_images
-from opsin.images.source import Array, Index
+from opsin.images.source import Array, Index, Source
 from opsin.images.write import write_image
 
 RANDOM = np.random.default_rng(9)
@@ -117,6 +117,9 @@ def test_source_chunks_of_any_shape_are_read_once(tmp_path: Path, chunks: Any) -
             reads.append(index)
             return await super().fetch(level, index)
 
+        def direct(self, level: int) -> Any:
+            return None
+
     counted = replace(image, source=Counting(array, image.levels[0]))
     write_image(counted, tmp_path / "a.zarr", chunk=64)
     assert len(reads) == len(set(reads)) == np.prod(image.levels[0].grid)
@@ -199,6 +202,9 @@ class Failing(MemorySource):
                 raise self.error
         return await super().fetch(level, index)
 
+    def direct(self, level: int) -> Any:
+        return None
+
 
 @pytest.mark.parametrize("error", [Corrupt("broken"), ReadError("gone"), None])
 def test_nothing_is_left_after_a_failure_or_an_interrupt(
@@ -238,7 +244,7 @@ def test_the_name_appears_only_when_all_is_there(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.zarr/zarr.json").read_text())["node_type"] == "group"
 
 
-class Plain:
+class Plain(Source):
     """A wide image out of nothing."""
 
     def __init__(self, level: Level) -> None:
