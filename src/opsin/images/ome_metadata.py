@@ -6,17 +6,17 @@ raises `OpenError` for what makes no sense; writing follows OME-Zarr 0.5 to the 
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from opsin.errors import OpenError, Unsupported
+from opsin.errors import OpenError
 from opsin.images.image import Axis, AxisType, Channel, Image
 from opsin.images.text import shown
+from opsin.images.transformation import Transformation, parse_transformations
 
 LEVELS_LIMIT = 64
 _TYPES: dict[str, AxisType] = {
@@ -34,9 +34,8 @@ class Dataset:
     """One level, as the metadata names it."""
 
     path: str
-    scale: tuple[float, ...] | None
-    """None in OME-Zarr 0.3 and older, which do not say."""
-    translation: tuple[float, ...] | None
+    placed: Transformation | None
+    """From its pixels to the world; None in OME-Zarr 0.3 and older, which do not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,12 @@ class Multiscale:
     axes: tuple[Axis, ...] | None
     """None in OME-Zarr 0.2 and older: t, c, z, y, x."""
     datasets: tuple[Dataset, ...]
+    system: str = ""
+    """The coordinate system of `axes` and `placed`: the intrinsic one, of OME-Zarr 0.6."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Other coordinate systems of 0.6, each with the type of transformation that leads there."""
+    children: Mapping[str, Transformation | str] = field(default_factory=dict)
+    """To this image's world from those of the labels at these paths; or why it is not known."""
 
 
 def default_axes(count: int) -> tuple[Axis, ...]:
@@ -64,30 +69,104 @@ def parse_multiscale(entry: Any) -> Multiscale:
 
     Raises:
         OpenError: it makes no sense; the message reads on from "The metadata of … ".
-        Unsupported: a version that Opsin cannot read; likewise.
+        Unsupported: it places pixels in a way that Opsin cannot show; likewise.
     """
     if not isinstance(entry, Mapping):
         raise OpenError("has a multiscale that is not an object")
-    if "coordinateSystems" in entry and "axes" not in entry:
-        raise Unsupported("is of OME-Zarr 0.6 or newer, which this Opsin does not read yet")
-    axes = _axes(entry.get("axes"))
     datasets = entry.get("datasets")
     if not isinstance(datasets, list) or not 0 < len(datasets) <= LEVELS_LIMIT:
         raise OpenError("has no list of levels ('datasets')")
-    common = entry.get("coordinateTransformations")
-    found = []
     for dataset in datasets:
         if not isinstance(dataset, Mapping):
             raise OpenError("has a level that is not an object")
-        path = _path(dataset.get("path"))
-        own = dataset.get("coordinateTransformations")
-        if axes is None or (own is None and common is None):
-            found.append(Dataset(path, None, None))
-            continue
-        scale, translation = _transformed(own, path, *_transformed_start(len(axes)))
-        scale, translation = _transformed(common, path, scale, translation)
-        found.append(Dataset(path, scale, translation))
+    if "coordinateSystems" in entry and "axes" not in entry:
+        return _in_systems(entry, datasets)
+    axes = _axes(entry.get("axes"))
+    common = entry.get("coordinateTransformations")
+    found = []
+    for dataset in datasets:
+        path, own = _path(dataset.get("path")), dataset.get("coordinateTransformations")
+        placed = None
+        if axes is not None and not (own is None and common is None):
+            placed = parse_transformations(f"level {path!r}", len(axes), own, common)
+        found.append(Dataset(path, placed))
     return Multiscale(axes, tuple(found))
+
+
+def _in_systems(entry: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]) -> Multiscale:
+    """A multiscale of OME-Zarr 0.6: its world is the system that all levels are placed in."""
+    systems = _systems(entry.get("coordinateSystems"))
+    paths = [_path(dataset.get("path")) for dataset in datasets]
+    transformations = [_listed(dataset.get("coordinateTransformations")) for dataset in datasets]
+    named = {_end(t, "output")[0] for listed in transformations for t in listed} - {""}
+    if len(named) > 1:
+        raise OpenError(f"places its levels in several coordinate systems: {_quoted(named)}")
+    system = named.pop() if named else next(iter(systems))
+    if system not in systems:
+        raise OpenError(f"places its levels in the coordinate system {system!r}, which it lacks")
+    axes = systems[system]
+    added = _listed(entry.get("coordinateTransformations"))
+    common = [one for one in added if "input" not in one and "output" not in one]
+    found = tuple(
+        Dataset(path, parse_transformations(f"level {path!r}", len(axes), listed, common))
+        for path, listed in zip(paths, transformations, strict=True)
+    )
+    others: list[tuple[str, str]] = []
+    children: dict[str, Transformation | str] = {}
+    for one in added:
+        kind = one.get("type")
+        (start, start_path), (end, end_path) = _end(one, "input"), _end(one, "output")
+        if child := start_path or end_path:
+            try:
+                known = parse_transformations(f"the labels {child!r}", len(axes), [one])
+                children[child] = known if start_path else known.inverse()
+            except OpenError as error:
+                children[child] = str(error)
+        else:
+            other = end if start == system else start
+            if kind != "identity" and other not in ("", system):
+                others.append((shown(other), shown(kind) if isinstance(kind, str) else "unknown"))
+    return Multiscale(axes, found, system, tuple(others[:LEVELS_LIMIT]), children)
+
+
+def _systems(entries: Any) -> dict[str, tuple[Axis, ...]]:
+    found: dict[str, tuple[Axis, ...]] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        axes = _axes(entry.get("axes")) if isinstance(entry, Mapping) else None
+        if not isinstance(name, str) or not name or axes is None:
+            raise OpenError("has a coordinate system without a name or without axes")
+        if name in found:
+            raise OpenError(f"names the coordinate system {name!r} twice")
+        found[name] = axes
+    if not found:
+        raise OpenError("has no list of coordinate systems")
+    return found
+
+
+def _listed(entries: Any) -> list[Mapping[str, Any]]:
+    """Transformations, of which each is at least an object."""
+    if entries is None:
+        return []
+    if not isinstance(entries, list) or not all(isinstance(one, Mapping) for one in entries):
+        raise OpenError("has transformations that are not a list of objects")
+    return entries
+
+
+def _end(transformation: Mapping[str, Any], which: str) -> tuple[str, str]:
+    """Name and path of the coordinate system that a transformation begins or ends in, or ''.
+
+    Drafts of 0.6 gave the name alone, which was the path of an array at the beginning.
+    """
+    end = transformation.get(which)
+    if isinstance(end, str):
+        return end, ""
+    name, path = (end.get("name"), end.get("path")) if isinstance(end, Mapping) else (None, None)
+    return name if isinstance(name, str) else "", checked_path(path) or ""
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names))
 
 
 def checked_path(path: Any) -> str | None:
@@ -127,54 +206,6 @@ def _axes(value: Any) -> tuple[Axis, ...] | None:
     if len({axis.name for axis in axes}) < len(axes):
         raise OpenError("names an axis twice")
     return tuple(axes)
-
-
-def _transformed_start(count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return (1.0,) * count, (0.0,) * count
-
-
-def _transformed(
-    transformations: Any,
-    path: str,
-    scale: tuple[float, ...],
-    translation: tuple[float, ...],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Apply transformations, in their order, to world = translation + scale · pixel."""
-    if transformations is None:
-        return scale, translation
-    if not isinstance(transformations, list):
-        raise OpenError(f"has transformations of level {path!r} that are not a list")
-    for entry in transformations:
-        kind = entry.get("type") if isinstance(entry, Mapping) else None
-        if kind == "identity":
-            continue
-        if kind == "scale":
-            factors = _numbers(entry, kind, path, len(scale))
-            if any(factor <= 0 for factor in factors):
-                raise OpenError(
-                    f"gives level {path!r} the scale {list(factors)}, but a scale is positive"
-                )
-            scale = tuple(s * f for s, f in zip(scale, factors, strict=True))
-            translation = tuple(t * f for t, f in zip(translation, factors, strict=True))
-        elif kind == "translation":
-            shift = _numbers(entry, kind, path, len(scale))
-            translation = tuple(t + d for t, d in zip(translation, shift, strict=True))
-        else:
-            raise OpenError(f"gives level {path!r} a transformation of unknown type {kind!r}")
-    if not all(0 < s < math.inf for s in scale) or not all(map(math.isfinite, translation)):
-        raise OpenError(f"places level {path!r} out of all bounds")
-    return scale, translation
-
-
-def _numbers(entry: Mapping[str, Any], kind: str, path: str, count: int) -> tuple[float, ...]:
-    values = entry.get(kind)
-    if (
-        not isinstance(values, list)
-        or len(values) != count
-        or not all(type(v) in (int, float) and abs(v) < 1e300 for v in values)
-    ):
-        raise OpenError(f"gives level {path!r} a {kind} that is not {count} numbers, one per axis")
-    return tuple(float(v) for v in values)
 
 
 def parse_channels(omero: Any) -> tuple[Channel, ...]:
