@@ -86,3 +86,33 @@ def test_a_chunk_larger_than_what_was_reserved_is_a_bug() -> None:
     cache.reserve(5)
     with pytest.raises(ValueError, match="reserved"):
         cache.commit("a", block(6), 5)
+
+
+def test_what_one_owner_brings_does_not_push_out_what_another_one_keeps() -> None:
+    cache: Cache[str] = Cache(100, owner=lambda key: key[0])
+    for key in ("a1", "a2", "a3"):
+        fill(cache, key, 10)
+    for number in range(30):
+        fill(cache, f"b{number}", 20)
+    assert all(key in cache for key in ("a1", "a2", "a3")), "30 of 100 is less than half"
+    assert "b29" in cache
+    for number in range(4, 9):
+        fill(cache, f"a{number}", 10)
+    assert sum(f"b{number}" in cache for number in range(30)) == 2, "now each has about its half"
+    assert all(f"a{number}" in cache for number in range(4, 9))
+
+
+def test_an_owner_may_have_all_that_nobody_else_needs() -> None:
+    cache: Cache[str] = Cache(100, owner=lambda key: key[0])
+    for number in range(10):
+        fill(cache, f"b{number}", 10)
+    assert len(cache) == 10
+
+
+def test_chunks_that_nobody_asked_for_are_counted_as_wasted_when_they_go() -> None:
+    cache: Cache[str] = Cache(30)
+    for key in "abc":
+        fill(cache, key, 10)
+    cache.get("a")
+    fill(cache, "d", 30)
+    assert (cache.committed, cache.wasted) == (60, 20)

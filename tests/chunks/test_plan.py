@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,16 @@ from hypothesis import strategies as st
 from opsin.chunks.brick import BRICK, Brick, brick_bytes
 from opsin.chunks.camera import Camera, fit, target_level
 from opsin.chunks.plan import Motion, Tier, plan, visible_bricks
-from opsin.chunks.policy import EXPLORE
+from opsin.chunks.policy import (
+    EXPLORE,
+    LOW_MEMORY,
+    PLAYBACK,
+    POLICIES,
+    REMOTE,
+    Policy,
+    policy_named,
+)
+from opsin.errors import UsageError
 from opsin.images.layer import Layer, layers_of
 from tests.chunks.pyramid import pyramid
 
@@ -169,3 +179,42 @@ def test_views_at_absurd_places_are_planned() -> None:
     for zoom in (1e-299, 1e299):
         for center in (0.0, 1e299, -1e299):
             plan({0: one}, Camera((center, center), zoom, (9, 9)), set(), EXPLORE, PLENTY)
+
+
+def test_a_light_layer_does_not_wait_for_a_heavy_one() -> None:
+    heavy = layer((64, 4096, 4096), axes="zyx", levels=3)
+    deep = tuple(replace(one, chunks=(64, 256, 256)) for one in heavy.image.levels)
+    heavy = replace(heavy, image=replace(heavy.image, levels=deep))
+    light = layer((4096, 4096), levels=3, dtype="uint8")
+    camera = Camera((2048, 2048), 1.0, (2000, 2000), {"z": 30.0})
+    wants = plan({0: heavy, 1: light}, camera, set(), EXPLORE, PLENTY).wants
+    target = [want.brick.layer for want in wants if want.tier == Tier.TARGET]
+    assert target.count(0) == target.count(1) > 9
+    assert 0 not in target[: target.count(1)], "all of the light one costs less than one brick"
+    equals = plan({0: light, 1: light}, camera, set(), EXPLORE, PLENTY).wants
+    target = [want.brick.layer for want in equals if want.tier == Tier.TARGET]
+    assert all(set(target[at : at + 2]) == {0, 1} for at in range(0, len(target), 2))
+
+
+def test_presets_do_what_they_are_for() -> None:
+    one = layer((40, 32768, 32768), axes="zyx", levels=7)
+    camera = Camera((4096, 4096), 0.5, (800, 600), {"z": 20.0})
+    motion = Motion((9000.0, 0.0), "z", 1)
+
+    def slices(policy: Policy) -> set[int]:
+        wants = plan({0: one}, camera, set(), policy, PLENTY, motion).wants
+        return {want.brick.slice[0] for want in wants}
+
+    def tiers(policy: Policy) -> set[Tier]:
+        return {want.tier for want in plan({0: one}, camera, set(), policy, PLENTY, motion).wants}
+
+    assert slices(EXPLORE) == {19, 20, 21}
+    assert slices(PLAYBACK) == {20, 21, 22, 23, 24}
+    assert slices(LOW_MEMORY) == {20}
+    assert tiers(LOW_MEMORY) == {Tier.BASE, Tier.COARSE, Tier.TARGET}
+    assert plan({0: one}, camera, set(), LOW_MEMORY, PLENTY).targets == {0: 2}
+    assert plan({0: one}, camera, set(), REMOTE, PLENTY).targets == {0: 1}
+    for name, policy in POLICIES.items():
+        assert policy_named(name) is policy
+    with pytest.raises(UsageError, match="choose explore, playback, remote, low_memory"):
+        policy_named("fast")

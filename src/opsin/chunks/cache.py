@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from opsin.images.source import Array
@@ -18,18 +18,32 @@ class Cache(Generic[K]):
     """Chunks by key. `used + reserved <= budget` at every moment.
 
     Whoever loads a chunk first reserves its bytes, then commits the array or gives the bytes back.
-    Room is made by letting go of idle chunks, least recently used first and those of a coarsest
-    level last, then of wanted chunks that are less urgent than the one to come.
+    Room is made by letting go of idle chunks, of the owner that has most bytes here and of its
+    chunks the least recently used first, those of a coarsest level last; then of wanted chunks that
+    are less urgent than the one to come. So owners may borrow what others do not need, and none
+    can push out what another one uses within its equal share.
+
+    Args:
+        budget: bytes.
+        owner: whose a chunk is: chunks of one image share alike with those of another.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, owner: Callable[[K], Hashable] = lambda _: None) -> None:
         self.budget = budget
         self.used = 0
         self.reserved = 0
         self.peak = 0
         self.displaced = 0
         """Wanted chunks that were let go of so far, for more urgent ones."""
-        self._idle: OrderedDict[K, Array] = OrderedDict()
+        self.committed = 0
+        """Bytes of all chunks that came so far."""
+        self.wasted = 0
+        """Bytes of those that were let go of before anybody had asked for them."""
+        self._owner = owner
+        self._owned: Counter[Hashable] = Counter()
+        self._idle: dict[Hashable, OrderedDict[K, Array]] = {}
+        self._idle_of: dict[K, Hashable] = {}
+        self._unseen: set[K] = set()
         self._base: OrderedDict[K, Array] = OrderedDict()
         self._wanted: dict[K, Array] = {}
         self._ranks: Mapping[K, int] = {}
@@ -37,17 +51,20 @@ class Cache(Generic[K]):
         self._base_bytes = 0
 
     def __contains__(self, key: object) -> bool:
-        return key in self._wanted or key in self._idle or key in self._base
+        return key in self._wanted or key in self._idle_of or key in self._base
 
     def __len__(self) -> int:
-        return len(self._wanted) + len(self._idle) + len(self._base)
+        return len(self._wanted) + len(self._idle_of) + len(self._base)
 
     def get(self, key: K) -> Array | None:
         """The chunk, marked as just used; None if it is not here."""
         found = self._wanted.get(key)
-        for shelf in (self._idle, self._base):
-            if found is None and (found := shelf.get(key)) is not None:
-                shelf.move_to_end(key)
+        if found is None:
+            shelf = self._base if key in self._base else self._idle.get(self._idle_of.get(key))
+            if shelf is None or (found := shelf.get(key)) is None:
+                return None
+            shelf.move_to_end(key)
+        self._unseen.discard(key)
         return found
 
     def want(self, ranks: Mapping[K, int]) -> None:
@@ -55,9 +72,9 @@ class Cache(Generic[K]):
         self._ranks = ranks
         for key in [key for key in self._wanted if key not in ranks]:
             self._shelve(key, self._wanted.pop(key))
-        for shelf in (self._idle, self._base):
-            for key in [key for key in ranks if key in shelf]:
-                self._wanted[key] = self._unshelve(shelf, key)
+        for key in ranks:
+            if key in self._idle_of or key in self._base:
+                self._wanted[key] = self._unshelve(key)
 
     def reserve(self, size: int, rank: int | None = None) -> bool:
         """Set `size` bytes aside for a chunk of this rank (None: an idle one); False if no room.
@@ -83,6 +100,9 @@ class Cache(Generic[K]):
         if key in self:
             return
         self.used += array.nbytes
+        self.committed += array.nbytes
+        self._owned[self._owner(key)] += array.nbytes
+        self._unseen.add(key)
         if base:
             self._base_keys.add(key)
         if key in self._ranks:
@@ -92,49 +112,81 @@ class Cache(Generic[K]):
 
     def clear(self) -> None:
         """Let go of everything that is not reserved."""
-        for shelf in (self._idle, self._base, self._wanted):
+        for shelf in (self._idle, self._idle_of, self._base, self._wanted, self._owned):
             shelf.clear()
         self._base_keys.clear()
+        self._unseen.clear()
         self.used = self._base_bytes = 0
 
     def _shelve(self, key: K, array: Array) -> None:
         if key not in self._base_keys:
-            self._idle[key] = array
+            self._put_idle(key, array)
             return
         self._base[key] = array
         self._base_bytes += array.nbytes
         while self._base_bytes > self.budget * BASE_SHARE:
             oldest = next(iter(self._base))
-            self._idle[oldest] = self._unshelve(self._base, oldest)
+            self._put_idle(oldest, self._unshelve(oldest))
 
-    def _unshelve(self, shelf: OrderedDict[K, Array], key: K) -> Array:
-        array = shelf.pop(key)
-        if shelf is self._base:
+    def _put_idle(self, key: K, array: Array) -> None:
+        owner = self._owner(key)
+        self._idle.setdefault(owner, OrderedDict())[key] = array
+        self._idle_of[key] = owner
+
+    def _unshelve(self, key: K) -> Array:
+        if key in self._base:
+            array = self._base.pop(key)
             self._base_bytes -= array.nbytes
+            return array
+        owner = self._idle_of.pop(key)
+        array = self._idle[owner].pop(key)
+        if not self._idle[owner]:
+            del self._idle[owner]
         return array
 
+    def _idle_victims(self) -> Iterator[tuple[K, Array]]:
+        """Idle chunks, of whoever has most first; nothing is let go of meanwhile."""
+        owned = dict(self._owned)
+        rest = {owner: iter(shelf.items()) for owner, shelf in self._idle.items()}
+        while rest:
+            most = max(rest, key=lambda owner: owned[owner])
+            victim = next(rest[most], None)
+            if victim is None:
+                del rest[most]
+                continue
+            owned[most] -= victim[1].nbytes
+            yield victim
+        yield from self._base.items()
+
     def _make_room(self, lacking: int, rank: int | None) -> bool:
-        victims: list[tuple[OrderedDict[K, Array] | dict[K, Array], K]] = []
-        for shelf in (self._idle, self._base):
-            for key, array in shelf.items():
-                if lacking <= 0:
-                    break
-                victims.append((shelf, key))
-                lacking -= array.nbytes
+        victims: list[K] = []
+        for key, array in self._idle_victims():
+            if lacking <= 0:
+                break
+            victims.append(key)
+            lacking -= array.nbytes
         if lacking > 0 and rank is not None:
             ranks = self._ranks
             for key in sorted(self._wanted, key=lambda k: ranks[k], reverse=True):
                 if lacking <= 0 or ranks[key] <= rank:
                     break
-                victims.append((self._wanted, key))
+                victims.append(key)
                 lacking -= self._wanted[key].nbytes
         if lacking > 0:
             return False
-        for home, key in victims:
-            array = home.pop(key)
-            self.used -= array.nbytes
-            if home is self._base:
-                self._base_bytes -= array.nbytes
-            self.displaced += home is self._wanted
-            self._base_keys.discard(key)
+        for key in victims:
+            self._let_go(key)
         return True
+
+    def _let_go(self, key: K) -> None:
+        if key in self._wanted:
+            array = self._wanted.pop(key)
+            self.displaced += 1
+        else:
+            array = self._unshelve(key)
+        self.used -= array.nbytes
+        self._owned[self._owner(key)] -= array.nbytes
+        if key in self._unseen:
+            self._unseen.discard(key)
+            self.wasted += array.nbytes
+        self._base_keys.discard(key)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Loader:
     def __init__(
         self, budget: int, *, executor: Executor | None = None, fetches: int = FETCHES
     ) -> None:
-        self.cache: Cache[ChunkKey] = Cache(budget)
+        self.cache: Cache[ChunkKey] = Cache(budget, owner=attrgetter("image"))
         self.bytes_read = 0
         self.images: list[Image] = []
         # As many as chunks on their way: reads that hang must not keep others from being decoded.

@@ -1,6 +1,7 @@
 """Plan: from what is looked at and what is held, to what is wanted, in order. Pure.
 
-Tiers, each from the centre of the canvas outwards, all layers mixed by distance:
+Tiers, each from the centre of the canvas outwards; inside a tier layers take turns by the bytes
+that have to be fetched for them, so that a heavy one does not hold up a light one:
 
 1. the *base*: the coarsest level of the slice, whole where that is a handful of bricks;
 2. a few levels above the target, where nothing as fine is held yet (`Policy.coarse_steps`);
@@ -19,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from opsin.chunks.brick import BRICK, Brick, brick_bytes
+from opsin.chunks.brick import BRICK, Brick, brick_bytes, brick_shape
 from opsin.chunks.camera import Camera, Rect, base_level, extent, slice_index, target_level
 from opsin.chunks.policy import Policy
 from opsin.images.layer import Layer
@@ -92,7 +93,8 @@ def plan(
         for number, layer in layers.items()
         if slice_index(layer, 0, camera) is not None
     }
-    targets = {number: target_level(layer, camera) for number, layer in shown.items()}
+    sharp = replace(camera, zoom=camera.zoom * policy.quality)
+    targets = {number: target_level(layer, sharp) for number, layer in shown.items()}
     bases = {number: base_level(layer, camera.displayed) for number, layer in shown.items()}
     _raise_to_fit(shown, camera, targets, bases, limit)
 
@@ -101,7 +103,7 @@ def plan(
 
     def add(tier: Tier, bricks: Collection[Ranked], limit: int = limit) -> None:
         nonlocal spent
-        for _, number, brick in sorted(bricks):
+        for number, brick in _in_turns(bricks, shown, camera.displayed):
             if brick in wants:
                 continue
             cost = brick_bytes(shown[number], brick, camera.displayed)
@@ -125,7 +127,7 @@ def plan(
                 if not _covered(shown[n], b[2], targets[n], camera, held)
             ],
         )
-    if motion.velocity != (0.0, 0.0):
+    if motion.velocity != (0.0, 0.0) and policy.lookahead:
         ahead = replace(
             camera,
             center=(
@@ -154,6 +156,35 @@ def plan(
 def _urgency(want: Want) -> tuple[int, int]:
     """Tier, and inside the coarse tier the coarser level first; sorting is stable in distance."""
     return want.tier, -want.brick.level if want.tier is Tier.COARSE else 0
+
+
+def _in_turns(
+    bricks: Collection[Ranked], layers: Mapping[int, Layer], displayed: tuple[str, str]
+) -> Iterator[tuple[int, Brick]]:
+    """Each layer's bricks from the centre outwards, merged so that fetched bytes grow alike."""
+    if len({number for _, number, _ in bricks}) < 2:
+        for _, number, brick in sorted(bricks):
+            yield number, brick
+        return
+    spent: dict[int, int] = {}
+    turns: list[tuple[int, float, int, Brick]] = []
+    for distance, number, brick in sorted(bricks):
+        layer = layers[number]
+        spent[number] = spent.get(number, 0) + _fetched_bytes(layer, brick, displayed)
+        turns.append((spent[number], distance, number, brick))
+    for _, _, number, brick in sorted(turns):
+        yield number, brick
+
+
+def _fetched_bytes(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> int:
+    """What a brick costs to fetch: its area, as deep as its chunks are along other axes."""
+    level = layer.image.levels[brick.level]
+    depth = layer.image.dtype.itemsize
+    for axis, chunk in zip(layer.image.axes, level.chunks, strict=True):
+        if axis.name not in displayed:
+            depth *= chunk
+    rows, columns = brick_shape(layer, brick, displayed)
+    return rows * columns * depth
 
 
 def visible_bricks(
@@ -264,7 +295,8 @@ def _neighbours(
         return
     step = min(steps)
     here = camera.position.get(motion.axis, 0.0)
-    for distance in range(1, policy.neighbours + 1):
-        for sign in (motion.direction, -motion.direction):
-            moved = {**camera.position, motion.axis: here + sign * distance * step}
-            yield replace(camera, position=moved)
+    for distance in range(1, max(policy.neighbours, policy.behind) + 1):
+        for sign, reach in ((1, policy.neighbours), (-1, policy.behind)):
+            if distance <= reach:
+                there = here + sign * motion.direction * distance * step
+                yield replace(camera, position={**camera.position, motion.axis: there})

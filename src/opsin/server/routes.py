@@ -100,7 +100,7 @@ async def view_stream(socket: WebSocket) -> None:
         async with asyncio.timeout(STUCK):
             await socket.send_bytes(frame)
 
-    stream = Stream(session.loader, session.scene, send, receive)
+    stream = Stream(session.loader, session.scene, send, receive, session.policy)
     try:
         await stream.run()
     except ProtocolError as error:

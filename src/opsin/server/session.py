@@ -13,6 +13,7 @@ from typing import Any
 from opsin.chunks.brick import plane_box
 from opsin.chunks.camera import Camera, base_level, fit, slice_index
 from opsin.chunks.loader import Loader
+from opsin.chunks.policy import EXPLORE, Policy
 from opsin.errors import OpsinError, UsageError
 from opsin.host.host import Host
 from opsin.host.job import Job
@@ -42,6 +43,7 @@ class Session:
         memory: budget in bytes for chunks.
         notices: sentences to show to the user (what could not be opened, and the like).
         plugins: files of plugins to have at hand, beside those of the user's workspace.
+        policy: what is loaded first.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Session:
         memory: int,
         notices: Sequence[str] = (),
         plugins: Sequence[Path] = (),
+        policy: Policy = EXPLORE,
     ) -> None:
-        self.loader = Loader(memory)
+        self.policy = policy
+        self.loader = Loader(memory, fetches=policy.fetches)
         self.scene = Scene()
         self.saved_view: Mapping[str, Any] | None = None
         for text in notices:
