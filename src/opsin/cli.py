@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsin import __version__
-from opsin.errors import OpsinError, UsageError, WriteError
+from opsin.errors import OpsinError, Unsupported, UsageError, WriteError
 
 if TYPE_CHECKING:
     from opsin.images.image import Image, Kind
@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     view = commands.add_parser("view", help="open images in the browser", allow_abbrev=False)
-    view.add_argument("paths", nargs="*", metavar="PATH", help="file, folder or http(s) address")
+    view.add_argument(
+        "paths", nargs="*", metavar="PATH", help="file, folder, http(s) or s3 address"
+    )
     view.add_argument(
         "--labels",
         action="append",
@@ -124,14 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     view.set_defaults(run=_view)
 
     info = commands.add_parser("info", help="say what an image is", allow_abbrev=False)
-    info.add_argument("path", metavar="PATH", help="file, folder or http(s) address")
+    info.add_argument("path", metavar="PATH", help="file, folder, http(s) or s3 address")
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=_info)
 
     snapshot = commands.add_parser(
         "snapshot", help="make a picture of an image, without a browser", allow_abbrev=False
     )
-    snapshot.add_argument("path", metavar="PATH", help="file, folder or http(s) address")
+    snapshot.add_argument("path", metavar="PATH", help="file, folder, http(s) or s3 address")
     snapshot.add_argument("out", type=Path, metavar="OUT.png")
     snapshot.add_argument(
         "--size", type=_dimensions, default=(512, 512), metavar="WxH", help="pixels"
@@ -216,7 +218,10 @@ def _info(options: argparse.Namespace) -> int:
     from opsin.images.description import describe, describe_text
     from opsin.images.readers import open_images
 
-    images = open_images(options.path)
+    try:
+        images = open_images(options.path)
+    except Unsupported as error:
+        return _browse(options, error)
     try:
         if options.json:
             _say(json.dumps([describe(image) for image in images], indent=2, allow_nan=False))
@@ -225,6 +230,27 @@ def _info(options: argparse.Namespace) -> int:
     finally:
         for image in images:
             image.close()
+    return 0
+
+
+def _browse(options: argparse.Namespace, refusal: Unsupported) -> int:
+    """List what is inside of what is no image itself; raises the refusal if there is nothing."""
+    import json
+
+    from opsin.images.readers import browse
+    from opsin.images.readers.node import describe_node, describe_node_text
+
+    try:
+        node = browse(options.path)
+        inside = node.children
+    except OpsinError:
+        inside = ()
+    if not inside:
+        raise refusal
+    if options.json:
+        _say(json.dumps(describe_node(node), indent=2, allow_nan=False))
+    else:
+        _say(describe_node_text(node, str(options.path)))
     return 0
 
 

@@ -114,7 +114,7 @@ def test_a_bucket_answers_as_a_folder_does(signed: str) -> None:
         assert await store.get_range(key, suffix=20) == DATA[-20:]
         with pytest.raises(Corrupt, match=f"{len(DATA)} bytes, more than the 100"):
             await store.get(key, limit=100)
-        assert await store.names("") == ("a b", "cells.ome.zarr", "cells.png", "empty")
+        assert await store.names("") == ("a b/", "cells.ome.zarr/", "cells.png", "empty")
         assert await store.names("a b/ü") == ("0.0",)
         assert await store.names("nothing") == ()
 

@@ -48,7 +48,7 @@ def test_reads_whole_values_and_parts(store: Store) -> None:
 
 def test_names_of_a_folder_and_none_by_http(store: Store) -> None:
     http = isinstance(store, HttpStore)
-    for key, names in (("", ("a b", "empty")), ("a b/ü", ("0.0",)), ("none", ()), ("empty", ())):
+    for key, names in (("", ("a b/", "empty")), ("a b/ü", ("0.0",)), ("none", ()), ("empty", ())):
         assert wait_for(store.names(key)) == (None if http else names)
     store.close()
 

@@ -222,7 +222,7 @@ class S3Store(_RemoteStore):
         return S3Store(f"s3://{self._bucket}/{self._prefix}", _connection=connection)
 
     async def names(self, key: str) -> tuple[str, ...] | None:
-        """The names directly below a key, in their order."""
+        """The names directly below a key, folders with `/`."""
         import obstore
 
         found: list[str] = []
@@ -231,8 +231,9 @@ class S3Store(_RemoteStore):
             listing: Any = obstore.list_with_delimiter_async(connection, key)
             async with asyncio.timeout(LISTING_SECONDS):
                 result = await listing
-            paths = [*result["common_prefixes"], *(one["path"] for one in result["objects"])]
-            found.extend(path.rstrip("/").rpartition("/")[2] for path in paths)
+            folders = (path.rstrip("/") for path in result["common_prefixes"])
+            found.extend(path.rpartition("/")[2] + "/" for path in folders)
+            found.extend(one["path"].rpartition("/")[2] for one in result["objects"])
             return b""
 
         try:

@@ -54,7 +54,7 @@ class Store(Protocol):
         """
 
     async def names(self, key: str) -> tuple[str, ...] | None:
-        """The names directly below a key, in their order; None where the store cannot list.
+        """The names directly below a key, folders with `/`; None where the store cannot list.
 
         Raises as `get` does.
         """
@@ -135,7 +135,8 @@ class LocalStore:
 def _names(path: str) -> tuple[str, ...]:
     try:
         with os.scandir(path) as entries:
-            return tuple(sorted(entry.name for entry in itertools.islice(entries, NAMES_LIMIT)))
+            found = itertools.islice(entries, NAMES_LIMIT)
+            return tuple(sorted(f"{one.name}/" if one.is_dir() else one.name for one in found))
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as error:

@@ -7,6 +7,7 @@ ten times the CPU per chunk.)
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -185,13 +186,22 @@ async def open_array(store: Store, path: str) -> ZarrArray | None:
         ReadError: the store failed.
     """
     prefix = f"{path}/" if path else ""
+    metadata = await read_json(store, f"{prefix}zarr.json")
+    if metadata is not None:
+        return array_of(store, path, metadata, v3=True)
+    metadata = await read_json(store, f"{prefix}.zarray")
+    return array_of(store, path, metadata, v3=False) if metadata is not None else None
+
+
+def array_of(store: Store, path: str, metadata: Mapping[str, Any], *, v3: bool) -> ZarrArray:
+    """The array at `path` whose `zarr.json` (or `.zarray`) holds `metadata`.
+
+    Raises:
+        OpenError, Unsupported: as `open_array` does.
+    """
     where = f"{store.where}/{path}".rstrip("/")
     try:
-        v3 = await read_json(store, f"{prefix}zarr.json")
-        if v3 is not None:
-            return ZarrArray(store, path, parse_v3(v3))
-        v2 = await read_json(store, f"{prefix}.zarray")
-        return ZarrArray(store, path, parse_v2(v2)) if v2 is not None else None
+        return ZarrArray(store, path, parse_v3(metadata) if v3 else parse_v2(metadata))
     except Unsupported as error:
         raise Unsupported(f"The array {where} cannot be read: {error}.") from error
     except OpenError as error:

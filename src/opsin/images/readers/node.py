@@ -10,7 +10,8 @@ A reader whose files hold several images offers, beside `recognises` and `open`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -59,44 +60,69 @@ class Node:
         """
         return () if self.expand is None else tuple(self.expand())
 
+    def openable(self, limit: int = NODES_LIMIT) -> Iterator[Node]:
+        """The nodes inside that can be opened, nearest first, among the first `limit` nodes.
+
+        What is inside of those is left out. Raises as `children` does.
+        """
+        groups = deque((self,))
+        while groups:
+            for node in groups.popleft().children:
+                if not limit:
+                    return
+                limit -= 1
+                if node.kind == "group":
+                    groups.append(node)
+                elif node.shape is not None or not node.note:
+                    yield node
+
 
 def describe_node(node: Node, limit: int = NODES_LIMIT) -> dict[str, Any]:
-    """A node and those inside as a dict that JSON can hold; at most `limit` nodes are looked at.
+    """A node and those inside as a dict that JSON can hold; at most `limit` nodes, nearest first.
 
-    Keys: `path`, `kind`, `shape`, `dtype`, `axes`, `note`, `children` (likewise), and where not all
-    children are given, their number as `child_count`.
+    Keys: `path`, `kind`, `shape`, `dtype`, `axes`, `note`, `children` (likewise), and `left_out`:
+    how many children are not given, or null where nobody looked.
 
     Raises:
         OpenError: the node cannot be read. (Of those inside, the note says so.)
     """
-    left = [limit - 1]
+    root = _entry(node)
+    waiting = deque([(node, root, 0)])
+    limit -= 1
+    while waiting:
+        one, entry, depth = waiting.popleft()
+        # The wells of a plate are not looked into by the way: there may be thousands.
+        if not limit or depth >= DEPTH_LIMIT or (depth and one.kind == "plate"):
+            continue
+        try:
+            children = one.children
+        except (OpenError, ReadError) as error:
+            if not depth:
+                raise
+            entry["note"], entry["left_out"] = str(error), 0
+            continue
+        shown = children[:limit]
+        limit -= len(shown)
+        entry["left_out"] = len(children) - len(shown)
+        entry["children"] = [_entry(child) for child in shown]
+        waiting.extend(
+            (child, described, depth + 1)
+            for child, described in zip(shown, entry["children"], strict=True)
+        )
+    return root
 
-    def described(one: Node, depth: int) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "path": one.path,
-            "kind": one.kind,
-            "shape": None if one.shape is None else list(one.shape),
-            "dtype": one.dtype,
-            "axes": list(one.axes),
-            "note": one.note,
-            "children": [],
-        }
-        children: tuple[Node, ...] = ()
-        if depth < DEPTH_LIMIT and left[0] > 0:
-            try:
-                children = one.children
-            except (OpenError, ReadError) as error:
-                if not depth:
-                    raise
-                entry["note"] = str(error)
-        shown = children[: left[0]]
-        left[0] -= len(shown)
-        entry["children"] = [described(child, depth + 1) for child in shown]
-        if len(shown) < len(children):
-            entry["child_count"] = len(children)
-        return entry
 
-    return described(node, 0)
+def _entry(node: Node) -> dict[str, Any]:
+    return {
+        "path": node.path,
+        "kind": node.kind,
+        "shape": None if node.shape is None else list(node.shape),
+        "dtype": node.dtype,
+        "axes": list(node.axes),
+        "note": node.note,
+        "children": [],
+        "left_out": 0 if node.expand is None else None,
+    }
 
 
 def describe_node_text(node: Node, name: str, limit: int = NODES_LIMIT) -> str:
@@ -108,19 +134,22 @@ def describe_node_text(node: Node, name: str, limit: int = NODES_LIMIT) -> str:
     rows: list[tuple[str, str]] = []
 
     def add(entry: dict[str, Any], title: str, depth: int) -> None:
-        facts = [entry["kind"]]
-        if entry["shape"] is not None:
-            named = zip(entry["axes"], entry["shape"], strict=False)
-            sizes = [f"{axis} {size}" for axis, size in named] or [*map(str, entry["shape"])]
-            facts.append((" · " if entry["axes"] else " × ").join(sizes))
-        facts += [fact for fact in (entry["dtype"], entry["note"]) if fact]
-        rows.append(("  " * depth + title, ", ".join(facts)))
+        rows.append(("  " * depth + title, _facts(entry)))
         for child in entry["children"]:
             add(child, child["path"].rpartition("/")[2], depth + 1)
-        if "child_count" in entry:
-            more = entry["child_count"] - len(entry["children"])
-            rows.append(("  " * (depth + 1) + f"… {more} more", ""))
+        if entry["left_out"] != 0 and entry["kind"] != "plate":
+            rows.append(("  " * (depth + 1) + f"{entry['left_out'] or '…'} more", ""))
 
     add(describe_node(node, limit), name, 0)
-    width = max(len(title) for title, _ in rows)
-    return "\n".join(f"{title.ljust(width)}  {facts}".rstrip() for title, facts in rows)
+    width = max((len(title) for title, _ in rows[1:]), default=0)
+    lines = [f"{title.ljust(width)}  {facts}".rstrip() for title, facts in rows[1:]]
+    return "\n".join(["  ".join(rows[0]), *lines])
+
+
+def _facts(entry: dict[str, Any]) -> str:
+    facts = [entry["kind"]]
+    if entry["shape"] is not None:
+        named = zip(entry["axes"], entry["shape"], strict=False)
+        sizes = [f"{axis} {size}" for axis, size in named] or [*map(str, entry["shape"])]
+        facts.append((" · " if entry["axes"] else " × ").join(sizes))
+    return ", ".join([*facts, *(fact for fact in (entry["dtype"], entry["note"]) if fact)])

@@ -9,6 +9,8 @@ from opsin.errors import NotFound, OpenError, ReadError, Unsupported
 from opsin.images.image import Image
 from opsin.images.ome_metadata import checked_path
 from opsin.images.readers.address import Address
+from opsin.images.readers.node import Node
+from opsin.images.readers.zarr_tree import tree
 from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.transformation import Transformation
@@ -18,6 +20,8 @@ from opsin.images.zarr_node import METADATA, ZarrNode, paths_of, read_node, seri
 
 READS = "OME-Zarr (0.1 to 0.6)"
 
+LOOKED_INTO = 50
+"""Nodes that are looked at to give an example of what a group holds."""
 _OTHER_FILES = {".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".png", ".jpg", ".jpeg"}
 
 
@@ -38,7 +42,27 @@ def open(address: Address) -> tuple[Image, ...]:
         Unsupported: a zarr that is no image, or one that Opsin cannot read.
         OpenError: its metadata makes no sense, no level is left, or the store failed.
     """
-    return wait_for(_open(address))
+    images = wait_for(_open(address))
+    if images:
+        return images
+    node = tree(address)
+    inside = None if node is None else next(node.openable(LOOKED_INTO), None)
+    hint = f": open one of those in it, such as {inside.path}." if inside else "."
+    raise Unsupported(
+        f"{address.text} is a zarr group, but not an OME-Zarr image (it has no 'multiscales'){hint}"
+    )
+
+
+def browse(address: Address) -> Node | None:
+    """What is inside a zarr or a folder of them; None of anything else.
+
+    Raises:
+        OpenError: its metadata makes no sense, or the store failed.
+    """
+    local = address.path is not None
+    if address.inner or (not address.is_folder if local else address.url is None):
+        return None
+    return None if not local and address.suffix in _OTHER_FILES else tree(address)
 
 
 async def _is_zarr(store: Store) -> bool:
@@ -73,7 +97,7 @@ def _display_name(address: Address) -> str:
 
 
 async def _images(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
-    """The images of a node, the main one first."""
+    """The images of a node, the main one first; none if it is a group that says nothing."""
     attributes = node.attributes
     if node.is_array:
         return (await plain_image(store, node, name),)
@@ -93,9 +117,7 @@ async def _images(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
         if images:
             return images
         raise OpenError(" ".join(warnings) or f"{store.where} is a group without labels in it.")
-    raise Unsupported(
-        f"{store.where} is a zarr group, but not an OME-Zarr image: it has no 'multiscales'."
-    )
+    return ()
 
 
 async def _image_with_labels(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
