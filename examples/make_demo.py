@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from opsin.errors import OpsinError
 from opsin.images.image import Axis, Channel, Image, Kind, Level
-from opsin.images.source import Array, Index
+from opsin.images.source import Array, Index, Source
 from opsin.images.write import write_image
 
 NUCLEI = Path(__file__).parents[1] / "tests" / "data" / "nuclei"
@@ -144,7 +144,7 @@ class Waves:
         return total
 
 
-class Mosaic:
+class Mosaic(Source):
     """A source that computes its chunks: the pixels (uint16) or the labels (uint32)."""
 
     def __init__(self, size: int, kind: Kind, stamps: list[Stamp]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from opsin.chunks.disk_cache import DiskCache, chunk_name
 from opsin.chunks.threads import Threads, Ticket
+from opsin.errors import OpsinError
 from opsin.images.source import Array, Direct, Encoded, Index, Source
 
 Arrived: TypeAlias = "Callable[[Array | None, int, BaseException | None], None]"
@@ -54,11 +57,19 @@ class Fetcher:
         threads: how many chunks are read from this computer or decoded at a time.
         executor: where that is done instead; it may be of other processes or computers (a Dask
             client's), if the sources can be pickled.
+        disk_cache: where what comes over a network is kept; not closed here.
     """
 
-    def __init__(self, threads: int, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        executor: Executor | None = None,
+        disk_cache: DiskCache | None = None,
+    ) -> None:
         self._threads = Threads(threads, "opsin-chunk")
         self._executor = executor
+        self._disk_cache = disk_cache
+        self._identities: dict[tuple[int, int], asyncio.Task[str | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._direct: dict[tuple[int, int], tuple[Source, Direct | None]] = {}
 
@@ -83,6 +94,10 @@ class Fetcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for asked in self._identities.values():
+            asked.cancel()
+        await asyncio.gather(*self._identities.values(), return_exceptions=True)
+        self._identities.clear()
         await self._threads.close()
         self._direct.clear()
 
@@ -99,12 +114,34 @@ class Fetcher:
         if direct is not None:
             array, count = await self._decoded(fetch, partial(_read, direct, index))
         else:
-            encoded = await source.fetch(level, index)
-            count = _size(encoded)
-            decode = partial(_decode, source, level, index, encoded)
-            del encoded
-            array = await self._decoded(fetch, decode)
+            array, count = await self._far(fetch, source, level, index)
         fetch.end(array, count, None)
+
+    async def _far(
+        self, fetch: Fetch, source: Source, level: int, index: Index
+    ) -> tuple[Array, int]:
+        """A chunk that has to be waited for, and how many bytes of it came from the source."""
+        cache, name = self._disk_cache, await self._name(source, level, index)
+        kept = await cache.get(name) if cache is not None and name is not None else None
+        if kept is not None:
+            with suppress(OpsinError):  # what was kept may be no chunk: then it is fetched
+                return await self._decoded(fetch, partial(_decode, source, level, index, kept)), 0
+            fetch.decoding = False
+        encoded = await source.fetch(level, index)
+        array = await self._decoded(fetch, partial(_decode, source, level, index, encoded))
+        if cache is not None and name is not None and isinstance(encoded, bytes):
+            cache.put(name, encoded)  # now, when it is known to be a chunk
+        return array, _size(encoded)
+
+    async def _name(self, source: Source, level: int, index: Index) -> str | None:
+        """The name of a chunk in the disk cache, if it can be there."""
+        if self._disk_cache is None or source.provenance != "network":
+            return None
+        key = (id(source), level)
+        if key not in self._identities:
+            self._identities[key] = asyncio.ensure_future(_identity(source, level))
+        identity = await asyncio.shield(self._identities[key])
+        return None if identity is None else chunk_name(identity, level, index)
 
     async def _decoded(self, fetch: Fetch, work: Callable[[], Any]) -> Any:
         fetch.decoding = True
@@ -118,6 +155,13 @@ class Fetcher:
             fetch.end(None, 0, asyncio.CancelledError())
         elif (error := task.exception()) is not None:
             fetch.end(None, 0, error)
+
+
+async def _identity(source: Source, level: int) -> str | None:
+    try:
+        return await source.identity(level)
+    except OpsinError:
+        return None
 
 
 def _end_direct(fetch: Fetch, result: Any, error: BaseException | None) -> None:

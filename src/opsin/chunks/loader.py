@@ -20,6 +20,7 @@ import numpy as np
 
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.cache import Cache
+from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.fetch import Fetch, Fetcher
 from opsin.chunks.queue import Queue
 from opsin.errors import BudgetExceeded, OpsinError, ReadError, Unreachable
@@ -80,16 +81,23 @@ class Loader:
         budget: bytes of decoded chunks, kept or on their way, that are never exceeded.
         executor: where chunks are decoded, instead of on threads of this process.
         fetches: chunks on their way at once.
+        disk_cache: where chunks that come over a network are kept; closed with the loader.
     """
 
     def __init__(
-        self, budget: int, *, executor: Executor | None = None, fetches: int = FETCHES
+        self,
+        budget: int,
+        *,
+        executor: Executor | None = None,
+        fetches: int = FETCHES,
+        disk_cache: DiskCache | None = None,
     ) -> None:
         self.cache: Cache[ChunkKey] = Cache(budget, owner=attrgetter("image"))
         self.bytes_read = 0
         self.images: list[Image] = []
         # As many as chunks on their way: reads that hang must not keep others from being decoded.
-        self._fetcher = Fetcher(fetches, executor)
+        self._fetcher = Fetcher(fetches, executor, disk_cache)
+        self._disk_cache = disk_cache
         self._fetches = fetches
         self._clients: list[Client] = []
         self._jobs: dict[ChunkKey, _Job] = {}
@@ -190,6 +198,8 @@ class Loader:
             if job.fetch is not None:
                 job.fetch.give_up()
         await self._fetcher.close()
+        if self._disk_cache is not None:
+            await asyncio.to_thread(self._disk_cache.close)
         self.cache.clear()
         for image in self.images:
             image.close()

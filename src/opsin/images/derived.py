@@ -144,6 +144,10 @@ class _Derived(Source):
             pieces += pixels * item
         return max(base + pieces, own) + own
 
+    async def identity(self, level: int) -> str | None:
+        """Of a stored level that of the base."""
+        return await self.base.identity(level) if level < len(self.stored) else None
+
     def close(self) -> None:
         """Close the base."""
         self.base.close()

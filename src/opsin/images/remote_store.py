@@ -102,6 +102,18 @@ class _RemoteStore:
 
         return await self._request(key, read)
 
+    async def stamp(self, key: str) -> str | None:
+        import obstore
+
+        async def read(connection: Connection) -> bytes:
+            found = await obstore.head_async(connection, key)
+            changed = found["last_modified"].timestamp()  # 0 where the server does not say
+            parts = [found.get("e_tag") or "", f"{changed}" if changed > 0 else ""]
+            return " ".join(parts).strip().encode()
+
+        found = await self._request(key, read)
+        return found.decode() if found else None
+
     def close(self) -> None:
         self._connection = None
 

@@ -59,6 +59,13 @@ class Source(Protocol):
     def transient_bytes(self, level: int, index: Index) -> int:
         """Memory that fetching and decoding this chunk needs at most beside its result."""
 
+    async def identity(self, level: int) -> str | None:
+        """What is another text whenever the stored chunks of a level are others; None if unknown.
+
+        By it chunks from another computer may be kept on the disk.
+        """
+        return None
+
     def close(self) -> None:
         """Let go of files and connections. Idempotent."""
 

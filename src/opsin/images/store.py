@@ -59,6 +59,12 @@ class Store(Protocol):
         Raises as `get` does.
         """
 
+    async def stamp(self, key: str) -> str | None:
+        """A text that changes when the value at `key` is written anew; None if that is unknown.
+
+        Raises as `get` does.
+        """
+
     def reopen(self) -> Store:
         """The same place again, to be closed on its own."""
 
@@ -96,6 +102,16 @@ class LocalStore:
 
     async def names(self, key: str) -> tuple[str, ...]:
         return await on_thread(self._threads(key), _names, self._path(key))
+
+    async def stamp(self, key: str) -> str | None:
+        def read() -> str | None:
+            try:
+                state = Path(self._path(key)).stat()
+            except OSError:
+                return None
+            return f"{state.st_size} {state.st_mtime_ns}"
+
+        return await on_thread(self._threads(key), read)
 
     def read(self, key: str, *, limit: int) -> bytes | None:
         """`get` on the thread that calls it."""

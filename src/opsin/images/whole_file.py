@@ -61,6 +61,11 @@ class WholeFile(Source):
         """The file, which is hardly larger than the pixels, and a copy of the pixels."""
         return 3 * self._bytes
 
+    async def identity(self, level: int) -> str | None:
+        """The file's place, and when it was written."""
+        stamp = await self.store.stamp(self.key)
+        return None if stamp is None else f"{self.store.where}/{self.key} {stamp}"
+
     def close(self) -> None:
         """Let go of the store."""
         self.store.close()

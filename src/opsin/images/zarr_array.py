@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,12 @@ async def read_json(store: Store, key: str) -> dict[str, Any] | None:
 class ZarrArray:
     """The chunks of one array below `path` in a store, which the owner of the array closes."""
 
-    def __init__(self, store: Store, path: str, metadata: ZarrMetadata) -> None:
+    def __init__(
+        self, store: Store, path: str, metadata: ZarrMetadata, document: tuple[str, str] = ("", "")
+    ) -> None:
+        """Take the metadata, and the key and the digest of the document that they come from."""
         self._store = store
+        self._document, self._digest = document
         self._path = f"{path}/" if path else ""
         self.metadata = metadata
         codec = metadata.codec
@@ -99,6 +104,13 @@ class ZarrArray:
             return self.decode(index, self._checked(index, shard, span, data)), length
 
         return whole if shards is None else of_shard
+
+    async def identity(self) -> str | None:
+        """What is another text when the array was written anew."""
+        stamp = await self._store.stamp(f"{self._path}{self._document}") if self._document else None
+        if stamp is None:
+            return None
+        return f"{self._store.where}/{self._path} {self._digest} {stamp}"
 
     def decode(self, index: Index, encoded: Encoded | None) -> Array:
         """The chunk, clipped to the array's shape, in native byte order and C order.
@@ -201,7 +213,10 @@ def array_of(store: Store, path: str, metadata: Mapping[str, Any], *, v3: bool) 
     """
     where = f"{store.where}/{path}".rstrip("/")
     try:
-        return ZarrArray(store, path, parse_v3(metadata) if v3 else parse_v2(metadata))
+        text = json.dumps(metadata, sort_keys=True)
+        document = ("zarr.json" if v3 else ".zarray", sha256(text.encode()).hexdigest())
+        parsed = parse_v3(metadata) if v3 else parse_v2(metadata)
+        return ZarrArray(store, path, parsed, document)
     except Unsupported as error:
         raise Unsupported(f"The array {where} cannot be read: {error}.") from error
     except OpenError as error:

@@ -46,6 +46,9 @@ class ZarrSource(Source):
     def direct(self, level: int) -> Direct | None:
         return self._arrays[level].direct()
 
+    async def identity(self, level: int) -> str | None:
+        return await self._arrays[level].identity()
+
     def transient_bytes(self, level: int, index: Index) -> int:
         return self._arrays[level].transient_bytes
 
