@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,16 +72,28 @@ def brick_bytes(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> int:
 
 def brick_box(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> tuple[Index, Index]:
     """First and last-plus-one pixel of a brick along every axis of the *image*."""
-    start, stop = map(list, plane_box(layer, brick.level, brick.slice, displayed))
-    for name, place in zip(displayed, (brick.row, brick.column), strict=True):
+    return grid_box(layer, brick.level, brick.slice, displayed, (brick.row, brick.column), BRICK)
+
+
+def grid_box(
+    layer: Layer,
+    level: int,
+    where: Index,
+    displayed: Sequence[str],
+    places: Sequence[int],
+    side: int,
+) -> tuple[Index, Index]:
+    """The box of a brick of `side` pixels that has these places along the displayed axes."""
+    start, stop = map(list, plane_box(layer, level, where, displayed))
+    for name, place in zip(displayed, places, strict=True):
         axis = layer.image.axis(name)
-        start[axis] = place * BRICK
-        stop[axis] = min(start[axis] + BRICK, stop[axis])
+        start[axis] = place * side
+        stop[axis] = min(start[axis] + side, stop[axis])
     return tuple(start), tuple(stop)
 
 
 def plane_box(
-    layer: Layer, level: int, where: Index, displayed: tuple[str, str] = ("y", "x")
+    layer: Layer, level: int, where: Index, displayed: Sequence[str] = ("y", "x")
 ) -> tuple[Index, Index]:
     """First and last-plus-one pixel of a whole slice of a layer along every axis of the *image*.
 
@@ -111,6 +123,49 @@ def brick_chunks(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> Iter
     return layer.image.levels[brick.level].chunks_in(start, stop)
 
 
+class Assembly:
+    """A brick in the making: its chunks are put into it one by one, in any order."""
+
+    def __init__(
+        self, layer: Layer, level: int, start: Index, stop: Index, displayed: Sequence[str]
+    ) -> None:
+        """The brick of pixels from `start` up to but without `stop`, along the image's axes."""
+        self._layer = layer
+        self._level = layer.image.levels[level]
+        self._start = start
+        self._displayed = displayed
+        self._dtype = display_dtype(layer)
+        labels = layer.image.kind == "labels"
+        stored = np.dtype(f"u{self._dtype.itemsize}") if labels else layer.image.dtype
+        self._out = np.empty([b - a for a, b in zip(start, stop, strict=True)], stored)
+        self.missing = set(self._level.chunks_in(start, stop))
+        """Grid indices of the chunks that are not in it yet."""
+
+    def add(self, index: Index, chunk: Array) -> None:
+        """Put the decoded chunk at a grid index in its place."""
+        stored = self._out.dtype
+        if chunk.dtype != stored and self._layer.image.kind == "labels":
+            chunk = chunk.view(stored) if chunk.dtype.itemsize == stored.itemsize else chunk
+        copy_overlap(self._out, self._start, chunk, chunk_origin(self._level, index))
+        self.missing.discard(index)
+
+    def finish(self) -> Array:
+        """The brick, once nothing is missing.
+
+        Returns:
+            C-ordered little-endian array, of the displayed axes in their order and, for RGB, the
+            samples; in `display_dtype`.
+        """
+        image = self._layer.image
+        order = [image.axis(name) for name in self._displayed]
+        if image.rgb and image.channel_axis is not None:
+            order.append(image.channel_axis)
+        rest = [i for i in range(self._out.ndim) if i not in order]
+        shown = self._out.transpose(rest + order).reshape([self._out.shape[i] for i in order])
+        with np.errstate(over="ignore"):  # float64 beyond float32 is drawn as infinite
+            return np.ascontiguousarray(shown, dtype=self._dtype.newbyteorder("<"))
+
+
 def assemble(
     layer: Layer, brick: Brick, displayed: tuple[str, str], chunk: Callable[[Index], Array]
 ) -> Array:
@@ -124,20 +179,7 @@ def assemble(
         `display_dtype`.
     """
     start, stop = brick_box(layer, brick, displayed)
-    level = layer.image.levels[brick.level]
-    wire = display_dtype(layer)
-    stored = np.dtype(f"u{wire.itemsize}") if layer.image.kind == "labels" else layer.image.dtype
-    out = np.empty([b - a for a, b in zip(start, stop, strict=True)], stored)
-    for index in level.chunks_in(start, stop):
-        piece = chunk(index)
-        if piece.dtype != stored and layer.image.kind == "labels":
-            piece = piece.view(stored) if piece.dtype.itemsize == wire.itemsize else piece
-        copy_overlap(out, start, piece, chunk_origin(level, index))
-    names = [axis.name for axis in layer.image.axes]
-    order = [names.index(displayed[0]), names.index(displayed[1])]
-    if layer.image.rgb and layer.image.channel_axis is not None:
-        order.append(layer.image.channel_axis)
-    rest = [i for i in range(out.ndim) if i not in order]
-    plane = out.transpose(rest + order).reshape([out.shape[i] for i in order])
-    with np.errstate(over="ignore"):  # float64 beyond float32 is drawn as infinite
-        return np.ascontiguousarray(plane, dtype=wire.newbyteorder("<"))
+    assembly = Assembly(layer, brick.level, start, stop, displayed)
+    for index in sorted(assembly.missing):
+        assembly.add(index, chunk(index))
+    return assembly.finish()

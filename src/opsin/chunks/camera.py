@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from opsin.images.layer import Layer
 
@@ -13,6 +14,18 @@ Rect = tuple[float, float, float, float]
 
 LEVEL_TOLERANCE = 1e-6
 """A level is fine enough when it misses one data pixel per device pixel by less than this."""
+
+
+class Place(Protocol):
+    """What every camera knows: which axes it displays, and where it is on the others."""
+
+    @property
+    def displayed(self) -> tuple[str, ...]:
+        """Names of the axes that the canvas shows."""
+
+    @property
+    def position(self) -> Mapping[str, float]:
+        """World position on every other axis, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,7 @@ def base_level(layer: Layer, displayed: tuple[str, str] = ("y", "x")) -> int:
     )
 
 
-def slice_index(layer: Layer, level: int, camera: Camera) -> tuple[int, ...] | None:
+def slice_index(layer: Layer, level: int, camera: Place) -> tuple[int, ...] | None:
     """Pixel of `level` on each axis that is not displayed, in the order of `layer.axes`.
 
     None when the camera's position lies outside the layer, which then shows nothing. An axis that
