@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-DATA = "OPSIN_DATA"
+FOLDERS = ("OPSIN_DATA", "OPSIN_CACHE")
 END_TO_END = Path(__file__).parent / "end_to_end"
 
 
@@ -20,9 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _own_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test, and nothing that one starts, touches the workspace of whoever runs it."""
-    before = os.environ.get(DATA)
-    os.environ[DATA] = str(tmp_path_factory.mktemp("workspace"))
-    yield
-    os.environ.pop(DATA)
-    if before is not None:
-        os.environ[DATA] = before
+    with pytest.MonkeyPatch.context() as patch:
+        for name in FOLDERS:
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield

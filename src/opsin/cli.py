@@ -16,6 +16,7 @@ from opsin import __version__
 from opsin.errors import OpsinError, Unsupported, UsageError, WriteError
 
 if TYPE_CHECKING:
+    from opsin.chunks.disk_cache import DiskCache
     from opsin.images.image import Image, Kind
 
 DEFAULT_MEMORY = 2 * 2**30
@@ -112,6 +113,18 @@ def _parser() -> argparse.ArgumentParser:
         "at most 2G)",
     )
     view.add_argument(
+        "--policy",
+        default="explore",
+        metavar="NAME",
+        help="what is loaded first: explore (the default), playback, remote or low_memory",
+    )
+    view.add_argument(
+        "--disk-cache",
+        metavar="DIR",
+        help="where chunks that come over a network are kept for the next time "
+        "(default: a folder of the user's caches); off: nowhere",
+    )
+    view.add_argument(
         "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
     )
     view.add_argument(
@@ -186,12 +199,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _view(options: argparse.Namespace) -> int:
+    from opsin.chunks.policy import policy_named
     from opsin.plugins.formats import read_plugin
     from opsin.server.launch import bind, make_token, serve
     from opsin.server.session import Session
 
     if not options.paths and not options.labels:
         raise UsageError("There is nothing to view: name a PATH, see `opsin view --help`.")
+    policy = policy_named(options.policy)
     token, listener = make_token(), bind(options.port)
     images, problems = _open_all(options.paths, options.labels)
     if not images:
@@ -203,13 +218,41 @@ def _view(options: argparse.Namespace) -> int:
         except OpsinError as error:  # the page says it too
             _complain(str(error))
     session = Session(
-        images, options.memory or default_memory(), notices=problems, plugins=options.plugin
+        images,
+        options.memory or default_memory(),
+        notices=problems,
+        plugins=options.plugin,
+        policy=policy,
+        disk_cache=_disk_cache(options.disk_cache, images),
     )
 
     names = ", ".join(image.name for group in images for image in group)
     _say(f"Opsin shows {names}. Ctrl-C stops it.")
     serve(session, listener, token=token, browser=not options.no_browser, announce=_say)
     return 0
+
+
+def _disk_cache(where: str | None, images: Sequence[Sequence[Image]]) -> DiskCache | None:
+    """The disk cache that was asked for, or the user's own; None if nothing comes from far away.
+
+    Raises:
+        UsageError: the folder that was asked for cannot be used.
+    """
+    far = any(image.source.provenance == "network" for group in images for image in group)
+    if not far or where == "off":
+        return None
+    from platformdirs import user_cache_path
+
+    from opsin.chunks.disk_cache import DiskCache
+
+    if where is not None:
+        return DiskCache(Path(where).expanduser())
+    given = os.environ.get("OPSIN_CACHE")
+    try:
+        return DiskCache((Path(given) if given else user_cache_path("opsin", False)) / "chunks")
+    except UsageError as error:  # nobody asked for it
+        _complain(str(error))
+        return None
 
 
 def _info(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from opsin.chunks.brick import plane_box
 from opsin.chunks.camera import Camera, base_level, fit, slice_index
+from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.errors import OpsinError, UsageError
@@ -44,6 +45,7 @@ class Session:
         notices: sentences to show to the user (what could not be opened, and the like).
         plugins: files of plugins to have at hand, beside those of the user's workspace.
         policy: what is loaded first.
+        disk_cache: where chunks that come over a network are kept; closed with the session.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class Session:
         notices: Sequence[str] = (),
         plugins: Sequence[Path] = (),
         policy: Policy = EXPLORE,
+        disk_cache: DiskCache | None = None,
     ) -> None:
         self.policy = policy
-        self.loader = Loader(memory, fetches=policy.fetches)
+        self.loader = Loader(memory, fetches=policy.fetches, disk_cache=disk_cache)
         self.scene = Scene()
         self.saved_view: Mapping[str, Any] | None = None
         for text in notices:
