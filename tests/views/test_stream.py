@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from opsin.chunks.loader import Loader
 from opsin.images.layer import layers_of
 from opsin.views import stream as stream_module
-from opsin.views.messages import decode_frame, encode_frame
 from opsin.views.scene import Scene
-from opsin.views.stream import Stream
 from tests.chunks.pyramid import pyramid
-
-
-class Canvas:
-    """The other end of a stream."""
-
-    def __init__(self, loader: Loader, scene: Scene) -> None:
-        self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self.got: list[dict[str, Any]] = []
-        self.taken = 0
-        self.stream = Stream(loader, scene, self._send, self.inbox.get)
-        self.task = asyncio.create_task(self.stream.run())
-
-    async def _send(self, frame: bytes) -> None:
-        header, _ = decode_frame(frame)
-        self.got.append(json.loads(header))
-
-    def say(self, **message: Any) -> None:
-        self.inbox.put_nowait(encode_frame(message))
-
-    def look(self, generation: int = 1, **changes: Any) -> None:
-        fields: dict[str, Any] = {
-            "center": [1024, 1024],
-            "zoom": 1.0,
-            "size": [900, 900],
-            "displayed": ["y", "x"],
-            "position": {},
-            "visible": [0],
-        }
-        self.say(type="view", generation=generation, **(fields | changes))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.got if message["type"] == kind]
-
-    def take(self) -> None:
-        """Acknowledge the bricks that have come meanwhile."""
-        bricks = self.of("brick")
-        size = sum(brick["bytes"] for brick in bricks[self.taken :])
-        self.taken = len(bricks)
-        if size:
-            self.say(type="ack", bytes=size, evicted=[])
-
-    async def leave(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what is waited for is not the loop's
-            await asyncio.sleep(0.005)
+from tests.views.canvas import Canvas, until
 
 
 def world(budget: int, chunk: int = 256) -> tuple[Loader, Scene]:
