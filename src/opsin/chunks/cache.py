@@ -19,9 +19,10 @@ class Cache(Generic[K]):
 
     Whoever loads a chunk first reserves its bytes, then commits the array or gives the bytes back.
     Room is made by letting go of idle chunks, of the owner that has most bytes here and of its
-    chunks the least recently used first, those of a coarsest level last; then of wanted chunks that
-    are less urgent than the one to come. So owners may borrow what others do not need, and none
-    can push out what another one uses within its equal share.
+    chunks the least recently used first; those of a coarsest level last, and not while chunks are
+    on their way; then of wanted chunks that are less urgent than the one to come. So owners may
+    borrow what others do not need, and none can push out what another one uses within its equal
+    share.
 
     Args:
         budget: bytes.
@@ -156,7 +157,8 @@ class Cache(Generic[K]):
                 continue
             owned[most] -= victim[1].nbytes
             yield victim
-        yield from self._base.items()
+        if not self.reserved:  # else there is room soon: what is on its way needs less in the end
+            yield from self._base.items()
 
     def _make_room(self, lacking: int, rank: int | None) -> bool:
         victims: list[K] = []

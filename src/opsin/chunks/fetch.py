@@ -112,7 +112,7 @@ class Fetcher:
         self, fetch: Fetch, source: Source, level: int, index: Index, direct: Direct | None
     ) -> None:
         if direct is not None:
-            array, count = await self._decoded(fetch, partial(_read, direct, index))
+            array, count = await self._decoded(fetch, partial(_read_of, source, level, index))
         else:
             array, count = await self._far(fetch, source, level, index)
         fetch.end(array, count, None)
@@ -172,6 +172,12 @@ def _end_direct(fetch: Fetch, result: Any, error: BaseException | None) -> None:
 def _read(direct: Direct, index: Index) -> tuple[Array, int]:
     array, count = direct(index)
     return _kept(array), count
+
+
+def _read_of(source: Source, level: int, index: Index) -> tuple[Array, int]:
+    direct = source.direct(level)
+    assert direct is not None
+    return _read(direct, index)
 
 
 def _decode(source: Source, level: int, index: Index, encoded: Encoded | None) -> Array:

@@ -139,6 +139,10 @@ class LocalStore:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
+        """The same folder, as another process sees it."""
+        return LocalStore, (self._root,)
+
     def _threads(self, key: str) -> ThreadPoolExecutor:
         if self._pool is None:
             raise ReadError(f"{self.where} was closed while {shown(key)} was asked for.")

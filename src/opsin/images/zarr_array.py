@@ -51,6 +51,7 @@ class ZarrArray:
         """Take the metadata, and the key and the digest of the document that they come from."""
         self._store = store
         self._document, self._digest = document
+        self.path = path
         self._path = f"{path}/" if path else ""
         self.metadata = metadata
         codec = metadata.codec
@@ -111,6 +112,11 @@ class ZarrArray:
         if stamp is None:
             return None
         return f"{self._store.where}/{self._path} {self._digest} {stamp}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The same array, as another process reads it."""
+        document = (self._document, self._digest)
+        return ZarrArray, (self._store, self._path.rstrip("/"), self.metadata, document)
 
     def decode(self, index: Index, encoded: Encoded | None) -> Array:
         """The chunk, clipped to the array's shape, in native byte order and C order.
