@@ -19,7 +19,7 @@ from opsin.images.description import describe
 from opsin.images.image import Axis, Channel
 from opsin.images.ome_metadata import checked_path
 from opsin.images.readers import open_image, open_images
-from tests.images.conftest import Site
+from tests.fault_server import Site
 
 DATA = np.random.default_rng(1).integers(0, 60000, (2, 64, 96)).astype(np.uint16)
 AXES = [
@@ -203,19 +203,6 @@ def test_a_bioformats2raw_layout_opens_its_first_series(tmp_path: Path, named: b
         assert image.warnings == (expected,)
     with open_image(tmp_path / "a.zarr/1") as image:
         assert image.name == "a/1"
-
-
-def test_a_plate_says_which_well_and_a_well_opens_its_first_field(tmp_path: Path) -> None:
-    plate = zarr.open_group(str(tmp_path / "p.zarr"), mode="w", zarr_format=3)
-    plate.attrs["ome"] = {"plate": {"wells": [{"path": "A/1"}, {"path": "A/2"}]}}
-    well = zarr.open_group(str(tmp_path / "p.zarr/A/1"), mode="w", zarr_format=3)
-    well.attrs["ome"] = {"well": {"images": [{"path": "0"}, {"path": "1"}]}}
-    make(tmp_path / "p.zarr/A/1/0")
-    with pytest.raises(Unsupported, match=r"is a plate: open one of its wells, such as A/1"):
-        open_image(tmp_path / "p.zarr")
-    with open_image(tmp_path / "p.zarr/A/1") as image:
-        assert image.name == "p/A/1/0"
-        assert "the others are 1." in image.warnings[0]
 
 
 def test_a_missing_level_is_left_out_with_a_warning(tmp_path: Path) -> None:

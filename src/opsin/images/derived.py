@@ -51,9 +51,14 @@ def with_derived_levels(image: Image, largest: int = LARGEST) -> Image:
 
 
 def stored_levels(image: Image) -> int:
-    """How many of an image's levels are stored; those behind them are computed."""
-    source = image.source
-    return len(source.stored) if isinstance(source, _Derived) else len(image.levels)
+    """How many of an image's levels are stored; those behind them are computed.
+
+    A source of which some levels are computed says so itself, by `stored_levels`.
+    """
+    source, count = image.source, len(image.levels)
+    if isinstance(source, _Derived):
+        count, source = len(source.stored), source.base
+    return int(getattr(source, "stored_levels", count))
 
 
 def _level(stored: Level, plane: tuple[int, int], k: int, pick: bool) -> Level:

@@ -8,6 +8,7 @@ from typing import Any
 
 from opsin.images.derived import stored_levels
 from opsin.images.image import Axis, Channel, Image, Level
+from opsin.images.mosaic import mosaic_of
 
 _SYMBOLS = {
     "angstrom": "Å",
@@ -36,7 +37,9 @@ def describe(image: Image) -> dict[str, Any]:
     Keys: `name`, `kind`, `axes` (each with `name`, `type`, `unit`), `shape` (of the finest level,
     in the order of the axes), `dtype`, `rgb`, `channels` (`name`, `colour`, `window`, `visible`),
     `levels` (fine to coarse, each with `shape`, `chunks`, `scale`, `translation`, `bytes`,
-    `chunk_count`, and whether it is `stored` or computed), `warnings`.
+    `chunk_count`, and whether it is `stored` or computed), `mosaic` (None, or `rows` and `columns`
+    of wells by name, `wells` by path, `fields`: rows and columns of fields in a well, and `pitch`:
+    pixels of the finest level from one field to the next, y and x), `warnings`.
     """
     stored = stored_levels(image)
     return {
@@ -67,7 +70,22 @@ def describe(image: Image) -> dict[str, Any]:
             }
             for number, level in enumerate(image.levels)
         ],
+        "mosaic": _mosaic(image),
         "warnings": list(image.warnings),
+    }
+
+
+def _mosaic(image: Image) -> dict[str, Any] | None:
+    mosaic = mosaic_of(image)
+    if mosaic is None:
+        return None
+    wells = mosaic.fields.wells
+    return {
+        "rows": list(wells.rows),
+        "columns": list(wells.columns),
+        "wells": [path for _, path in sorted(wells.paths.items())],
+        "fields": list(wells.grid),
+        "pitch": list(mosaic.levels[0].pitch),
     }
 
 
@@ -81,6 +99,7 @@ def describe_text(image: Image) -> str:
         ("type", str(image.dtype)),
         *_steps(image.axes, finest),
         *(("channel", line) for line in _channels(image.channels)),
+        *_wells(image),
         *(("warning", warning) for warning in image.warnings),
     ]
     lines = [image.name, *(f"  {label:<11} {value}" for label, value in facts), ""]
@@ -124,6 +143,31 @@ def _channels(channels: Sequence[Channel]) -> list[str]:
             parts.append("hidden")
         lines.append(", ".join(parts))
     return lines
+
+
+def _wells(image: Image) -> list[tuple[str, str]]:
+    """What lies where in a mosaic."""
+    mosaic = mosaic_of(image)
+    if mosaic is None:
+        return []
+    wells = mosaic.fields.wells
+    lines = []
+    if any(wells.paths.values()):
+        rows, columns = (
+            f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({_span(names)})"
+            for names, what in ((wells.rows, "row"), (wells.columns, "column"))
+        )
+        lines.append(("wells", f"{len(wells.paths)} in {rows} and {columns}"))
+    fields, (down, across) = len(wells.fields), wells.grid
+    each = " in each well" if lines else ""
+    if fields > 1:
+        lines.append(("fields", f"{fields}{each}, in {down} × {across}"))
+    y, x = mosaic.levels[0].pitch
+    return [*lines, ("one field", f"every {y} × {x} pixels (y, x)")]
+
+
+def _span(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def _table(image: Image) -> list[str]:

@@ -29,28 +29,30 @@ from opsin.images.zarr_node import ZarrNode
 class ZarrSource(Source):
     """One zarr array per level. Owns the store."""
 
-    def __init__(self, store: Store, arrays: tuple[ZarrArray, ...]) -> None:
+    def __init__(self, store: Store, path: str, arrays: tuple[ZarrArray, ...]) -> None:
+        self.path = path
+        """Of the group or array below the store."""
+        self.arrays = arrays
         self._store = store
-        self._arrays = arrays
 
     @property
     def provenance(self) -> Literal["disk", "network"]:
         return self._store.provenance
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
-        return await self._arrays[level].fetch(index)
+        return await self.arrays[level].fetch(index)
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
-        return self._arrays[level].decode(index, encoded)
+        return self.arrays[level].decode(index, encoded)
 
     def direct(self, level: int) -> Direct | None:
-        return self._arrays[level].direct()
+        return self.arrays[level].direct()
 
     async def identity(self, level: int) -> str | None:
-        return await self._arrays[level].identity()
+        return await self.arrays[level].identity()
 
     def transient_bytes(self, level: int, index: Index) -> int:
-        return self._arrays[level].transient_bytes
+        return self.arrays[level].transient_bytes
 
     def close(self) -> None:
         self._store.close()
@@ -124,7 +126,7 @@ async def multiscale_image(
             axes=axes,
             levels=tuple(_level(one, array, first.shape, within) for one, array in arrays),
             dtype=first.dtype,
-            source=ZarrSource(own, tuple(array for _, array in arrays)),
+            source=ZarrSource(own, node.path, tuple(array for _, array in arrays)),
             kind="labels" if kind == "labels" else "image",
             channels=channels if kind == "image" else (),
             warnings=tuple(warnings),
@@ -208,7 +210,9 @@ async def plain_image(store: Store, node: ZarrNode, name: str) -> Image:
         ):
             axes, rgb = (Axis("y", "space"), Axis("x", "space"), Axis("c", "channel")), True
         level = Level(metadata.shape, metadata.chunks, (1.0,) * count, (0.0,) * count)
-        return Image(name, axes, (level,), metadata.dtype, ZarrSource(own, (array,)), rgb=rgb)
+        return Image(
+            name, axes, (level,), metadata.dtype, ZarrSource(own, node.path, (array,)), rgb=rgb
+        )
     except BaseException:
         own.close()
         raise

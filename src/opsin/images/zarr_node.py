@@ -65,11 +65,25 @@ async def read_node(store: Store, path: str) -> ZarrNode | None:
         is_array = v3.get("node_type") == "array"
     else:
         is_array = array is not None
+    return ZarrNode(path, _with_ome(attributes), is_array, v3 or array or {})
+
+
+async def attributes_of(store: Store, path: str, *, v3: bool) -> Mapping[str, Any] | None:
+    """The attributes of a group of a known format, by one request; None if it is not there.
+
+    Raises as `read_node` does.
+    """
+    prefix = f"{path}/" if path else ""
+    found = await read_json(store, prefix + ("zarr.json" if v3 else ".zattrs"))
+    if found is None:
+        return None
+    return _with_ome(found.get("attributes") if v3 else found)
+
+
+def _with_ome(attributes: Any) -> Mapping[str, Any]:
     attributes = attributes if isinstance(attributes, dict) else {}
     ome = attributes.get("ome")
-    if isinstance(ome, dict):
-        attributes = {**attributes, **ome}
-    return ZarrNode(path, attributes, is_array, v3 or array or {})
+    return {**attributes, **ome} if isinstance(ome, dict) else attributes
 
 
 async def series(store: Store, node: ZarrNode) -> list[str]:

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from opsin.errors import NotFound, OpenError, ReadError, Unsupported
 from opsin.images.image import Image
-from opsin.images.ome_metadata import checked_path
 from opsin.images.readers.address import Address
 from opsin.images.readers.node import Node
 from opsin.images.readers.zarr_tree import tree
 from opsin.images.store import Store
 from opsin.images.text import shown
-from opsin.images.transformation import Transformation
 from opsin.images.waiting import wait_for
-from opsin.images.zarr_image import multiscale_image, multiscale_of, plain_image
-from opsin.images.zarr_node import METADATA, ZarrNode, paths_of, read_node, series
+from opsin.images.zarr_image import plain_image
+from opsin.images.zarr_labels import image_with_labels, labels_in
+from opsin.images.zarr_node import METADATA, ZarrNode, read_node, series
+from opsin.images.zarr_plate import plate_images, well_images
 
 READS = "OME-Zarr (0.1 to 0.6)"
 
@@ -102,35 +102,19 @@ async def _images(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
     if node.is_array:
         return (await plain_image(store, node, name),)
     if node.is_image:
-        return await _image_with_labels(store, node, name)
+        return await image_with_labels(store, node, name)
+    if isinstance(attributes.get("plate"), Mapping):
+        return await plate_images(store, node, name)
+    if isinstance(attributes.get("well"), Mapping):
+        return await well_images(store, node, name)
     if "bioformats2raw.layout" in attributes:
         return await _one_of(store, node, name, await series(store, node), "series")
-    if isinstance(attributes.get("well"), Mapping):
-        fields = paths_of(attributes["well"].get("images"))
-        return await _one_of(store, node, name, fields, "fields of this well")
-    if isinstance(attributes.get("plate"), Mapping):
-        wells = paths_of(attributes["plate"].get("wells"))
-        hint = f": open one of its wells, such as {wells[0]}." if wells else " without wells."
-        raise Unsupported(f"{store.where} is a plate{hint}")
     if isinstance(attributes.get("labels"), list):
-        images, warnings = await _labels_in(store, node, name, {})
+        images, warnings = await labels_in(store, node, name, {})
         if images:
             return images
         raise OpenError(" ".join(warnings) or f"{store.where} is a group without labels in it.")
     return ()
-
-
-async def _image_with_labels(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
-    multiscale = multiscale_of(store, node)
-    image = await multiscale_image(store, node, multiscale, name)
-    try:
-        labels, warnings = await _labels_of(store, node, name, multiscale.children)
-    except BaseException:
-        image.close()
-        raise
-    if warnings:
-        image = replace(image, warnings=(*image.warnings, *warnings))
-    return (image, *labels)
 
 
 async def _one_of(
@@ -146,47 +130,3 @@ async def _one_of(
         warning = f"Only the first of the {len(paths)} {what} is open; the others are {others}."
         image = replace(image, warnings=(*image.warnings, warning))
     return (image, *labels)
-
-
-async def _labels_of(
-    store: Store, node: ZarrNode, name: str, placed: Mapping[str, Transformation | str]
-) -> tuple[tuple[Image, ...], tuple[str, ...]]:
-    """The labels of an image, and what was wrong with them."""
-    try:
-        group = await read_node(store, node.below("labels"))
-    except (OpenError, ReadError) as error:
-        return (), (f"The labels of {name} are left out: {error}",)
-    if group is None or group.is_array:
-        return (), ()
-    below = {path.removeprefix("labels/"): found for path, found in placed.items()}
-    return await _labels_in(store, group, name, below)
-
-
-async def _labels_in(
-    store: Store, group: ZarrNode, name: str, placed: Mapping[str, Transformation | str]
-) -> tuple[tuple[Image, ...], tuple[str, ...]]:
-    """The labels that a group names, and what was wrong with them.
-
-    `placed` holds by path how their world lies in that of their image, where it is another one.
-    """
-    images: list[Image] = []
-    warnings: list[str] = []
-    named = group.attributes.get("labels")
-    for entry in named if isinstance(named, list) else []:
-        path = checked_path(entry)
-        try:
-            node = await read_node(store, group.below(path)) if path is not None else None
-            if node is None or path is None or not node.is_image:
-                warnings.append(f"The labels {entry!r} of {name} are missing.")
-                continue
-            within = placed.get(path)
-            if isinstance(within, str):
-                warnings.append(f"The labels {entry!r} of {name} are left out: it {within}.")
-                continue
-            multiscale = multiscale_of(store, node)
-            images.append(
-                await multiscale_image(store, node, multiscale, path, labels=True, within=within)
-            )
-        except (OpenError, ReadError) as error:
-            warnings.append(f"The labels {entry!r} of {name} are left out: {error}")
-    return tuple(images), tuple(warnings)
