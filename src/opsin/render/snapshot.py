@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from opsin.errors import UsageError, WriteError
 from opsin.images.derived import with_derived_levels
 from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of, layers_of_all
+from opsin.images.memory import image_from_array
 from opsin.images.readers import open_images
 from opsin.images.source import Array
 from opsin.render.histogram import auto_contrast
@@ -24,7 +26,7 @@ DEFAULT_SIZE = (512, 512)
 
 
 def snapshot(
-    image: Image | str | Path,
+    image: Image | str | Path | Any,
     view: Camera | None = None,
     size: tuple[int, int] | None = None,
     *,
@@ -34,8 +36,8 @@ def snapshot(
     """The picture that a view shows once everything has loaded.
 
     Args:
-        image: an image (which stays open), or the path or URL of one (of which all images are
-            shown, labels too).
+        image: an image (which stays open), the path or URL of one (of which all images are shown,
+            labels too), or an array or list of arrays as `opsin.image_from_array` takes them.
         view: where to look; None for all of the image, in the middle of its z range.
         size: width and height of the picture in pixels; None for that of the view, or 512 × 512.
         level: the level to draw, instead of the coarsest that is fine enough.
@@ -54,7 +56,7 @@ def snapshot(
         return _snapshot(layers, view, size, level)
     if isinstance(image, Image):
         return _snapshot(layers_of(with_derived_levels(image)), view, size, level)
-    opened = open_images(image)
+    opened = open_images(image) if isinstance(image, str | Path) else (image_from_array(image),)
     try:
         return _snapshot(layers_of_all(opened), view, size, level)
     finally:
