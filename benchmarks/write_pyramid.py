@@ -58,7 +58,7 @@ class Cost:
 
 def by_opsin(source: Path, out: Path) -> None:
     with open_image(source) as image:
-        write_image(image, out, chunk=CHUNK)
+        write_image(image, out, chunks=CHUNK)
 
 
 def by_zarr_python(source: Path, out: Path) -> None:

@@ -47,7 +47,7 @@ def operations(tmp_path: Path) -> dict[str, Operation]:
 def pyramid(tmp_path: Path) -> Iterator[Image]:
     pixels = RANDOM.integers(0, 200, (900, 1101), dtype=np.uint16)
     image = image_from_array(pixels, name="one", scale=(0.5, 0.5), translation=(7.0, 0.0))
-    write_image(image, tmp_path / "one.ome.zarr", chunk=128)
+    write_image(image, tmp_path / "one.ome.zarr", chunks=128)
     with open_image(tmp_path / "one.ome.zarr") as opened:
         yield opened
 
@@ -328,7 +328,7 @@ def test_one_call_is_read_to_its_end_before_the_next(
         result = result_image(selection, axes, first, ask, name="one", kind="image")
         del first
         path = tmp_path / "out.ome.zarr"
-        await asyncio.to_thread(write_image, result, path, chunk=256)
+        await asyncio.to_thread(write_image, result, path, chunks=256)
         with open_image(path) as back:
             order = [names.index(name) for name in back.axis_names]
             np.testing.assert_array_equal(back.read(), pixels.transpose(order))

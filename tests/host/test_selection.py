@@ -64,7 +64,7 @@ def test_the_level_is_the_one_that_is_shown(
     operations: dict[str, Operation], tmp_path: Path
 ) -> None:
     image = image_from_array(np.ones((2000, 3000), np.uint8), name="one")
-    write_image(image, tmp_path / "one.ome.zarr", chunk=256)
+    write_image(image, tmp_path / "one.ome.zarr", chunks=256)
     with open_image(tmp_path / "one.ome.zarr") as opened:
         (one,) = layers_of(opened)
         for zoom, level in ((2.0, 0), (1.0, 0), (0.5, 1), (0.3, 1), (0.25, 2)):

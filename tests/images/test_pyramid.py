@@ -1,85 +1,28 @@
-"""Pyramids: means and modes that are exact, against the slow and obvious way."""
+"""Pyramids: where levels lie, and chunks that come in any order."""
 
 from __future__ import annotations
 
-from collections import Counter
-from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
+from opsin.images.halving import halve
+from opsin.images.image import Axis
 from opsin.images.memory import image_from_array
-from opsin.images.pyramid import Pyramid, halve, pyramid_levels
+from opsin.images.pyramid import Pyramid, Spares, pyramid_levels
 from opsin.images.source import Array, Index
-
-INTEGERS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]
-
-
-def blocks(array: Array) -> Any:
-    for y in range(0, array.shape[0], 2):
-        for x in range(0, array.shape[1], 2):
-            yield (y // 2, x // 2), array[y : y + 2, x : x + 2].ravel().tolist()
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_integers_are_the_exact_mean_rounded_half_to_even(data: Any) -> None:
-    dtype = np.dtype(data.draw(st.sampled_from(INTEGERS)))
-    shape = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
-    limits = np.iinfo(dtype)
-    few = st.sampled_from([limits.min, limits.max, 0, 1, 2, 3])
-    array = data.draw(arrays.arrays(dtype, shape, elements=few | arrays.from_dtype(dtype)))
-    half = halve(array, (0, 1), labels=False)
-    assert half.dtype == dtype
-    for place, values in blocks(array):
-        # round() of a Fraction is exact, and half to even.
-        assert int(half[place]) == round(Fraction(sum(values), len(values)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_labels_are_the_mode_ties_to_the_smallest_that_is_not_zero(data: Any) -> None:
-    dtype = np.dtype(data.draw(st.sampled_from([*INTEGERS[::2], "i4", "?"])))
-    shape = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
-    few = st.booleans() if dtype.kind == "b" else st.sampled_from([0, 1, 2, 3, 100])
-    array = data.draw(arrays.arrays(dtype, shape, elements=few))
-    half = halve(array, (0, 1), labels=True)
-    assert half.dtype == dtype
-    for place, values in blocks(array):
-        votes = Counter(values)
-        most = max(votes.values())
-        best = min((v for v in votes if votes[v] == most), key=lambda v: (v == 0, v))
-        assert half[place] == best
-
-
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-def test_floats(dtype: str) -> None:
-    array = np.random.default_rng(0).normal(size=(7, 6)).astype(dtype)
-    array[0, 0] = np.nan
-    array[2:4, 2:4] = np.finfo(dtype).max
-    half = halve(array, (0, 1), labels=False)
-    assert half.dtype == array.dtype
-    for place, values in blocks(array):
-        exact = float(sum(map(Fraction, values)) / len(values)) if place != (0, 0) else np.nan
-        np.testing.assert_array_max_ulp(half[place], np.asarray(exact, dtype), 1)
-
-
-def test_other_axes_are_kept() -> None:
-    array = np.random.default_rng(0).integers(0, 99, (3, 6, 2, 5)).astype(np.uint8)
-    half = halve(array, (1, 3), labels=False)
-    assert half.shape == (3, 3, 2, 3)
-    np.testing.assert_array_equal(half[2, :, 1], halve(array[2, :, 1], (0, 1), labels=False))
 
 
 def test_places_of_levels_are_pixel_centres() -> None:
     image = image_from_array(
         np.zeros((3, 1000, 37)), axes="zyx", scale=(2, 0.5, 0.25), translation=(7, 10, -1)
     )
-    levels = pyramid_levels(image, (1, 2), (1, 64, 64), None)
+    levels, steps = pyramid_levels(image, (1, 2), (1, 64, 64), None)
+    assert steps == ((1, 2),) * 4
     assert [level.shape for level in levels] == [
         (3, 1000, 37), (3, 500, 19), (3, 250, 10), (3, 125, 5), (3, 63, 3)
     ]  # fmt: skip
@@ -87,33 +30,106 @@ def test_places_of_levels_are_pixel_centres() -> None:
         assert level.scale == (2, 0.5 * 2**k, 0.25 * 2**k)
         shift = (2**k - 1) / 2
         assert level.translation == (7, 10 + shift * 0.5, -1 + shift * 0.25)
-    assert len(pyramid_levels(image, (1, 2), (1, 64, 64), 9)) == 9
+    assert len(pyramid_levels(image, (1, 2), (1, 64, 64), 9)[0]) == 9
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize(
+    ("scale", "deep"),
+    [
+        ((1, 1, 1), [True] * 5),
+        ((1.4, 1, 1), [True] * 5),  # at most √2
+        ((1.5, 1, 1), [False, True, True, True, True]),
+        ((5, 1, 1), [False, False, True, True, True]),
+        ((5, 2, 0.5), [False, False, True, True, True]),  # as 5 to 1
+        ((0.3, 1, 1), [True] * 5),
+    ],
+)
+def test_z_is_halved_once_pixels_are_about_cubes(scale: Any, deep: list[bool]) -> None:
+    image = image_from_array(np.zeros((64, 64, 64)), axes="zyx", scale=scale, translation=(3, 0, 0))
+    levels, steps = pyramid_levels(image, (0, 1, 2), (2, 2, 2), 6)
+    assert [0 in step for step in steps] == deep
+    assert all({1, 2} <= set(step) for step in steps)
+    halved = 0
+    for level, also in zip(levels, [False, *deep], strict=True):
+        halved += also
+        assert level.shape[0] == 64 >> halved
+        assert level.scale[0] == scale[0] * 2**halved
+        assert level.translation[0] == 3 + (2**halved - 1) / 2 * scale[0]
+    last = levels[-1].scale
+    assert 2**-0.5 <= last[0] / (last[1] * last[2]) ** 0.5 <= 2**0.5 or scale[0] < 0.5
+
+
+def test_z_of_another_unit_is_halved_each_time_and_one_pixel_never() -> None:
+    image = image_from_array(
+        np.zeros((5, 64, 64)), axes="zyx", scale=(900, 1, 1), units=("nanometer", None, None)
+    )
+    levels, _ = pyramid_levels(image, (0, 1, 2), (2, 2, 2), None)
+    assert [level.shape[0] for level in levels] == [5, 3, 2, 1, 1, 1]
+    assert levels[-1].scale == (7200, 32, 32)
+
+
+def test_levels_end_when_one_fits_into_a_chunk() -> None:
+    image = image_from_array(np.zeros((100, 30, 30)), axes="zyx")
+    assert image.axes[0] == Axis("z", "space")
+    levels, _ = pyramid_levels(image, (0, 1, 2), (16, 16, 16), None)
+    assert [level.shape for level in levels] == [
+        (100, 30, 30), (50, 15, 15), (25, 8, 8), (13, 4, 4)
+    ]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_chunks_in_any_order_make_the_same_levels(data: Any) -> None:
-    shape = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    shape = data.draw(st.tuples(*[st.integers(1, 20)] * 3))
+    axes = data.draw(st.sampled_from([(1, 2), (0, 1, 2)]))
     array = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
-    image = image_from_array(array)
-    levels = pyramid_levels(image, (0, 1), (4, 4), None)
+    chunks = (2, 4, 6)
+    scale = (data.draw(st.sampled_from([1, 2, 4])), 1, 1)
+    image = image_from_array(array, axes="zyx", scale=scale)
+    levels, steps = pyramid_levels(image, axes, chunks, None)
     outs = [np.zeros(level.shape, np.uint8) for level in levels]
     seen: set[tuple[int, Index]] = set()
+
+    def box(index: Index) -> tuple[slice, ...]:
+        return tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, chunks, strict=True))
 
     def write(level: int, index: Index, block: Array) -> None:
         assert (level, index) not in seen
         seen.add((level, index))
         assert block.shape == levels[level].chunk_shape(index)
-        y, x = (4 * i for i in index)
-        outs[level][y : y + 4, x : x + 4] = block
+        outs[level][box(index)] = block
 
-    pyramid = Pyramid(levels, (0, 1), False, write)
-    order = data.draw(st.permutations(list(levels[0].chunks_in((0, 0), shape))))
-    written = sum(
-        pyramid.place((y, x), array[4 * y : 4 * y + 4, 4 * x : 4 * x + 4]) for y, x in order
-    )
+    spares = Spares(chunks, np.dtype(np.uint8))
+    pyramid = Pyramid(levels, steps, False, write, spares)
+    order = data.draw(st.permutations(list(levels[0].chunks_in((0, 0, 0), shape))))
+    written = 0
+    for index in order:
+        block = spares.take(levels[0].chunk_shape(index))
+        block[:] = array[box(index)]
+        written += pyramid.place(index, block, spare=True)
     assert written == len(seen) == sum(np.prod(level.grid) for level in levels)
     expected = array
-    for out in outs:
+    for out, step in zip(outs, [*steps, ()], strict=True):
         np.testing.assert_array_equal(out, expected)
-        expected = halve(expected, (0, 1), labels=False)
+        expected = halve(expected, step, labels=False) if step else expected
+
+
+def test_what_was_written_before_counts_for_its_parents_only() -> None:
+    array = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    image = image_from_array(array)
+    levels, steps = pyramid_levels(image, (0, 1), (2, 2), None)
+    written: dict[tuple[int, Index], Array] = {}
+
+    def write(level: int, index: Index, block: Array) -> None:
+        written[level, index] = block.copy()
+
+    pyramid = Pyramid(levels, steps, False, write, Spares((2, 2), array.dtype))
+    counts = [
+        pyramid.place((y, x), array[2 * y : 2 * y + 2, 2 * x : 2 * x + 2], written=True)
+        for y, x in product(range(4), repeat=2)
+    ]
+    assert sum(counts) == len(written) == 5
+    assert {level for level, _ in written} == {1, 2}
+    np.testing.assert_array_equal(
+        written[2, (0, 0)], halve(halve(array, (0, 1), False), (0, 1), False)
+    )

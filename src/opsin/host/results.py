@@ -25,18 +25,11 @@ from opsin.images.draft import draft_name
 from opsin.images.image import Axis, Channel, Image, Level
 from opsin.images.ome_metadata import axis_type
 from opsin.images.source import Array, Encoded, Index, Source, contiguous
+from opsin.images.write.layout import ORDER, RGBA
 from opsin.rpc.shared_arrays import release_pages
 
 CHUNK = 512
 """Rows and columns that are copied at once."""
-ORDER = ("time", "channel", "other", "space")
-"""Types of axes as they follow each other in OME-Zarr. Axes of one type stay as they are given."""
-RGBA = (
-    Channel("red", "ff0000"),
-    Channel("green", "00ff00"),
-    Channel("blue", "0000ff"),
-    Channel("alpha", "ffffff", visible=False),
-)
 PAGES_KEPT = 32 << 20
 """Bytes after which the memory that was read is let go of by this process."""
 

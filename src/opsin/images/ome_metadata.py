@@ -1,7 +1,7 @@
-"""OME metadata: what the attributes of an OME-Zarr group say of an image, and saying it.
+"""OME metadata: what the attributes of an OME-Zarr group say of an image.
 
 Plain dictionaries with checks. Reading is lenient (many files stray from the specification) and
-raises `OpenError` for what makes no sense; writing follows OME-Zarr 0.5 to the letter.
+raises `OpenError` for what makes no sense.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from opsin.errors import OpenError
-from opsin.images.image import Axis, AxisType, Channel, Image
+from opsin.images.image import Axis, AxisType, Channel
 from opsin.images.text import shown
 from opsin.images.transformation import Transformation, parse_transformations
 
@@ -241,60 +239,3 @@ def _window(value: Any) -> tuple[float, float] | None:
     ends = [value.get(key) for key in ("start", "end")] if isinstance(value, Mapping) else []
     numbers = [float(v) for v in ends if isinstance(v, int | float) and abs(v) < 1e300]
     return (numbers[0], numbers[1]) if len(numbers) == 2 and numbers[0] < numbers[1] else None
-
-
-def attributes_of(image: Image, paths: Sequence[str]) -> dict[str, Any]:
-    """The attribute `ome` (0.5) of a group that holds the levels of `image` at `paths`."""
-    axes = []
-    for axis in image.axes:
-        entry = {"name": axis.name}
-        if axis.type != "other":
-            entry["type"] = axis.type
-        if axis.unit:
-            entry["unit"] = axis.unit
-        axes.append(entry)
-    datasets = [
-        {
-            "path": path,
-            "coordinateTransformations": [
-                {"type": "scale", "scale": list(level.scale)},
-                {"type": "translation", "translation": list(level.translation)},
-            ],
-        }
-        for path, level in zip(paths, image.levels, strict=True)
-    ]
-    method = "mode" if image.kind == "labels" or image.dtype == np.bool_ else "mean"
-    ome: dict[str, Any] = {
-        "version": "0.5",
-        "multiscales": [
-            {"name": image.name, "axes": axes, "datasets": datasets, "type": f"2x2 {method}"}
-        ],
-    }
-    if image.kind == "labels":
-        ome["image-label"] = {}
-    elif channels := _omero_channels(image):
-        ome["omero"] = {"channels": channels}
-    return ome
-
-
-def _omero_channels(image: Image) -> list[dict[str, Any]]:
-    """`omero` channels; none where a window is not known, which the specification demands."""
-    channels: list[dict[str, Any]] = []
-    for channel in image.channels:
-        whole: tuple[float, float] | None = None
-        if image.dtype.kind in "iu":
-            limits = np.iinfo(str(image.dtype))
-            whole = (int(limits.min), int(limits.max))
-        window = channel.window or whole
-        if window is None:
-            return []
-        lowest, highest = whole or window
-        channels.append(
-            {
-                "label": channel.name,
-                "color": (channel.colour or "ffffff").upper(),
-                "window": {"min": lowest, "max": highest, "start": window[0], "end": window[1]},
-                "active": channel.visible,
-            }
-        )
-    return channels

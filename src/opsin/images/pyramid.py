@@ -1,121 +1,102 @@
-"""Pyramid: coarser levels out of finer ones, 2×2 pixels at a time.
+"""Pyramid: coarser levels out of finer ones, chunk by chunk, each as soon as it is complete.
 
-* **Images** are averaged. Integers are exact, rounded half to even, as in `reduction.Mean`: half up
-  would make every level brighter by 1/8 on average, which adds up over a dozen levels. Floats are
-  summed in float64.
-* **Labels** (and booleans) take the most frequent value; among equally frequent ones the smallest
-  that is not 0, so that thin objects last.
-* **Odd sizes**: the last row or column of a level stands alone and is repeated, so the coarse pixel
-  is the mean or mode of the pixels that exist. Its centre is where it would be if they all did.
-* **Place**: level k has scale `2^k · s0` and translation `t0 + (2^k − 1) / 2 · s0`.
+Which axes a level halves is given step by step: step k leads from level k to level k + 1, each of
+which halves pixels as `opsin.images.halving` says. An axis that has been halved n times has the
+scale `2^n · s0` and the translation `t0 + (2^n − 1) / 2 · s0`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from opsin.images.halving import halve
 from opsin.images.image import Image, Level
 from opsin.images.source import Array, Index
 
+LEVELS_LIMIT = 64
+CUBIC = 2**0.5
+"""Times the pixel size along y and x up to which pixels that are not halved along z are further
+from cubes than pixels that are."""
 
-def halve(block: Array, plane: tuple[int, int], labels: bool) -> Array:
-    """`block` at half the resolution along the two axes `plane`: sizes are halved, rounded up."""
-    for axis in plane:
-        if block.shape[axis] % 2:
-            last = block.take([-1], axis)
-            block = np.concatenate([block, last], axis)
-    if labels or block.dtype == np.bool_:
-        return _mode(block, plane)
-    if block.dtype.kind == "f":
-        # Scaled first, so that the sum of huge numbers stays finite.
-        wide = block.astype(np.float64) * 0.25
-        return _sum(wide, plane).astype(block.dtype)
-    if block.dtype.itemsize == 8:
-        # The sum of four does not fit into 64 bits: quotients and remainders apart.
-        quotient, rest = _sum(block >> 2, plane), _sum(block & 3, plane)
-        return quotient + _rounded_quarter(rest, odd=quotient & 1)
-    wide_type = np.dtype(f"{block.dtype.kind}{2 * block.dtype.itemsize}")
-    return _rounded_quarter(_sum(block.astype(wide_type), plane)).astype(block.dtype)
-
-
-def _sum(block: Array, plane: tuple[int, int]) -> Array:
-    for axis in plane:
-        block = _every_other(block, axis, 0) + _every_other(block, axis, 1)
-    return block
-
-
-def _every_other(block: Array, axis: int, first: int) -> Array:
-    return block[(slice(None),) * axis + (slice(first, None, 2),)]
-
-
-def _rounded_quarter(total: Array, odd: Array | int = 0) -> Array:
-    """A quarter of `total`, half to even; `odd` is 1 where what it is added to is odd."""
-    quarter: Array = (total + 1 + (((total >> 2) + odd) & 1)) >> 2
-    return quarter
-
-
-def _mode(block: Array, plane: tuple[int, int]) -> Array:
-    first, second = plane
-    a, b, c, d = (
-        np.ascontiguousarray(_every_other(_every_other(block, first, i), second, j))
-        for i in (0, 1)
-        for j in (0, 1)
-    )
-    same = (a == b) & (c == d) & (a == c)
-    if same.all():
-        return a
-    unsigned = np.dtype(f"u{block.dtype.itemsize}")
-    values = [v.view(unsigned) for v in (a, b, c, d)]
-    best = values[0]
-    votes = _votes(best, values)
-    for value in values[1:]:
-        count = _votes(value, values)
-        # 0 - 1 wraps round to the largest number: zero loses against every label.
-        better = (count > votes) | ((count == votes) & (value - 1 < best - 1))
-        best = np.where(better, value, best)
-        votes = np.maximum(votes, count)
-    return best.view(block.dtype)
-
-
-def _votes(value: Array, values: list[Array]) -> Array:
-    votes: Array = np.zeros(value.shape, np.uint8)
-    for other in values:
-        votes += value == other
-    return votes
+Steps = tuple[tuple[int, ...], ...]
+"""The axes that are halved, from level to level."""
 
 
 def pyramid_levels(
-    image: Image, plane: tuple[int, int], chunks: tuple[int, ...], count: int | None
-) -> tuple[Level, ...]:
-    """Geometry of `count` levels over the finest one of `image`.
+    image: Image, axes: Sequence[int], chunks: tuple[int, ...], count: int | None
+) -> tuple[tuple[Level, ...], Steps]:
+    """Geometry of `count` levels over the finest one of `image`, and the steps between them.
 
-    By default as many as it takes until one fits into a chunk.
+    By default as many as it takes until one fits into a chunk along `axes`. Along the last two of
+    these every step halves. Along the others, which is z, it does once pixels are about as large
+    there: at most √2 times as large, so that pixels come as near to cubes as they can, and stay.
+    (A size in another unit says nothing: then every step halves it.) What is one pixel is left.
     """
     finest = image.levels[0]
+    plane = axes[-2:]
     levels = [Level(finest.shape, chunks, finest.scale, finest.translation)]
-    while len(levels) < (count or 64):
-        shape = levels[-1].shape
-        if count is None and all(shape[axis] <= chunks[axis] for axis in plane):
+    halved = [0] * len(chunks)
+    steps: list[tuple[int, ...]] = []
+    while len(levels) < (count or LEVELS_LIMIT):
+        last = levels[-1]
+        if count is None and all(last.shape[axis] <= chunks[axis] for axis in axes):
             break
-        factor = 2 ** len(levels)
+        width = (last.scale[plane[0]] * last.scale[plane[1]]) ** 0.5
+        units = {image.axes[axis].unit for axis in plane}
+        step = tuple(
+            axis
+            for axis in axes
+            if axis in plane
+            or (
+                last.shape[axis] > 1
+                and (last.scale[axis] <= CUBIC * width or units != {image.axes[axis].unit})
+            )
+        )
+        for axis in step:
+            halved[axis] += 1
         levels.append(
             Level(
-                tuple(-(-n // 2) if axis in plane else n for axis, n in enumerate(shape)),
+                tuple(-(-n // 2) if axis in step else n for axis, n in enumerate(last.shape)),
                 chunks,
-                tuple(s * factor if a in plane else s for a, s in enumerate(finest.scale)),
+                tuple(s * 2**n for s, n in zip(finest.scale, halved, strict=True)),
                 tuple(
-                    t + (factor - 1) / 2 * s if axis in plane else t
-                    for axis, (t, s) in enumerate(
-                        zip(finest.translation, finest.scale, strict=True)
-                    )
+                    t + (2**n - 1) / 2 * s
+                    for t, s, n in zip(finest.translation, finest.scale, halved, strict=True)
                 ),
             )
         )
-    return tuple(levels)
+        steps.append(step)
+    return tuple(levels), tuple(steps)
+
+
+class Spares:
+    """Memory of whole chunks that is used again, for new pages cost more than what is done there.
+
+    It is as much as was in use at once; those who drop it instead of giving it back do no harm.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
+        self._shape = shape
+        self._dtype = dtype
+        self._free: list[Array] = []
+
+    def take(self, shape: tuple[int, ...]) -> Array:
+        """An array of any content."""
+        if shape == self._shape and self._free:
+            try:
+                return self._free.pop()
+            except IndexError:  # another thread was faster
+                pass
+        return np.empty(shape, self._dtype)
+
+    def give(self, array: Array) -> None:
+        """Take back an array that `take` gave and that nobody uses any more."""
+        if array.shape == self._shape:
+            self._free.append(array)
 
 
 @dataclass(slots=True)
@@ -136,55 +117,73 @@ class Pyramid:
     def __init__(
         self,
         levels: tuple[Level, ...],
-        plane: tuple[int, int],
+        steps: Steps,
         labels: bool,
         write: Callable[[int, Index, Array], None],
+        spares: Spares,
     ) -> None:
         self._levels = levels
-        self._plane = plane
+        self._steps = steps
         self._labels = labels
         self._write = write
+        self._spares = spares
         self._lock = threading.Lock()
         self._parents: dict[tuple[int, Index], _Parent] = {}
 
-    def place(self, index: Index, block: Array, level: int = 0) -> int:
-        """Take one chunk, clipped to its level. Returns the number of chunks that it completed."""
-        written = 0
+    def place(
+        self,
+        index: Index,
+        block: Array,
+        level: int = 0,
+        *,
+        spare: bool = False,
+        written: bool = False,
+    ) -> int:
+        """Take one chunk, clipped to its level. Returns the number of chunks that it completed.
+
+        Args:
+            index: of the chunk.
+            block: its pixels.
+            level: of the chunk.
+            spare: the block is one of the spares, and goes back to them.
+            written: the chunk was written before, and is taken for the sake of coarser ones.
+        """
+        count = 0
         while True:
-            self._write(level, index, block)
-            written += 1
-            level += 1
-            if level == len(self._levels):
-                return written
-            half = halve(block, self._plane, self._labels)
-            parent = self._join(level, index, half)
+            if not written:
+                self._write(level, index, block)
+                count += 1
+            parent = self._join(level, index, block) if level < len(self._steps) else None
+            if spare:
+                self._spares.give(block)
             if parent is None:
-                return written
+                return count
+            level, spare, written = level + 1, True, False
             index, block = parent
 
-    def _join(self, level: int, child: Index, half: Array) -> tuple[Index, Array] | None:
-        """Put a halved chunk into its parent; the parent, if it is now complete."""
-        geometry, finer = self._levels[level], self._levels[level - 1]
-        index = tuple(n // 2 if axis in self._plane else n for axis, n in enumerate(child))
-        corner = tuple(
-            slice(n % 2 * (geometry.chunks[axis] // 2), None)
-            if axis in self._plane
-            else slice(None)
-            for axis, n in enumerate(child)
-        )
+    def _join(self, level: int, child: Index, block: Array) -> tuple[Index, Array] | None:
+        """Put a chunk, halved, into its parent; the parent, if it is now complete."""
+        step, finer, geometry = self._steps[level], self._levels[level], self._levels[level + 1]
+        index = tuple(n >> 1 if axis in step else n for axis, n in enumerate(child))
+        key = (level + 1, index)
         with self._lock:
-            parent = self._parents.get((level, index))
+            parent = self._parents.get(key)
             if parent is None:
                 children = 1
-                for axis in self._plane:
+                for axis in step:
                     children *= min(2, finer.grid[axis] - 2 * index[axis])
-                parent = _Parent(np.empty(geometry.chunk_shape(index), half.dtype), children)
-                self._parents[level, index] = parent
-        target = parent.block[corner]
-        target[tuple(slice(0, n) for n in half.shape)] = half
+                parent = _Parent(self._spares.take(geometry.chunk_shape(index)), children)
+                self._parents[key] = parent
+        place = []
+        for axis, (n, size, chunk) in enumerate(
+            zip(child, block.shape, geometry.chunks, strict=True)
+        ):
+            first = (n & 1) * (chunk >> 1) if axis in step else 0
+            place.append(slice(first, first + ((size + 1) >> 1 if axis in step else size)))
+        halve(block, step, self._labels, parent.block[tuple(place)])
         with self._lock:
             parent.missing -= 1
             if parent.missing:
                 return None
-            del self._parents[level, index]
+            del self._parents[key]
         return index, parent.block

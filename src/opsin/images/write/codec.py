@@ -1,0 +1,88 @@
+"""Codec: how the chunks that are written are compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import imagecodecs
+import numpy as np
+
+from opsin.images.source import Array
+
+CodecName: TypeAlias = Literal["blosc-lz4", "blosc-zstd", "zstd", "gzip", "none"]
+CODECS: tuple[CodecName, ...] = get_args(CodecName)
+IMAGE: CodecName = "blosc-lz4"
+LABELS: CodecName = "blosc-zstd"
+"""The default: lz4 decodes three times as fast; labels are so much smaller with zstd that it wins
+there."""
+
+# Higher levels cost much and save little on noisy pixels; of labels and masks the first is enough.
+_BLOSC = {"blosc-lz4": ("lz4", 5), "blosc-zstd": ("zstd", 1)}
+_ZSTD, _GZIP = 3, 5
+
+_LIBRARY: Any = imagecodecs
+"""Its types do not know that it takes arrays."""
+
+Stored: TypeAlias = "bytes | bytearray | memoryview"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What makes the bytes of a chunk smaller, and how the metadata of an array says it."""
+
+    encode: Callable[[Array], Stored]
+    """From a chunk in C order and the byte order of this computer. Always the same bytes."""
+    codecs: tuple[dict[str, Any], ...]
+    """Of zarr 3."""
+    compressor: dict[str, Any] | None
+    """Of zarr 2."""
+
+
+def codec_of(name: CodecName, dtype: np.dtype[np.generic]) -> Codec:
+    """The codec of a name, for chunks of one type."""
+    bytes_codec: dict[str, Any] = {"name": "bytes"}
+    if dtype.itemsize > 1:
+        bytes_codec["configuration"] = {"endian": "little"}
+    little = dtype.newbyteorder("<")
+
+    def plain(block: Array) -> Array:
+        return np.ascontiguousarray(block, little).reshape(-1).view(np.uint8)
+
+    def v3(name: str, **configuration: Any) -> tuple[dict[str, Any], ...]:
+        return bytes_codec, {"name": name, "configuration": configuration}
+
+    if name in _BLOSC:
+        inner, effort = _BLOSC[name]
+        settings = {"cname": inner, "clevel": effort}
+
+        def blosc(block: Array) -> Stored:
+            stored: Stored = _LIBRARY.blosc_encode(
+                plain(block),
+                level=effort,
+                compressor=inner,
+                shuffle="bitshuffle",
+                typesize=dtype.itemsize,
+                numthreads=1,
+            )
+            return stored
+
+        return Codec(
+            blosc,
+            v3("blosc", **settings, shuffle="bitshuffle", typesize=dtype.itemsize, blocksize=0),
+            {"id": "blosc", **settings, "shuffle": 2, "blocksize": 0},
+        )
+    if name == "zstd":
+        return Codec(
+            lambda block: _LIBRARY.zstd_encode(plain(block), level=_ZSTD),
+            v3("zstd", level=_ZSTD, checksum=False),
+            {"id": "zstd", "level": _ZSTD},
+        )
+    if name == "gzip":
+        return Codec(
+            lambda block: _LIBRARY.gzip_encode(plain(block), level=_GZIP),
+            v3("gzip", level=_GZIP),
+            {"id": "gzip", "level": _GZIP},
+        )
+    return Codec(lambda block: plain(block).data, (bytes_codec,), None)
