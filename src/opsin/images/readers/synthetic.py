@@ -22,7 +22,7 @@ from opsin.images.readers.address import Address
 from opsin.images.synthetic import synthetic_image
 from opsin.images.synthetic.catalogue import GENERATORS
 
-READS = "synthetic images (synthetic:mandelbrot)"
+READS = "synthetic images"
 
 _NUMBER = re.compile("[0-9]{1,10}")
 

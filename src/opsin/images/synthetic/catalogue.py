@@ -10,11 +10,11 @@ _PLANE, _VOLUME = 1 << 27, 1 << 20
 GENERATORS = {
     generator.name: generator
     for generator in (
-        Generator("cells", "yx", "uint64", _PLANE, _VOLUME, kind="labels"),
+        Generator("cells", "yx", "uint64", _PLANE, _VOLUME, kind="labels", scratch=56),
         Generator("checkerboard", "yx", "uint8", _PLANE, _VOLUME, compiled=False),
         Generator("julia", "yx", "uint16", _PLANE, _VOLUME, colour=True),
         Generator("mandelbrot", "yx", "uint16", _PLANE, _VOLUME, colour=True),
-        Generator("mandelbulb", "zyx", "uint8", _VOLUME, _VOLUME),
+        Generator("mandelbulb", "zyx", "uint8", _VOLUME, _VOLUME, scratch=20),
     )
 }
 

@@ -98,8 +98,8 @@ def fill(
         z = zs[k]
         for i in range(ys.size):
             y = ys[i]
-            line = out[k, i]
-            line[:] = np.uint64(1)
+            for j in range(xs.size):
+                out[k, i, j] = 1
             for scale in range(scale_count - 1, -1, -1):
                 side = cell_side * COARSER**scale
                 half = side // 2
@@ -129,10 +129,11 @@ def fill(
                         of_layer = _chained(key, np.uint64(square_z))
                         row_hash[at] = _chained(of_layer, np.uint64(square_y + beside))
                         row += 1
-                seed_half[:] = -9
+                for s in range(27):
+                    seed_half[s] = -9
                 j = 0
                 while j < xs.size:
-                    if line[j] == np.uint64(0):
+                    if out[k, i, j] == 0:
                         j += 1
                         continue
                     x = xs[j]
@@ -181,7 +182,7 @@ def fill(
                             elif away < second:
                                 second = away
                     if second - nearest < gap:
-                        line[j] = np.uint64(0)
+                        out[k, i, j] = 0
                         j += 1
                         continue
                     # Along x, the difference shrinks by at most 7 sides per pixel of level 0 (twice
@@ -189,8 +190,8 @@ def fill(
                     stay = 1 if sparse else 1 + (second - nearest - gap) // (7 * side * step)
                     if scale == 0:
                         for n in range(j, min(j + stay, xs.size)):
-                            if line[n] != np.uint64(0):
-                                line[n] = seed_id[found]
+                            if out[k, i, n] != 0:
+                                out[k, i, n] = seed_id[found]
                     j += stay
 
 

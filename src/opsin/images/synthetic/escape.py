@@ -36,6 +36,10 @@ def cap(block: Block) -> int:
     return 64 * max(2, block.depth)
 
 
+_Z_RE, _Z_IM, _C_RE, _C_IM, _BEFORE_RE, _BEFORE_IM, _SEEN_RE, _SEEN_IM = range(8)
+_ROW, _COLUMN, _DONE, _LOOK = range(4)
+
+
 @kernel
 def escape_times(
     re: Array, im: Array, other_re: float, other_im: float, julia: bool, most: int, out: Array
@@ -52,79 +56,81 @@ def escape_times(
         most: of steps; a multiple of `STEPS`.
         out: float32 of shape (im, re); overwritten.
     """
-    z_re, z_im = np.zeros(LANES), np.zeros(LANES)
-    c_re, c_im = np.zeros(LANES), np.zeros(LANES)
-    before_re, before_im = np.zeros(LANES), np.zeros(LANES)
-    seen_re, seen_im = np.zeros(LANES), np.zeros(LANES)
-    steps, next_look = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    pixel = np.full(LANES, -1)  # which one a lane computes
+    state = np.zeros((8, LANES))
+    place = np.zeros((4, LANES), np.int64)  # which pixel, how many steps, when to look again
     critical = not julia and other_re == 0.0 and other_im == 0.0
-    width, total = re.size, im.size * re.size
-    taken, busy = 0, 0
-    while taken < total or busy > 0:
-        # The lanes that are done take the next pixels.
+    row, column, busy = 0, 0, 0
+    for lane in range(LANES):
+        place[_ROW, lane] = -1
+    while row < im.size or busy > 0:
         for lane in range(LANES):
-            if pixel[lane] >= 0:
+            if place[_ROW, lane] >= 0:
                 continue
-            while taken < total:
-                a, b = re[taken % width], im[taken // width]
-                if not (critical and _in_largest(a, b)):
-                    break
-                out[taken // width, taken % width] = -1.0
-                taken += 1
-            if taken < total:
-                pixel[lane] = taken
-                taken += 1
-                busy += 1
-                if julia:
-                    z_re[lane], z_im[lane], c_re[lane], c_im[lane] = a, b, other_re, other_im
+            # A lane that is done takes the next pixel; at the end it goes on for nothing.
+            a, b = 0.0, 0.0
+            while row < im.size and place[_ROW, lane] < 0:
+                a, b = re[column], im[row]
+                if critical and _in_largest(a, b):
+                    out[row, column] = -1.0
                 else:
-                    z_re[lane], z_im[lane], c_re[lane], c_im[lane] = other_re, other_im, a, b
-            else:
-                z_re[lane], z_im[lane], c_re[lane], c_im[lane] = 0.0, 0.0, 0.0, 0.0
-            steps[lane], next_look[lane] = 0, STEPS
-            seen_re[lane], seen_im[lane] = math.inf, math.inf
-        before_re[:] = z_re
-        before_im[:] = z_im
-        _advance(z_re, z_im, c_re, c_im)
+                    place[_ROW, lane] = row
+                    place[_COLUMN, lane] = column
+                    busy += 1
+                column += 1
+                if column == re.size:
+                    column = 0
+                    row += 1
+            state[_Z_RE, lane] = a if julia else other_re
+            state[_Z_IM, lane] = b if julia else other_im
+            state[_C_RE, lane] = other_re if julia else a
+            state[_C_IM, lane] = other_im if julia else b
+            state[_SEEN_RE, lane] = math.inf
+            place[_DONE, lane] = 0
+            place[_LOOK, lane] = STEPS
+        _advance(state)
         for lane in range(LANES):
-            place = pixel[lane]
-            if place < 0:
+            if place[_ROW, lane] < 0:
                 continue
-            a, b = z_re[lane], z_im[lane]
+            done = place[_DONE, lane]
+            a, b = state[_Z_RE, lane], state[_Z_IM, lane]
+            time = -1.0
             if a * a + b * b <= _SQUARED:  # false for the NaN of one that left long ago
-                steps[lane] += STEPS
-                near = abs(a - seen_re[lane]) + abs(b - seen_im[lane]) < RETURN
-                if steps[lane] < most and not near:
-                    if steps[lane] == next_look[lane]:
-                        seen_re[lane], seen_im[lane] = a, b
-                        next_look[lane] *= 2
+                done += STEPS
+                place[_DONE, lane] = done
+                off = abs(a - state[_SEEN_RE, lane]) + abs(b - state[_SEEN_IM, lane])
+                if done < most and off >= RETURN:
+                    if done == place[_LOOK, lane]:
+                        state[_SEEN_RE, lane] = a
+                        state[_SEEN_IM, lane] = b
+                        place[_LOOK, lane] = 2 * done
                     continue
-                out[place // width, place % width] = -1.0
             else:
-                a, b, n = before_re[lane], before_im[lane], steps[lane]
+                a, b = state[_BEFORE_RE, lane], state[_BEFORE_IM, lane]
                 aa, bb = a * a, b * b
                 while aa + bb <= _SQUARED:
-                    b = 2 * a * b + c_im[lane]
-                    a = aa - bb + c_re[lane]
+                    b = 2.0 * a * b + state[_C_IM, lane]
+                    a = aa - bb + state[_C_RE, lane]
                     aa, bb = a * a, b * b
-                    n += 1
-                time = n - math.log2(math.log2(aa + bb) / _LOG2)
-                out[place // width, place % width] = max(time, 0.0)
-            pixel[lane] = -1
+                    done += 1
+                time = max(0.0, done - math.log2(math.log2(aa + bb) / _LOG2))
+            out[place[_ROW, lane], place[_COLUMN, lane]] = time
+            place[_ROW, lane] = -1
             busy -= 1
 
 
 @kernel
-def _advance(z_re: Array, z_im: Array, c_re: Array, c_im: Array) -> None:
+def _advance(state: Array) -> None:
     """`STEPS` steps of all lanes, whether they have left or not."""
     for lane in range(LANES):
-        a, b, p, q = z_re[lane], z_im[lane], c_re[lane], c_im[lane]
+        a, b = state[_Z_RE, lane], state[_Z_IM, lane]
+        state[_BEFORE_RE, lane] = a
+        state[_BEFORE_IM, lane] = b
         for _ in range(STEPS):
             aa, bb = a * a, b * b
-            b = 2 * a * b + q
-            a = aa - bb + p
-        z_re[lane], z_im[lane] = a, b
+            b = 2.0 * a * b + state[_C_IM, lane]
+            a = aa - bb + state[_C_RE, lane]
+        state[_Z_RE, lane] = a
+        state[_Z_IM, lane] = b
 
 
 @kernel

@@ -45,7 +45,7 @@ class Generator:
     compiled: bool = True
     """Whether it needs numba."""
     scratch: int = 16
-    """Bytes per pixel that computing needs at most, beside the chunk."""
+    """Bytes per pixel that computing needs at most, beside the chunk. (Ids of 64 bits: none.)"""
 
     def formula(self) -> Formula:
         """The code, which is imported when the first chunk is computed."""

@@ -14,6 +14,9 @@ from opsin.images.source import Array, Direct, Encoded, Index, Source
 from opsin.images.synthetic.generator import AXES, Block, Generator
 from opsin.images.synthetic.hash import chained
 
+_POSITIONS = 1 << 16
+"""Bytes that the positions of a chunk's rows and columns take, and other small things."""
+
 
 @dataclass(frozen=True, slots=True)
 class Computed(Source):
@@ -55,7 +58,9 @@ class Computed(Source):
         return lambda index: (self.decode(level, index, None), 0)
 
     def transient_bytes(self, level: int, index: Index) -> int:
-        return math.prod(self.levels[level].chunk_shape(index)) * self.generator.scratch
+        pixels = math.prod(self.levels[level].chunk_shape(index))
+        ready = self.generator.kind == "labels" and self.dtype.itemsize == 8
+        return _POSITIONS + (0 if ready else pixels * self.generator.scratch)
 
     def close(self) -> None:
         pass
