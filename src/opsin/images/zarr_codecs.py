@@ -87,8 +87,10 @@ def v2_codec(
     Raises:
         Unsupported: a codec, filter or order that Opsin cannot decode.
     """
-    if metadata.get("filters"):
-        names = ", ".join(_name(entry, "id") for entry in metadata["filters"])
+    if filters := metadata.get("filters"):
+        names = ", ".join(
+            _name(one, "id") for one in (filters if isinstance(filters, list) else ())
+        )
         raise Unsupported(f"its chunks pass through the filter {names}, which Opsin cannot undo")
     order = metadata.get("order", "C")
     if order not in ("C", "F"):
@@ -97,7 +99,7 @@ def v2_codec(
     compressor = metadata.get("compressor")
     decoders: tuple[Decoder, ...] = ()
     if compressor is not None:
-        decoders = (_decoder(_name(compressor, "id"), compressor),)
+        decoders = (known_decoder(_name(compressor, "id"), compressor),)
     return ChunkCodec(shape, dtype, axes if order == "C" else axes[::-1], decoders)
 
 
@@ -134,7 +136,7 @@ def v3_codec(
                 raise Unsupported(f"its codec bytes has the byte order {endian!r}")
             dtype = dtype.newbyteorder("<" if endian == "little" else ">")
         elif serialised and name not in ("transpose", "bytes"):
-            decoders.insert(0, _decoder(name, settings))
+            decoders.insert(0, known_decoder(name, settings))
         else:
             raise Unsupported(f"Opsin cannot decode its codec {name} at that place")
     if not serialised:
@@ -156,7 +158,12 @@ def _settings(entry: Any) -> Mapping[str, Any]:
     return settings if isinstance(settings, Mapping) else {}
 
 
-def _decoder(name: str, settings: Mapping[str, Any]) -> Decoder:
+def known_decoder(name: str, settings: Mapping[str, Any]) -> Decoder:
+    """The decoder of a codec from bytes to bytes.
+
+    Raises:
+        Unsupported: Opsin has none.
+    """
     if name == "lzma" and (settings.get("filters") or settings.get("format", 1) == lzma.FORMAT_RAW):
         raise Unsupported("its codec lzma uses filters, which Opsin cannot undo")
     decoder = _DECODERS.get(name)
@@ -279,3 +286,5 @@ _DECODERS: dict[str, Decoder] = {
     "lzma": _lzma,
     "crc32c": _crc32c,
 }
+KNOWN = frozenset(_DECODERS)
+"""Names of the codecs from bytes to bytes."""

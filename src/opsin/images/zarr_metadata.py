@@ -12,6 +12,7 @@ import numpy as np
 from opsin.errors import OpenError, Unsupported
 from opsin.images.source import Index
 from opsin.images.zarr_codecs import ChunkCodec, v2_codec, v3_codec
+from opsin.images.zarr_fallback import v2_fallback, v3_fallback
 
 INDEX_LIMIT = 32 << 20
 CHUNK_LIMIT = 2 << 30
@@ -82,7 +83,7 @@ def parse_v2(metadata: Mapping[str, Any]) -> ZarrMetadata:
         chunks=chunks,
         dtype=dtype.newbyteorder("="),
         fill=_fill(metadata.get("fill_value"), dtype.newbyteorder("=")),
-        codec=v2_codec(chunks, dtype, metadata),
+        codec=_v2_codec(chunks, dtype, metadata),
         separator=separator,
         prefix="",
     )
@@ -129,12 +130,30 @@ def parse_v3(metadata: Mapping[str, Any]) -> ZarrMetadata:
         chunks=chunks,
         dtype=dtype,
         fill=_fill(metadata.get("fill_value"), dtype),
-        codec=v3_codec(chunks, dtype, codecs),
+        codec=_v3_codec(chunks, dtype, codecs),
         separator=separator,
         prefix="c" if encoding[0] == "default" else "",
         dimension_names=_dimension_names(metadata.get("dimension_names"), len(shape)),
         shard=shard,
     )
+
+
+def _v2_codec(
+    chunks: tuple[int, ...], dtype: np.dtype[np.generic], metadata: Mapping[str, Any]
+) -> ChunkCodec:
+    try:
+        return v2_codec(chunks, dtype, metadata)
+    except Unsupported as problem:
+        return v2_fallback(chunks, dtype, metadata, problem)
+
+
+def _v3_codec(
+    chunks: tuple[int, ...], dtype: np.dtype[np.generic], codecs: list[Any]
+) -> ChunkCodec:
+    try:
+        return v3_codec(chunks, dtype, codecs)
+    except Unsupported as problem:
+        return v3_fallback(chunks, dtype, codecs, problem)
 
 
 def _shard_layout(
