@@ -11,6 +11,7 @@ import numpy as np
 
 from opsin.errors import OpenError, Unsupported
 from opsin.images.source import Index
+from opsin.images.text import shown
 from opsin.images.zarr_codecs import ChunkCodec, v2_codec, v3_codec
 from opsin.images.zarr_fallback import v2_fallback, v3_fallback
 
@@ -178,6 +179,10 @@ def _shard_layout(
 
 
 def _sizes(value: Any, what: str, count: int | None = None) -> tuple[int, ...]:
+    if value == []:
+        raise OpenError(f"its {what} has no axes: it is a single number")
+    if isinstance(value, list) and 0 in value:
+        raise OpenError(f"its {what} is {shown(repr(value)[:60])}, which holds nothing")
     if not isinstance(value, list) or not all(type(n) is int and 0 < n < 2**53 for n in value):
         raise OpenError(f"its {what} is not a list of positive whole numbers")
     if not 0 < len(value) <= AXES_LIMIT:
