@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from opsin.errors import OpenError, OpsinError, Unsupported
 from opsin.images.image import Axis
-from opsin.images.readers import open_image, open_images
-from tests.images.conftest import Site
+from opsin.images.readers import browse, open_image, open_images
+from tests.fault_server import Site
 
 DATA = np.random.default_rng(6).integers(0, 60000, (6, 48, 64)).astype(np.uint16)
 SPACE = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
@@ -216,6 +216,87 @@ def test_what_cannot_be_shown_is_refused(
     assert "a.zarr" in str(caught.value)
 
 
+# ------------------------------------------------------------------------------ scenes
+
+
+WORLD = {"name": "world", "axes": SPACE}
+
+
+def link(start: tuple[str, str], end: tuple[str, str], *steps: dict[str, Any]) -> dict[str, Any]:
+    ends = [{"path": path, "name": name} if path else {"name": name} for path, name in (start, end)]
+    one = steps[0] if len(steps) == 1 else sequence(*steps)
+    return {**one, "input": ends[0], "output": ends[1]}
+
+
+def make_scene(folder: Path, links: list[dict[str, Any]], systems: Any = (WORLD,)) -> Path:
+    root = zarr.open_group(str(folder), mode="w", zarr_format=3)
+    scene = {"coordinateTransformations": links, "coordinateSystems": list(systems)}
+    root.attrs["ome"] = {"version": "0.6", "scene": scene}
+    for name in ("a", "b", "c"):
+        make(folder / name, multiscale())
+    make(folder / "b/labels/cells", multiscale())
+    labels = zarr.open_group(str(folder / "b/labels"), mode="a", zarr_format=3)
+    labels.attrs["ome"] = {"version": "0.6", "labels": ["cells"]}
+    return folder
+
+
+def test_a_scene_opens_its_images_where_they_belong(site: Site) -> None:
+    """Image b against a, c by way of another system, backwards; all in the scene's first system."""
+    folder = make_scene(
+        site.root / "s.zarr",
+        [
+            link(("a", "physical"), ("", "world"), shift(0, 10, 20)),
+            link(("b", "physical"), ("a", "physical"), scale(1, 2, 2), shift(1, 0, 0)),
+            link(("", "stage"), ("c", "physical"), scale(1, 4, 4)),
+            link(("", "stage"), ("", "world"), {"type": "identity"}),
+        ],
+    )
+    for address in (str(folder), f"{site.url}/s.zarr"):
+        images = open_images(address)
+        assert [image.name for image in images] == ["s/a", "s/b", "cells", "s/c"]
+        assert all(image.warnings == () for image in images)
+        a, b, cells, c = (image.levels[1] for image in images)
+        assert (a.scale, a.translation) == ((2, 1, 1), (0, 10.25, 20.25))
+        assert (b.scale, b.translation) == ((2, 2, 2), (1, 10.5, 20.5))
+        assert (cells.scale, cells.translation) == (b.scale, b.translation)
+        assert (c.scale, c.translation) == ((2, 0.25, 0.25), (0, 0.0625, 0.0625))
+        np.testing.assert_array_equal(images[3].read(), DATA)
+        for image in images:
+            image.close()
+        assert [node.path for node in browse(address).children] == ["a", "b", "c"]
+
+
+def test_images_of_a_scene_that_cannot_be_placed_are_left_out(tmp_path: Path) -> None:
+    turn = {"type": "rotation", "rotation": [[1, 0, 0], [0, 0, 1], [0, -1, 0]]}
+    folder = make_scene(
+        tmp_path / "s.zarr",
+        [
+            link(("a", "physical"), ("", "world"), turn),
+            link(("b", "physical"), ("c", "elsewhere"), shift(0, 0, 0)),
+            link(("lost", "physical"), ("", "world"), shift(0, 0, 0)),
+            link(("c", "physical"), ("", "world"), shift(0, 0, 5)),
+        ],
+    )
+    images = open_images(folder)
+    assert [image.name for image in images] == ["s/c"]
+    turned = "the scene places it by a rotation (rotation), but Opsin can scale and shift only"
+    assert images[0].warnings == (
+        f"a is left out: {turned}.",
+        "b is left out: nothing says where it lies in 'world'.",
+        "lost is left out: it is not there.",
+    )
+    images[0].close()
+    folder = make_scene(tmp_path / "t.zarr", [link(("a", "physical"), ("", "world"), turn)])
+    with pytest.raises(OpenError, match=r"No image of the scene .* can be shown\. a is left out"):
+        open_images(folder)
+    folder = make_scene(tmp_path / "u.zarr", [])
+    with pytest.raises(OpenError, match="has a scene without images"):
+        open_images(folder)
+
+
+# ------------------------------------------------------------------------------ nonsense
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.sampled_from(["s0", "lab"]),
     lambda inner: (
@@ -227,7 +308,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["coordinateSystems", "datasets", "coordinateTransformations"]), JSON
@@ -239,8 +320,8 @@ def test_nonsense_is_an_error_of_ours(
     folder = tmp_path_factory.getbasetemp() / "systems.zarr"
     if not folder.exists():
         make(folder, multiscale())
-    attributes = {"ome": {"version": "0.6", "multiscales": [multiscale(**changes)]}}
-    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    (folder / "zarr.json").write_text(json.dumps(group))
-    with suppress(OpsinError), open_image(folder) as image:
-        assert len(image.levels[0].scale) == len(image.axes) == 3
+    for ome in ({"multiscales": [multiscale(**changes)]}, {"scene": changes}):
+        group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+        (folder / "zarr.json").write_text(json.dumps(group))
+        with suppress(OpsinError), open_image(folder) as image:
+            assert len(image.levels[0].scale) == len(image.axes) == 3

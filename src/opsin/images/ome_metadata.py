@@ -96,7 +96,7 @@ def _in_systems(entry: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]])
     systems = _systems(entry.get("coordinateSystems"))
     paths = [_path(dataset.get("path")) for dataset in datasets]
     transformations = [_listed(dataset.get("coordinateTransformations")) for dataset in datasets]
-    named = {_end(t, "output")[0] for listed in transformations for t in listed} - {""}
+    named = {end_of(t, "output")[0] for listed in transformations for t in listed} - {""}
     if len(named) > 1:
         raise OpenError(f"places its levels in several coordinate systems: {_quoted(named)}")
     system = named.pop() if named else next(iter(systems))
@@ -113,7 +113,7 @@ def _in_systems(entry: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]])
     children: dict[str, Transformation | str] = {}
     for one in added:
         kind = one.get("type")
-        (start, start_path), (end, end_path) = _end(one, "input"), _end(one, "output")
+        (start, start_path), (end, end_path) = end_of(one, "input"), end_of(one, "output")
         if child := start_path or end_path:
             try:
                 known = parse_transformations(f"the labels {child!r}", len(axes), [one])
@@ -151,7 +151,7 @@ def _listed(entries: Any) -> list[Mapping[str, Any]]:
     return entries
 
 
-def _end(transformation: Mapping[str, Any], which: str) -> tuple[str, str]:
+def end_of(transformation: Mapping[str, Any], which: str) -> tuple[str, str]:
     """Name and path of the coordinate system that a transformation begins or ends in, or ''.
 
     Drafts of 0.6 gave the name alone, which was the path of an array at the beginning.

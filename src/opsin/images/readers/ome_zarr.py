@@ -17,6 +17,7 @@ from opsin.images.zarr_image import plain_image
 from opsin.images.zarr_labels import image_with_labels, labels_in
 from opsin.images.zarr_node import METADATA, ZarrNode, read_node, series
 from opsin.images.zarr_plate import plate_images, well_images
+from opsin.images.zarr_scene import scene_images
 
 READS = "OME-Zarr (0.1 to 0.6)"
 
@@ -107,6 +108,8 @@ async def _images(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
         return await plate_images(store, node, name)
     if isinstance(attributes.get("well"), Mapping):
         return await well_images(store, node, name)
+    if isinstance(attributes.get("scene"), Mapping):
+        return await scene_images(store, node, name)
     if "bioformats2raw.layout" in attributes:
         return await _one_of(store, node, name, await series(store, node), "series")
     if isinstance(attributes.get("labels"), list):

@@ -22,6 +22,7 @@ from opsin.images.waiting import wait_for
 from opsin.images.zarr_array import METADATA_LIMIT, ZarrArray, array_of, open_array
 from opsin.images.zarr_image import multiscale_of
 from opsin.images.zarr_node import ZarrNode, checked_paths, paths_of, read_node, series
+from opsin.images.zarr_scene import scene_paths
 
 CHILDREN_LIMIT = 1000
 """Nodes of one group that are looked at."""
@@ -122,6 +123,8 @@ class _Place:
                 return await self._named(store, node, paths_of(attributes["well"].get("images")))
             if isinstance(attributes.get("labels"), list):
                 return await self._labels(store, node)
+            if scenes := scene_paths(attributes.get("scene")):
+                return await self._named(store, node, scenes)
             if "bioformats2raw.layout" in attributes:
                 return await self._named(store, node, await series(store, node))
             return await self.listed(store, node.path, node)
