@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 PIECE_BYTES = 1 << 20
 """About so large are the pieces."""
-ROW_BYTES = 16 << 10
+ROW_BYTES = 32 << 10
 """Rows of up to so many bytes stay whole: then a piece is one read."""
 RUN_BYTES = 4 << 10
 """Longer rows are cut into runs of so many bytes: what a disk reads at least."""

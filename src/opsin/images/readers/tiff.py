@@ -13,12 +13,17 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported
 from opsin.images.image import Image
 from opsin.images.readers.address import Address
 from opsin.images.text import shown
 from opsin.images.tiff.series import SeriesReader
+from opsin.images.tiff.siblings import XML_LIMIT, Siblings, siblings_of
+
+if TYPE_CHECKING:
+    import tifffile
 
 READS = "TIFF and OME-TIFF"
 
@@ -28,6 +33,8 @@ _MOST_IMAGES = 64
 """A file of more images than this is a folder in disguise, and shown in part."""
 
 _SLIDES = ("svs", "ndpi", "bif", "scn", "philips", "qpi", "avs")
+
+_WITH_THUMBNAILS = ("lsm",)
 
 _CUT_OFF = ("invalid page offset", "corrupted tag list", "invalid offset to page")
 
@@ -73,22 +80,31 @@ def open(address: Address) -> tuple[Image, ...]:
 
 
 def _open(address: Address, path: Path, reports: list[str]) -> tuple[Image, ...]:
-    import tifffile
-
     images: list[Image] = []
-    # Other files that OME-XML names are not opened: it may name anything.
-    with tifffile.TiffFile(path, _multifile=False) as tiff:
+    tiff, siblings = _with_siblings(path)
+    with tiff:
+        path = Path(tiff.filehandle.path)
         series = tiff.series
         if not series:
             raise OpenError(f"{address.name} holds no image: the file is probably truncated.")
-        warnings = _warnings(address.name, reports)
-        chosen = series[:1] if series[0].kind in _SLIDES else series[:_MOST_IMAGES]
+        warnings = _warnings(address.name, reports, siblings)
+        single = series[0].kind in _SLIDES + _WITH_THUMBNAILS
+        chosen = series[:1] if single else series[:_MOST_IMAGES]
         if len(series) > _MOST_IMAGES:
             warnings.append(f"Only {_MOST_IMAGES} of the {len(series)} images are shown.")
         problem: OpsinError | None = None
         for number, one in enumerate(chosen):
             try:
-                reader = SeriesReader(path, address.stem, tiff, number, one, len(series))
+                reader = SeriesReader(
+                    path,
+                    address.stem,
+                    tiff,
+                    number,
+                    one,
+                    len(series),
+                    len(chosen) == 1,
+                    siblings.missing,
+                )
                 images.append(reader.image(tuple(warnings)))
             except Unsupported as error:
                 problem = problem or error
@@ -102,8 +118,51 @@ def _open(address: Address, path: Path, reports: list[str]) -> tuple[Image, ...]
     return tuple(images)
 
 
-def _warnings(name: str, reports: list[str]) -> list[str]:
+def _with_siblings(path: Path) -> tuple[tifffile.TiffFile, Siblings]:
+    """The open file, or the one that has its metadata, with those of its folder that it names.
+
+    OME-XML may name anything; what is not in the same folder is not looked at.
+    """
+    import tifffile
+
+    alone = tifffile.TiffFile(path, _multifile=False)
+    try:
+        xml = alone.ome_metadata
+        siblings = siblings_of(path, xml) if alone.is_ome and xml else Siblings()
+        if siblings.metadata is None and not siblings.here:
+            return alone, siblings
+        options: dict[str, Any] = {}
+        place = siblings.metadata
+        if place is not None:
+            companion = _read_companion(place)
+            if companion is None:
+                alone.close()
+                alone = tifffile.TiffFile(place, _multifile=False)
+                path, companion = place, alone.ome_metadata or ""
+            else:
+                options["omexml"] = companion
+            siblings = siblings_of(path, companion)
+        if siblings.here or options:
+            alone.close()
+            alone = tifffile.TiffFile(path, _multifile=siblings.here, **options)
+        return alone, siblings
+    except BaseException:
+        alone.close()
+        raise
+
+
+def _read_companion(path: Path) -> str | None:
+    """The text of an XML file; None for a file that is a TIFF, with the XML inside."""
+    with path.open("rb") as file:
+        data = file.read(XML_LIMIT)
+    return None if data.startswith(_MAGIC) else data.decode(errors="replace")
+
+
+def _warnings(name: str, reports: list[str], siblings: Siblings) -> list[str]:
     """What tifffile logged, in sentences for people."""
+    if siblings.missing:
+        listed = ", ".join(siblings.missing[:3]) + (", …" if len(siblings.missing) > 3 else "")
+        return [f"Files that belong to {name} are not beside it: {listed}."]
     if any(sign in report for report in reports for sign in _CUT_OFF):
         return [f"{name} is damaged or cut off: pages are missing, and only the others are shown."]
     return [f"tifffile says of {name}: {report}." for report in reports[:3]]

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from opsin.errors import Corrupt
+from opsin.errors import Corrupt, ReadError
 from opsin.images.source import Array, Encoded, Index, contiguous
+from opsin.images.virtual_grid import virtual_chunks
 
 BAND_BYTES = 1 << 20
 """Pieces of data without tiles are made about this large: many files have strips of a few KiB."""
@@ -30,6 +31,8 @@ class Page:
     offsets: Sequence[int]
     counts: Sequence[int]
     jpeg_tables: bytes | None = None
+    file: int = 0
+    """Number of the file that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,16 @@ class Layout(Protocol):
     plan: Plan
     chunks: tuple[int, ...]
 
+    def file(self, index: Index) -> int:
+        """Number of the file that holds a chunk."""
+
     def spans(self, index: Index) -> list[Span]:
-        """Where the bytes of a chunk lie, in the order in which `decode` wants them joined."""
+        """Where the bytes of a chunk lie, in the order in which `decode` wants them joined.
+
+        Raises:
+            Corrupt: the file does not say; the message reads on from "The file is damaged: ".
+            ReadError: they are in a file that is missing.
+        """
 
     def decode(self, index: Index, shape: tuple[int, ...], data: Encoded) -> Array:
         """The chunk, of exactly this shape. Raises any Exception for bytes that are not one."""
@@ -87,32 +98,51 @@ class Layout(Protocol):
 class Bands:
     """Uncompressed pages without gaps: bands of rows, cut wherever it suits by arithmetic."""
 
-    def __init__(self, plan: Plan, bases: Sequence[int], stored: np.dtype[np.generic]) -> None:
-        """Take the offset of the first byte of every page and the dtype as stored."""
+    def __init__(
+        self,
+        plan: Plan,
+        bases: Sequence[int],
+        stored: np.dtype[np.generic],
+        files: Sequence[int],
+    ) -> None:
+        """Take, of every page, the offset of its first byte, and the number of its file.
+
+        `stored` is the dtype with the byte order of the files.
+        """
         self.plan = plan
         self._bases = bases
         self._stored = stored
-        _, _, rows, columns, samples = plan.shaped
-        self._row_bytes = columns * samples * plan.dtype.itemsize
-        self._rows = max(1, min(rows, BAND_BYTES // max(1, self._row_bytes)))
-        self.chunks = plan.chunks((1, 1, self._rows, columns, samples))
+        self._files = files
+        samples = plan.shaped[4]
+        self._pixel = samples * plan.dtype.itemsize
+        self._rows, self._columns, _ = virtual_chunks(plan.shaped[2:], plan.dtype.itemsize)
+        self.chunks = plan.chunks((1, 1, self._rows, self._columns, samples))
+
+    def file(self, index: Index) -> int:
+        """That of its page."""
+        return self._files[self.plan.locate(index)[0]]
 
     def spans(self, index: Index) -> list[Span]:
-        """One span: the rows of a band lie together."""
-        page, (sample, depth, band, _, _) = self.plan.locate(index)
-        _, depths, rows, _, _ = self.plan.shaped
-        first = band * self._rows
-        count = min(self._rows, rows - first) * self._row_bytes
-        row = (sample * depths + depth) * rows + first
-        return [(self._bases[page] + row * self._row_bytes, count)]
+        """One span, for the rows of a band lie together; if long rows are cut, one per row."""
+        page, (sample, depth, band, across, _) = self.plan.locate(index)
+        _, depths, rows, columns, _ = self.plan.shaped
+        top, left = band * self._rows, across * self._columns
+        count = min(self._rows, rows - top)
+        start = ((sample * depths + depth) * rows + top) * columns + left
+        first = self._bases[page] + start * self._pixel
+        if self._columns == columns:
+            return [(first, count * columns * self._pixel)]
+        run, step = min(self._columns, columns - left) * self._pixel, columns * self._pixel
+        return [(first + row * step, run) for row in range(count)]
 
     def decode(self, index: Index, shape: tuple[int, ...], data: Encoded) -> Array:
         """The rows of a band: no copy where the file has the computer's byte order."""
         return contiguous(np.frombuffer(data, self._stored).reshape(shape))
 
     def transient_bytes(self, index: Index, result: int) -> int:
-        """Nothing where the result is a view of what was read."""
-        return 0 if self._stored.isnative else result
+        """Nothing where the result is a view of what was read in one piece."""
+        whole = self._columns == self.plan.shaped[3]
+        return 0 if self._stored.isnative and whole else result
 
     def describe(self, index: Index) -> str:
         """The rows and the page."""
@@ -133,10 +163,12 @@ class Segments:
         decoder: Callable[..., Any],
         jpeg_header: bytes | None,
         fill: float,
+        lost: str = "",
     ) -> None:
         """Take the pages (None: not stored) and the shape of a segment.
 
-        A segment is depth × rows × columns × samples.
+        A segment is depth × rows × columns × samples. `lost` names the missing files that pages
+        which are not stored are in, if they are.
         """
         self.plan = plan
         self._pages = pages
@@ -144,6 +176,7 @@ class Segments:
         self._decoder = decoder
         self._jpeg_header = jpeg_header
         self._fill = fill
+        self._lost = lost
         _, depths, rows, columns, samples = plan.shaped
         depth, height, width, _ = (max(1, size) for size in segment)
         height = height if tiled else min(height, rows)
@@ -166,9 +199,17 @@ class Segments:
         numbers = range((row + first) * widths + x, (row + last - 1) * widths + x + 1, widths)
         return (self._pages[page] if page < len(self._pages) else None), numbers
 
+    def file(self, index: Index) -> int:
+        """That of its page."""
+        page, _ = self._numbers(index)
+        return 0 if page is None else page.file
+
     def spans(self, index: Index) -> list[Span]:
         """One span per segment."""
         page, numbers = self._numbers(index)
+        if page is None and self._lost:
+            number, _ = self.plan.locate(index)
+            raise ReadError(f"Plane {number} is in a file that is missing: {self._lost}.")
         if page is None:
             return [(0, 0) for _ in numbers]
         if numbers[-1] >= min(len(page.offsets), len(page.counts)):

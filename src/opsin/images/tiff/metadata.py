@@ -15,39 +15,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from opsin.images.image import Channel
-
-UNITS = {
-    "Å": "angstrom",
-    "pm": "picometer",
-    "nm": "nanometer",
-    "nanometer": "nanometer",
-    "µm": "micrometer",  # micro sign
-    "μm": "micrometer",  # Greek mu
-    "um": "micrometer",
-    "micron": "micrometer",
-    "microns": "micrometer",
-    "micrometer": "micrometer",
-    "mm": "millimeter",
-    "millimeter": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "km": "kilometer",
-    "in": "inch",
-    "inch": "inch",
-    "ft": "foot",
-    "ns": "nanosecond",
-    "µs": "microsecond",
-    "μs": "microsecond",
-    "us": "microsecond",
-    "ms": "millisecond",
-    "msec": "millisecond",
-    "s": "second",
-    "sec": "second",
-    "min": "minute",
-    "h": "hour",
-    "d": "day",
-}
-"""Units as OME-XML and ImageJ write them, and as OME-NGFF calls them."""
+from opsin.images.text import shown
+from opsin.images.units import unit_called
 
 _PRINT = (1, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 400, 600, 1200)
 """Dots per inch of screens and printers: in a TIFF they say nothing of the specimen."""
@@ -79,13 +48,15 @@ def from_ome(xml: str, number: int, count: int) -> Metadata:
         size = _positive(pixels.get(f"PhysicalSize{letter}"))
         if size is not None:
             scale[letter] = size
-            name = UNITS.get(pixels.get(f"PhysicalSize{letter}Unit", "µm"))
+            name = unit_called(pixels.get(f"PhysicalSize{letter}Unit", "µm"))
             if name is not None:
                 unit[letter] = name
     step = _positive(pixels.get("TimeIncrement"))
     if step is not None:
         scale["T"] = step
-        unit["T"] = UNITS.get(pixels.get("TimeIncrementUnit", "s"), "second")
+        unit["T"] = unit_called(pixels.get("TimeIncrementUnit", "s")) or "second"
+    else:
+        _time_of_planes(pixels, scale, unit)
     channels = tuple(
         Channel(channel.get("Name") or f"channel {i}", _ome_colour(channel.get("Color")))
         for i, channel in enumerate(_children(pixels, "Channel"))
@@ -97,7 +68,7 @@ def from_imagej(said: Mapping[str, Any], per_unit: tuple[float, float]) -> Metad
     """ImageJ's description and its private tag; `per_unit` is pixels per unit along x and y."""
     scale: dict[str, float] = {}
     unit: dict[str, str] = {}
-    name = UNITS.get(str(said.get("unit", "")).replace("\\u00B5", "µ"))
+    name = unit_called(str(said.get("unit", "")))
     if name is not None:
         for letter, density in zip("XY", per_unit, strict=True):
             if math.isfinite(density) and density > 0:
@@ -110,8 +81,54 @@ def from_imagej(said: Mapping[str, Any], per_unit: tuple[float, float]) -> Metad
     step = _positive(said.get("finterval"))
     if step is not None:
         scale["T"] = step
-        unit["T"] = UNITS.get(str(said.get("tunit", "s")), "second")
+        unit["T"] = unit_called(str(said.get("tunit", "s"))) or "second"
     return Metadata(None, scale, unit, _imagej_channels(said))
+
+
+def from_lsm(said: Mapping[str, Any]) -> Metadata:
+    """Zeiss's LSM: voxel sizes in metres, seconds between time points, channels with colours."""
+    scale: dict[str, float] = {}
+    unit: dict[str, str] = {}
+    for letter in "XYZ":
+        size = _positive(said.get(f"VoxelSize{letter}"))
+        if size is not None:
+            scale[letter] = 1e6 * size
+            unit[letter] = "micrometer"
+    step = _positive(said.get("TimeIntervall"))
+    if step is not None:
+        scale["T"] = step
+        unit["T"] = "second"
+    found = said.get("ChannelColors")
+    found = found if isinstance(found, Mapping) else {}
+    names, colours = found.get("ColorNames") or (), found.get("Colors") or ()
+    channels: list[Channel] = []
+    for i, name in enumerate(names):
+        colour = colours[i] if i < len(colours) else ()
+        rgb = bytes(colour[:3]).hex() if len(colour) >= 3 and any(colour[:3]) else None
+        channels.append(Channel(shown(str(name)).strip() or f"channel {i}", rgb))
+    return Metadata(None, scale, unit, tuple(channels))
+
+
+def from_micromanager(summary: Mapping[str, Any]) -> Metadata:
+    """The summary that Micro-Manager writes at the beginning of a stack."""
+    scale: dict[str, float] = {}
+    unit: dict[str, str] = {}
+    for letters, key, name, factor in (
+        ("XY", "PixelSize_um", "micrometer", 1.0),
+        ("Z", "z-step_um", "micrometer", 1.0),
+        ("T", "Interval_ms", "second", 1e-3),
+    ):
+        size = _positive(summary.get(key))
+        if size is not None:
+            scale |= dict.fromkeys(letters, size * factor)
+            unit |= dict.fromkeys(letters, name)
+    names, colours = summary.get("ChNames"), summary.get("ChColors")
+    channels: list[Channel] = []
+    for i, name in enumerate(names if isinstance(names, list) else ()):
+        colour = colours[i] if isinstance(colours, list) and i < len(colours) else None
+        rgb = f"{colour & 0xFFFFFF:06x}" if isinstance(colour, int) and colour & 0xFFFFFF else None
+        channels.append(Channel(shown(str(name)) or f"channel {i}", rgb))
+    return Metadata(None, scale, unit, tuple(channels))
 
 
 def from_slide(description: str) -> Metadata:
@@ -139,6 +156,26 @@ def from_resolution(per_unit: tuple[float, float], unit: int) -> Metadata:
     if unit == 3 and per_unit == (1.0, 1.0):
         return Metadata()
     return Metadata(None, scale, dict.fromkeys("XY", "micrometer"))
+
+
+def _time_of_planes(
+    pixels: ElementTree.Element, scale: dict[str, float], unit: dict[str, str]
+) -> None:
+    """The time step that the planes' own times show, if they rise evenly on the whole."""
+    times: dict[int, float] = {}
+    for plane in _children(pixels, "Plane"):
+        if plane.get("TheC", "0") == "0" and plane.get("TheZ", "0") == "0":
+            try:
+                times[int(plane.get("TheT", ""))] = float(plane.get("DeltaT", ""))
+            except ValueError:
+                continue
+            unit["T"] = unit_called(plane.get("DeltaTUnit", "s")) or "second"
+    if len(times) > 1 and max(times) == len(times) - 1:
+        step = _positive((times[len(times) - 1] - times[0]) / (len(times) - 1))
+        if step is not None:
+            scale["T"] = step
+    if "T" not in scale:
+        unit.pop("T", None)
 
 
 def _imagej_channels(said: Mapping[str, Any]) -> tuple[Channel, ...]:

@@ -11,10 +11,13 @@ import numpy as np
 
 from opsin.errors import Unsupported
 from opsin.images.image import Axis, AxisType, Channel, Image, Level
-from opsin.images.local_file import LocalFile
+from opsin.images.placement import factor, placed
+from opsin.images.source import Array
 from opsin.images.text import shown
 from opsin.images.tiff import metadata
+from opsin.images.tiff.files import Files
 from opsin.images.tiff.layout import Bands, Layout, Page, Plan, Segments
+from opsin.images.tiff.palette import Palette, table_of
 from opsin.images.tiff.source import TiffSource
 
 if TYPE_CHECKING:
@@ -22,10 +25,17 @@ if TYPE_CHECKING:
 
 _TYPES: dict[str, AxisType] = {"X": "space", "Y": "space", "Z": "space", "T": "time"}
 
-_PHOTOMETRIC_RGB, _PHOTOMETRIC_YCBCR = 2, 6
+_PHOTOMETRIC_RGB, _PHOTOMETRIC_PALETTE, _PHOTOMETRIC_YCBCR = 2, 3, 6
 _EXTRA_UNSPECIFIED = 0
 
 _BIG_PIECE = 64 << 20
+
+_COLOURS = (
+    Channel("red", "ff0000"),
+    Channel("green", "00ff00"),
+    Channel("blue", "0000ff"),
+    Channel("alpha", visible=False),
+)
 
 
 class SeriesReader:
@@ -39,14 +49,21 @@ class SeriesReader:
         number: int,
         series: tifffile.TiffPageSeries,
         count: int,
+        alone: bool,
+        missing: Sequence[str] = (),
     ) -> None:
-        """Take series `number` of the `count` in the file."""
-        self._path = path
+        """Take series `number` of the `count` in the file, of which it may be shown `alone`.
+
+        `missing` names the files that should be beside it and are not.
+        """
+        self._paths = {path: 0}
+        self._missing = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         self._file_name = shown(path.name)
         self._tiff = tiff
         self._series = series
         self._number = number
         self._count = count
+        self._alone = alone
         self._stem = stem
         self._warnings: list[str] = []
 
@@ -56,20 +73,24 @@ class SeriesReader:
         Raises:
             Unsupported: its pixels cannot be decoded.
         """
-        letters, plan, dtype = self._shape()
+        letters, plan = self._shape()
         layouts = self._layouts(letters, plan)
+        colours = self._colours(plan)
+        if colours is not None:
+            layouts = [Palette(layout, colours) for layout in layouts]
+            letters += "S"
         said = self._metadata()
-        axes, rgb = self._axes(letters, layouts[0].plan, said)
+        axes, rgb = self._axes(letters, layouts[0].plan, said, colours is not None)
         levels = self._levels(letters, layouts, said)
         keyframe = self._series.keyframe
-        fill = keyframe.nodata
+        fill = 0 if colours is not None else keyframe.nodata
         self._look_at_pieces(levels, layouts)
-        source = TiffSource(self._file_name, LocalFile(self._path), levels, layouts, fill)
+        source = TiffSource(Files(list(self._paths)), levels, layouts, fill)
         return Image(
             self._name(said),
             axes,
             levels,
-            dtype,
+            layouts[0].plan.dtype,
             source,
             channels=self._channels(axes, levels[0], rgb, said),
             rgb=rgb,
@@ -77,13 +98,13 @@ class SeriesReader:
         )
 
     def _name(self, said: metadata.Metadata) -> str:
-        if self._count == 1:
+        if self._alone:
             return self._stem
         return f"{self._stem} · {said.name or self._number + 1}"
 
     # ------------------------------------------------------------------------------ geometry
 
-    def _shape(self) -> tuple[str, Plan, np.dtype[np.generic]]:
+    def _shape(self) -> tuple[str, Plan]:
         """Letters of the axes and plan of the finest level."""
         keyframe = self._series.keyframe
         dtype: np.dtype[np.generic] | None = keyframe.dtype
@@ -95,7 +116,16 @@ class SeriesReader:
         letters, plan = _plan(self._series, keyframe)
         if "Y" not in letters or "X" not in letters or 0 in plan.shape:
             raise Unsupported(f"{self._file_name} holds no 2D image but shape {plan.shape}.")
-        return letters, plan, plan.dtype
+        return letters, plan
+
+    def _colours(self, plan: Plan) -> Array | None:
+        """The colours that its numbers stand for. (ImageJ's numbers stand for themselves.)"""
+        page = self._series.keyframe
+        if page.photometric != _PHOTOMETRIC_PALETTE or 4 in plan.dims or plan.shaped[4] > 1:
+            return None
+        if self._series.kind == "imagej" or self._tiff.is_ome:
+            return None
+        return table_of(page.colormap, plan.dtype)
 
     def _layouts(self, letters: str, first: Plan) -> list[Layout]:
         """Layouts of all levels that fit the finest: same axes, same type, ever smaller."""
@@ -120,15 +150,20 @@ class SeriesReader:
 
     def _layout(self, series: tifffile.TiffPageSeries, plan: Plan) -> Layout:
         keyframe = series.keyframe
-        bases = _bases(series, plan)
+        files = {None if page is None else self._file(page) for page in series}
+        bases = _bases(series, plan, len(files) == 1) if None not in files else None
         if bases is not None:
-            return Bands(plan, bases, plan.dtype.newbyteorder(self._tiff.byteorder))
-        pages = [_page(page) for page in series]
+            stored = plan.dtype.newbyteorder(keyframe.parent.byteorder)
+            if len(files) == 1:
+                return Bands(plan, bases, stored, [self._file(keyframe) or 0] * len(bases))
+            return Bands(plan, bases, stored, [(page and self._file(page)) or 0 for page in series])
+        pages = [self._page(page) for page in series]
         wanted = math.prod(plan.outer)
         missing = wanted - sum(page is not None for page in pages)
         if missing > 0:
+            how = "cannot be shown" if self._missing else "are shown as zeros"
             self._warnings.append(
-                f"{self._file_name} lacks {missing} of {wanted} planes, which are shown as zeros."
+                f"{self._file_name} lacks {missing} of {wanted} planes, which {how}."
             )
         pages = (pages + [None] * missing)[:wanted]
         if keyframe.is_tiled:
@@ -151,7 +186,28 @@ class SeriesReader:
             decoder,
             header if isinstance(header, bytes) else None,
             keyframe.nodata,
+            self._missing,
         )
+
+    def _page(self, page: tifffile.TiffPage | tifffile.TiffFrame | None) -> Page | None:
+        """Where a page lies; None if it is not there, or in another folder, which is not read."""
+        if page is None:
+            return None
+        file = self._file(page)
+        if file is None:
+            return None
+        tables = page.jpegtables
+        tables = tables if isinstance(tables, bytes) else None
+        return Page(page.dataoffsets, page.databytecounts, tables, file)
+
+    def _file(self, page: tifffile.TiffPage | tifffile.TiffFrame) -> int | None:
+        """Number of the file that holds a page."""
+        if page.parent is self._tiff:
+            return 0
+        path = Path(page.parent.filehandle.path)
+        if path.parent != next(iter(self._paths)).parent:
+            return None
+        return self._paths.setdefault(path, len(self._paths))
 
     def _levels(
         self, letters: str, layouts: Sequence[Layout], said: metadata.Metadata
@@ -160,15 +216,9 @@ class SeriesReader:
         base = [said.scale.get(letter, 1.0) for letter in letters]
         levels: list[Level] = []
         for layout in layouts:
-            factors = [_factor(a, b) for a, b in zip(finest, layout.plan.shape, strict=True)]
-            levels.append(
-                Level(
-                    layout.plan.shape,
-                    layout.chunks,
-                    tuple(f * s for f, s in zip(factors, base, strict=True)),
-                    tuple((f - 1) / 2 * s for f, s in zip(factors, base, strict=True)),
-                )
-            )
+            factors = [factor(a, b) for a, b in zip(finest, layout.plan.shape, strict=True)]
+            zeros = [0.0] * len(base)
+            levels.append(placed(layout.plan.shape, layout.chunks, factors, base, zeros))
         return tuple(levels)
 
     # ------------------------------------------------------------------------------ meaning
@@ -179,9 +229,15 @@ class SeriesReader:
             if self._series.kind == "ome":
                 return metadata.from_ome(self._tiff.ome_metadata, self._number, self._count)
             self._warnings.append(
-                f"{self._file_name} belongs to an OME-TIFF of several files or is inconsistent: "
-                "only the planes in this file are shown."
+                f"{self._file_name} belongs to an OME-TIFF of several files that are not beside "
+                "it, or is inconsistent: only the planes in this file are shown."
             )
+        if self._series.kind == "lsm" and self._tiff.lsm_metadata is not None:
+            return metadata.from_lsm(self._tiff.lsm_metadata)
+        if self._series.kind in ("mmstack", "ndtiff"):
+            summary = (self._tiff.micromanager_metadata or {}).get("Summary")
+            if isinstance(summary, dict):
+                return metadata.from_micromanager(summary)
         if self._series.kind == "imagej":
             said = self._tiff.imagej_metadata
             if said is not None:
@@ -192,11 +248,11 @@ class SeriesReader:
         return metadata.from_resolution(page.resolution, int(unit))
 
     def _axes(
-        self, letters: str, plan: Plan, said: metadata.Metadata
+        self, letters: str, plan: Plan, said: metadata.Metadata, palette: bool
     ) -> tuple[tuple[Axis, ...], bool]:
         """The axes, and whether the last one is the samples of one colour."""
         page = self._series.keyframe
-        rgb = letters.endswith("S") and _is_colour(page, plan.shape[-1])
+        rgb = palette or (letters.endswith("S") and _is_colour(page, plan.shape[-1]))
         has_channels = "C" in letters
         axes: list[Axis] = []
         for i, letter in enumerate(letters):
@@ -219,9 +275,12 @@ class SeriesReader:
         """What is known of the channels, if there is a channel axis and the numbers agree."""
         if rgb:
             return ()
+        page = self._series.keyframe
         for axis, size in zip(axes, finest.shape, strict=True):
             if axis.type == "channel" and size == len(said.channels):
                 return said.channels
+            if axis.type == "channel" and size == page.samplesperpixel and _is_colour(page, size):
+                return _COLOURS[:size]  # of separate planes
         return ()
 
     def _look_at_pieces(self, levels: Sequence[Level], layouts: Sequence[Layout]) -> None:
@@ -255,14 +314,17 @@ def _plan(series: tifffile.TiffPageSeries, page: tifffile.TiffPage) -> tuple[str
     return letters + inner, Plan(tuple(outer), shaped, dims, page.dtype)
 
 
-def _bases(series: tifffile.TiffPageSeries, plan: Plan) -> list[int] | None:
-    """Offset of every page's first byte, where all lie uncompressed and without gaps."""
+def _bases(series: tifffile.TiffPageSeries, plan: Plan, together: bool) -> list[int] | None:
+    """Offset of every page's first byte, where all lie uncompressed and without gaps.
+
+    `together`: all are in one file.
+    """
     keyframe = series.keyframe
     if not keyframe.is_final:
         return None
     size = math.prod(plan.shaped) * plan.dtype.itemsize
     count = math.prod(plan.outer)
-    start = series.dataoffset
+    start = series.dataoffset if together else None
     if start is not None:
         return [start + i * size for i in range(count)]
     pages = list(series)
@@ -279,27 +341,6 @@ def _bases(series: tifffile.TiffPageSeries, plan: Plan) -> list[int] | None:
                 return None
         bases.append(int(page.dataoffsets[0]))
     return bases
-
-
-def _page(page: tifffile.TiffPage | tifffile.TiffFrame | None) -> Page | None:
-    if page is None:
-        return None
-    tables = page.jpegtables
-    return Page(
-        page.dataoffsets, page.databytecounts, tables if isinstance(tables, bytes) else None
-    )
-
-
-def _factor(fine: int, coarse: int) -> float:
-    """How many pixels of the finest level one of a coarser level covers.
-
-    1001 pixels become 500 or 501 when halved: the factor is the whole number that explains the
-    size, if there is one.
-    """
-    whole = round(fine / coarse)
-    if coarse in (fine // whole, -(-fine // whole)):
-        return float(whole)
-    return fine / coarse
 
 
 def _is_colour(page: tifffile.TiffPage, samples: int) -> bool:

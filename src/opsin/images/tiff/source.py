@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from opsin.errors import Corrupt, Unreachable
+from opsin.errors import Corrupt, ReadError
 from opsin.images.image import Level
-from opsin.images.local_file import LocalFile
 from opsin.images.source import Array, Direct, Encoded, Index, Source
+from opsin.images.tiff.files import Files
 from opsin.images.tiff.layout import Layout
 from opsin.images.waiting import on_thread
 
@@ -20,15 +20,13 @@ class TiffSource(Source):
 
     def __init__(
         self,
-        name: str,
-        file: LocalFile,
+        files: Files,
         levels: Sequence[Level],
         layouts: Sequence[Layout],
         fill: float,
     ) -> None:
-        """Take ownership of `file`."""
-        self._name = name
-        self._file = file
+        """Take ownership of `files`."""
+        self._files = files
         self._levels = levels
         self._layouts = layouts
         self._fill = fill
@@ -40,36 +38,37 @@ class TiffSource(Source):
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
         """The stored bytes of the segments of a chunk, joined."""
-        spans = self._spans(level, index)
-        return None if spans is None else await on_thread(None, self._read, spans)
+        return await on_thread(None, self._fetch, level, index)
 
     def direct(self, level: int) -> Direct:
         """Reads and decodes: the file is on this computer."""
 
         def read(index: Index) -> tuple[Array, int]:
-            spans = self._spans(level, index)
-            encoded = None if spans is None else self._read(spans)
+            encoded = self._fetch(level, index)
             return self.decode(level, index, encoded), 0 if encoded is None else len(encoded)
 
         return read
 
-    def _spans(self, level: int, index: Index) -> list[tuple[int, int]] | None:
-        """Where the bytes of a chunk lie; None if they are not stored."""
+    def _fetch(self, level: int, index: Index) -> bytes | None:
         layout = self._layouts[level]
+        number = layout.file(index)
+        name = self._files.name(number)
         try:
             spans = layout.spans(index)
         except Corrupt as error:
-            raise Corrupt(f"{self._name} is damaged: {error}.") from None
+            raise Corrupt(f"{name} is damaged: {error}.") from None
         if all(count == 0 for _, count in spans):
             return None
+        size = self._files.size(number)
         for offset, count in spans:
-            if offset + count > self._file.size:
+            if offset + count > size:
                 # Said before reading: a damaged length may be as large as it likes.
                 raise Corrupt(
-                    f"{self._name} is cut off: it ends at byte {self._file.size}, but "
-                    f"{layout.describe(index)} would end at byte {offset + count}."
+                    f"{name} is cut off: it ends at byte {size}, but {layout.describe(index)} "
+                    f"would end at byte {offset + count}."
                 )
-        return _merge(spans)
+        parts = [self._files.read(number, offset, count) for offset, count in _merge(spans)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def decode(self, level: int, index: Index, encoded: Encoded | None) -> Array:
         """The chunk, decoded by tifffile and imagecodecs."""
@@ -81,8 +80,9 @@ class TiffSource(Source):
             return layout.decode(index, shape, encoded)
         except Exception as error:
             # The codecs share no base class, and on damaged bytes raise what they happen to hit.
+            name = self._files.name(layout.file(index))
             raise Corrupt(
-                f"{self._name} is damaged: {layout.describe(index)} cannot be decoded ({error})."
+                f"{name} is damaged: {layout.describe(index)} cannot be decoded ({error})."
             ) from error
 
     def transient_bytes(self, level: int, index: Index) -> int:
@@ -98,19 +98,12 @@ class TiffSource(Source):
         try:
             # Twice: joining several reads holds the parts and the whole.
             return working + 2 * sum(count for _, count in layout.spans(index))
-        except Corrupt:
+        except ReadError:
             return working
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-    def _read(self, spans: Sequence[tuple[int, int]]) -> bytes:
-        try:
-            parts = [self._file.read(offset, count) for offset, count in spans]
-        except OSError as error:
-            raise Unreachable(f"{self._name} cannot be read: {error.strerror or error}.") from error
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        """Let go of the files."""
+        self._files.close()
 
 
 def _merge(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
