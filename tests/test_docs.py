@@ -273,10 +273,15 @@ def test_views_of_the_pages_open(desk: Path) -> None:
         options = _parser().parse_args(view.words[1:])  # wrong usage ends here
         paths: list[str] = options.paths
         remote = [bool(re.match("https?://", path)) for path in paths]
-        for path, far in zip(paths, remote, strict=True):
-            assert far or (desk / STAND_INS.get(path, path)).exists(), f"{view.place}: {path}"
+        computed = [path.startswith("synthetic:") for path in paths]
+        for path, *elsewhere in zip(paths, remote, computed, strict=True):
+            assert any(elsewhere) or (desk / STAND_INS.get(path, path)).exists(), (
+                f"{view.place}: {path}"
+            )
         flags = {word for word in view.words if word.startswith("-")}
-        distinct.setdefault((*sorted({*flags, *view.environment}), any(remote), len(paths)), view)
+        distinct.setdefault(
+            (*sorted({*flags, *view.environment}), any(remote), any(computed), len(paths)), view
+        )
     assert len(distinct) >= 6
     with served(desk) as address, ThreadPoolExecutor(4) as pool:
         list(pool.map(opens, distinct.values(), [address] * len(distinct)))
