@@ -105,6 +105,14 @@ def test_a_chunk_that_is_none_is_corrupt_and_the_next_is_read(tmp_path: Path) ->
         assert not image.read(0, (slice(16), slice(32, 48))).any()
 
 
+def test_another_process_decodes_the_same(tmp_path: Path) -> None:
+    with open_image(make(tmp_path / "a.zarr")) as image:
+        copy = pickle.loads(pickle.dumps(image.source))
+        encoded = (tmp_path / "a.zarr/0.0").read_bytes()
+        np.testing.assert_array_equal(copy.decode(0, (0, 0), encoded), INTEGERS[0, :16, :16])
+        copy.close()
+
+
 def test_without_zarr_python_it_is_refused_with_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

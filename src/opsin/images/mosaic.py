@@ -54,8 +54,14 @@ class Mosaic(Source):
         self._store = store
         self._plane = plane
         self._pick = pick
+        self._channels = channels
         self._kept = _Kept(KEPT_BYTES)
-        self._smallest_kept = self._first_kept(channels)
+        self._smallest_kept = self._first_kept()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The same mosaic, as another process decodes its chunks."""
+        plan = (self.levels, self._plane, self._pick, self._channels)
+        return Mosaic, (self._store, self.fields, *plan)
 
     @property
     def provenance(self) -> Literal["disk", "network"]:
@@ -246,7 +252,7 @@ class Mosaic(Source):
         size = self._count(geometry) * self._array(geometry).metadata.codec.size
         return max(1, min(AT_ONCE, math.prod(geometry.group), BYTES_AT_ONCE // max(1, size)))
 
-    def _first_kept(self, channels: int) -> int:
+    def _first_kept(self) -> int:
         """The finest reduced level of which all that is shown at a time fits into what is kept."""
         for geometry in self.levels:
             sizes = [
@@ -256,7 +262,7 @@ class Mosaic(Source):
                 )
             ]
             size = math.prod(sizes) * self._array(geometry).metadata.dtype.itemsize
-            if geometry.k and 2 * size * channels <= KEPT_BYTES:
+            if geometry.k and 2 * size * self._channels <= KEPT_BYTES:
                 return geometry.k
         return max(level.k for level in self.levels) + 1
 

@@ -81,18 +81,37 @@ class Reference:
 class Fields:
     """The fields of a mosaic. Safe under many threads and event loops; closes nothing."""
 
-    def __init__(self, store: Store, wells: Wells, reference: Reference) -> None:
+    def __init__(
+        self,
+        store: Store,
+        wells: Wells,
+        reference: Reference,
+        names: Mapping[str, tuple[str, ...]] | None = None,
+        arrays: Mapping[tuple[Place, int], ZarrArray] | None = None,
+    ) -> None:
+        """Take what is known from the first field, and of names and arrays that are others."""
         self.wells = wells
         self.reference = reference
         self._store = store
-        self._names: dict[str, tuple[str, ...]] = {}
+        self._names = dict(names or {})
         """Paths of the fields of wells that were read."""
         self._images: dict[Place, str | Corrupt | None] = {}
         """Paths of images that were checked, or what is wrong with them; None: not there."""
-        self._arrays: dict[tuple[Place, int], ZarrArray | Corrupt | None] = {}
+        self._arrays: dict[tuple[Place, int], ZarrArray | Corrupt | None] = dict(arrays or {})
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, asyncio.Lock]] = (
             WeakKeyDictionary()
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The same fields, as another process decodes them: with what is not like the first."""
+        alike = [array.metadata for array in self.reference.arrays]
+        others = {
+            (place, level): array
+            for (place, level), array in [*self._arrays.items()]
+            if isinstance(array, ZarrArray) and array.metadata is not alike[level]
+        }
+        names = {well: found for well, found in [*self._names.items()] if found != self.wells.names}
+        return Fields, (self._store, self.wells, self.reference, names, others)
 
     def known(self, place: Place) -> bool:
         """Whether what the well at a place calls its fields was read."""
@@ -134,9 +153,9 @@ class Fields:
         return array
 
     def at(self, place: Place, level: int) -> ZarrArray:
-        """The array that `checked` gave."""
-        array = self._arrays[place, level]
-        assert isinstance(array, ZarrArray)
+        """The array that `checked` gave, perhaps in another process."""
+        array = self.trusted(place, level)
+        assert array is not None
         return array
 
     async def read_well(self, place: Place) -> tuple[str, ...]:

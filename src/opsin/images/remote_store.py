@@ -190,6 +190,10 @@ class HttpStore(_RemoteStore):
         assert connection is None or isinstance(connection, HTTPStore)
         return HttpStore(self._address, _connection=connection)
 
+    def __reduce__(self) -> tuple[type[HttpStore], tuple[str]]:
+        """The same address, as another process sees it."""
+        return HttpStore, (self._address,)
+
     async def names(self, key: str) -> None:
         """None: HTTP does not say what there is."""
 
@@ -232,6 +236,10 @@ class S3Store(_RemoteStore):
         connection = self._connection
         assert connection is None or isinstance(connection, S3Connection)
         return S3Store(f"s3://{self._bucket}/{self._prefix}", _connection=connection)
+
+    def __reduce__(self) -> tuple[type[S3Store], tuple[str]]:
+        """The same place, as another process sees it, by its own environment."""
+        return S3Store, (f"s3://{self._bucket}/{self._prefix}",)
 
     async def names(self, key: str) -> tuple[str, ...] | None:
         """The names directly below a key, folders with `/`."""

@@ -49,7 +49,7 @@ def v2_fallback(
         "dimension_separator": ".",
     }
     key = ".".join("0" for _ in shape)
-    return _codec(shape, dtype, own, _Zarr({".zarray": document}, key, problem))
+    return _codec(shape, dtype, own, {".zarray": document}, key, problem)
 
 
 def v3_fallback(
@@ -76,14 +76,20 @@ def v3_fallback(
         "attributes": {},
     }
     key = "/".join(["c", *("0" for _ in shape)])
-    return _codec(shape, dtype, own, _Zarr({"zarr.json": document}, key, problem))
+    return _codec(shape, dtype, own, {"zarr.json": document}, key, problem)
 
 
 def _codec(
-    shape: tuple[int, ...], dtype: np.dtype[np.generic], own: Sequence[Decoder], last: _Zarr
+    shape: tuple[int, ...],
+    dtype: np.dtype[np.generic],
+    own: Sequence[Decoder],
+    documents: Mapping[str, Any],
+    key: str,
+    problem: Unsupported,
 ) -> ChunkCodec:
+    """Opsin's decoders, and then zarr-python, which is given the documents and then the key."""
     native = dtype.newbyteorder("=")
-    last.expect(shape, native)
+    last = _Zarr(documents, key, problem, (shape, native))
     return ChunkCodec(shape, native, tuple(range(len(shape))), (*own, last))
 
 
@@ -107,8 +113,16 @@ def _own(entry: Any, key: str) -> list[Decoder]:
 class _Zarr:
     """A decoder that is an array of zarr-python with one chunk, in memory."""
 
-    def __init__(self, document: Mapping[str, Any], key: str, problem: Unsupported) -> None:
-        if "pickle" in json.dumps(document, default=str).lower():  # it runs what is in the chunk
+    def __init__(
+        self,
+        documents: Mapping[str, Any],
+        key: str,
+        problem: Unsupported,
+        expected: tuple[tuple[int, ...], np.dtype[np.generic]],
+    ) -> None:
+        self._arguments = (documents, key, problem, expected)
+        self._shape, self._dtype = expected
+        if "pickle" in json.dumps(documents, default=str).lower():  # it runs what is in the chunk
             raise problem
         try:
             import zarr
@@ -120,12 +134,10 @@ class _Zarr:
         self._store: dict[str, Any] = {}
         self._key = key
         self._lock = threading.Lock()
-        self._shape: tuple[int, ...] = ()
-        self._dtype: np.dtype[np.generic] = np.dtype(np.uint8)
         from zarr.core.buffer import default_buffer_prototype
 
         self._buffer = default_buffer_prototype().buffer.from_bytes
-        for name, value in document.items():
+        for name, value in documents.items():
             self._store[name] = self._buffer(json.dumps(value).encode())
         try:
             with warnings.catch_warnings():
@@ -135,9 +147,9 @@ class _Zarr:
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             raise Unsupported(f"{problem}, nor can zarr-python ({reason})") from error
 
-    def expect(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
-        """What the chunks are."""
-        self._shape, self._dtype = shape, dtype
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The same, in another process."""
+        return _Zarr, self._arguments
 
     def __call__(self, data: Bytes, limit: int) -> Bytes:
         with self._lock:
