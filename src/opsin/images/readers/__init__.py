@@ -6,9 +6,13 @@ A reader is a module of this package with
 * `open(address: Address) -> tuple[Image, ...]`: the images at the address, the main one first;
 * `READS: str`: what it reads, for messages (`"OME-Zarr 0.4 and 0.5"`);
 * where its files hold several images, `browse`, see `opsin.images.readers.node`. Only such a
-  reader is given an address with something `inner`.
+  reader is given an address with something `inner`;
+* where it hands over to packages of others, `LAST_RESORT: int`, and `advice(address) -> str`: a
+  sentence that says what to install so that it could read what is there, or ''.
 
-Readers are asked in the order of their names; the first that recognises an address opens it.
+Readers are asked in the order of their names, those that are a last resort after all others, by
+that number; the first that recognises an address opens it. A last resort is only asked about files
+and folders of this computer that are not obviously something else.
 """
 
 from __future__ import annotations
@@ -106,7 +110,10 @@ def _existing(place: Address) -> None:
 def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
     _existing(place)
     failures: list[Exception] = []
+    advice: list[str] = []
     for reader in readers():
+        if _resort(reader) and (failures or not _is_unknown(place)):
+            continue
         try:
             recognised = reader.recognises(place)
         except (OpenError, ReadError) as error:
@@ -117,9 +124,27 @@ def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
             if place.inner and not hasattr(reader, "browse"):
                 raise NotFound(f"There is nothing at {place.text}: {place.name} is a file.")
             return _ready(place, reader.open(place), kind)
+        if _resort(reader):
+            advice.append(getattr(reader, "advice", _no_advice)(place))
     if failures:
         raise failures[0]
-    raise Unsupported(f"{_described(place)} Opsin reads {_formats()}.")
+    sentences = [_described(place), f"Opsin reads {_formats()}.", *filter(None, advice)]
+    raise Unsupported(" ".join(sentences))
+
+
+def _is_unknown(place: Address) -> bool:
+    """Whether those who read other formats are worth asking: it may take them seconds to start."""
+    if place.path is None or place.inner or not place.suffix or place.suffix in _NAMED:
+        return False
+    return place.is_folder or _beginning(place.head(512)) not in _OBVIOUS
+
+
+def _resort(reader: Reader) -> int:
+    return int(getattr(reader, "LAST_RESORT", 0))
+
+
+def _no_advice(_: Address) -> str:
+    return ""
 
 
 def _ready(place: Address, images: tuple[Image, ...], kind: Kind | None) -> tuple[Image, ...]:
@@ -191,11 +216,12 @@ def readers() -> tuple[Reader, ...]:
         importlib.import_module(f"{__name__}.{info.name}")
         for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name)
     )
-    return tuple(cast(Reader, module) for module in modules if hasattr(module, "recognises"))
+    found = [cast(Reader, module) for module in modules if hasattr(module, "recognises")]
+    return tuple(sorted(found, key=_resort))
 
 
 def _formats() -> str:
-    return ", ".join(reader.READS for reader in readers())
+    return ", ".join(reader.READS for reader in readers() if not _resort(reader))
 
 
 _NAMED = {
@@ -205,6 +231,9 @@ _NAMED = {
     ".jpg": "a JPEG",
     ".jpeg": "a JPEG",
     ".zarr": "a zarr",
+    ".h5": "an HDF5 file",
+    ".hdf5": "an HDF5 file",
+    ".ims": "an HDF5 file",
 }
 
 _BEGINNINGS = (
@@ -223,6 +252,10 @@ _BEGINNINGS = (
 )
 
 
+_EMPTY, _HTML, _TEXT = "nothing: it is empty", "HTML", "plain text"
+_OBVIOUS = (_EMPTY, _HTML, _TEXT, "a ZIP archive", "a gzip file", "a PDF")
+
+
 def _described(place: Address) -> str:
     """What is at an address that no reader recognises: one sentence."""
     if place.is_folder:
@@ -239,11 +272,11 @@ def _described(place: Address) -> str:
 
 def _beginning(head: bytes) -> str:
     if not head:
-        return "nothing: it is empty"
+        return _EMPTY
     for magic, name in _BEGINNINGS:
         if head.startswith(magic):
             return name
     printable = sum(byte >= 32 or byte in b"\t\n\r" for byte in head)
     if b"\0" not in head and printable > 0.95 * len(head):
-        return "HTML" if b"<html" in head[:200].lower() else "plain text"
+        return _HTML if b"<html" in head[:200].lower() else _TEXT
     return "bytes of no known format"
