@@ -222,7 +222,7 @@ def test_a_well_and_a_field_are_picked_by_their_path(tmp_path: Path) -> None:
 
 def test_fields_lie_as_their_positions_say(tmp_path: Path) -> None:
     """Acquired as a snake, with some overlap and some jitter."""
-    snake = [(0, 0), (0, 40), (35.5, 40.25), (35, 0.5)]
+    snake = [(900, 70), (900, 110), (935.5, 110.25), (935, 70.5)]
     folder = make_plate(tmp_path / "p.zarr", fields=("0", "1", "2", "3"), origin=lambda n: snake[n])
     with open_image(folder) as image:
         fields = {"0": (0, 0), "1": (0, 1), "2": (1, 1), "3": (1, 0)}
