@@ -52,7 +52,7 @@ def synthetic_image(
     """An image, or labels, that is computed and not stored.
 
     A pixel is one world unit wide, without a unit. The default is 2^27 pixels square, or 2^20
-    voxels cubed, with as many levels as it takes to fit one into a chunk; each level halves all
+    voxels cubed, with levels down to 512 pixels square, or 64 voxels cubed; each level halves all
     axes in space.
 
     Args:
@@ -78,7 +78,7 @@ def synthetic_image(
     kind = np.dtype(_checked_dtype(formula, axes, dtype))
     shape = _shape(formula, axes, size)
     chunks = _chunks(formula, axes, shape, chunk)
-    count = _level_count(name, axes, shape, chunks, levels)
+    count = _level_count(name, axes, shape, levels)
     geometry = tuple(_level(formula, axes, shape, chunks, number) for number in range(count))
     return Image(
         name=name,
@@ -163,21 +163,14 @@ def _per_axis(
     return tuple(given)
 
 
-def _level_count(
-    name: str, axes: str, shape: Sequence[int], chunks: Sequence[int], levels: int | None
-) -> int:
-    def halvings(size: int, target: int) -> int:
-        return max(0, (-(-size // target) - 1).bit_length())
+def _level_count(name: str, axes: str, shape: Sequence[int], levels: int | None) -> int:
+    def halvings(sizes: Sequence[int], target: int) -> int:
+        return max((-(-size // target) - 1).bit_length() for size in sizes)
 
-    spatial = [
-        (size, chunk) for axis, size, chunk in zip(axes, shape, chunks, strict=True)
-        if axis in SPACE
-    ]  # fmt: skip
+    sizes = [size for axis, size in zip(axes, shape, strict=True) if axis in SPACE]
     if levels is None:
-        return 1 + max(halvings(size, chunk) for size, chunk in spatial)
-    plane = [size for axis, size in zip(axes, shape, strict=True) if axis in "yx"]
-    fewest = 1 + max(halvings(size, LARGEST_COARSEST) for size in plane)
-    most = 1 + max(halvings(size, 1) for size, _ in spatial)
+        return 1 + halvings(sizes, VOLUME_CHUNK if "z" in axes else PLANE_CHUNK)
+    fewest, most = 1 + halvings(sizes[-2:], LARGEST_COARSEST), 1 + halvings(sizes, 1)
     if not fewest <= levels <= most:
         raise UsageError(
             f"Synthetic {name} of this size can have {fewest} to {most} levels, not {levels}."
