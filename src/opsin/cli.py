@@ -1,4 +1,4 @@
-"""Command line: `opsin view`, `info`, `snapshot`, `run`. Imports late what a command needs."""
+"""Command line: `opsin view`, `info`, `snapshot`, `write`, `run`. Imports late what it needs."""
 
 from __future__ import annotations
 
@@ -167,6 +167,67 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("--level", type=int, metavar="K", help="level to draw (0 is the finest)")
     snapshot.set_defaults(run=_snapshot)
 
+    write = commands.add_parser(
+        "write",
+        help="write an image as OME-Zarr, with coarser levels",
+        description="Write an image, and its labels, as OME-Zarr with coarser levels. A write that "
+        "was stopped goes on when the same command is given again.",
+        allow_abbrev=False,
+    )
+    write.add_argument("path", metavar="PATH", help="file, folder or http(s) address")
+    write.add_argument("out", type=Path, metavar="OUT.ome.zarr")
+    write.add_argument(
+        "--levels", type=int, metavar="N", help="how many (default: until one fits into a chunk)"
+    )
+    write.add_argument(
+        "--chunks",
+        type=_sizes,
+        metavar="SIZES",
+        help="pixels of a chunk along the axes that are halved, such as 512, or one number for "
+        "each of the last axes, such as 64,256,256 (default: 512, or 64,128,128 with z)",
+    )
+    write.add_argument(
+        "--shards",
+        type=_sizes,
+        metavar="SIZES",
+        help="pixels of a shard, a file of several chunks (default: each chunk is a file)",
+    )
+    write.add_argument(
+        "--codec",
+        metavar="NAME",
+        help="blosc-lz4, blosc-zstd, zstd, gzip or none (default: blosc-lz4, for labels "
+        "blosc-zstd)",
+    )
+    write.add_argument(
+        "--ome",
+        default="0.5",
+        metavar="VERSION",
+        help="version of OME-Zarr: 0.4, 0.5 or 0.6 (default: 0.5)",
+    )
+    write.add_argument(
+        "--halve",
+        default="yx",
+        metavar="AXES",
+        help="axes that are halved from level to level: yx or zyx (default: yx)",
+    )
+    write.add_argument(
+        "--image",
+        type=int,
+        metavar="N",
+        help="which one of several images, from 0 in the order of `opsin info` (default: the "
+        "first, with its labels)",
+    )
+    write.add_argument(
+        "--kind",
+        choices=("image", "labels"),
+        metavar="KIND",
+        help="what the pixels are: image or labels (default: what the file says)",
+    )
+    write.add_argument(
+        "--overwrite", action="store_true", help="replace a zarr that is there, at the end"
+    )
+    write.set_defaults(run=_write)
+
     run = commands.add_parser(
         "run",
         help="run an operation of a plugin on images",
@@ -328,6 +389,21 @@ def _snapshot(options: argparse.Namespace) -> int:
     return 0
 
 
+def _write(options: argparse.Namespace) -> int:
+    from opsin.write_command import write
+
+    names = ("levels", "chunks", "shards", "codec", "ome", "halve", "overwrite")
+    return write(
+        options.path,
+        options.out,
+        {name: getattr(options, name) for name in names},
+        number=options.image,
+        kind=options.kind,
+        say=_say,
+        complain=_complain,
+    )
+
+
 def _run(options: argparse.Namespace) -> int:
     from opsin.console import run_operation
 
@@ -397,6 +473,16 @@ def _size(text: str) -> int:
 
 def _said(position: Mapping[str, float]) -> str:
     return ", ".join(f"{axis} = {world:g}" for axis, world in position.items())
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Pixels along axes from `512` or `64,256,256`."""
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of sizes: write it like 512 or 64,256,256"
+        ) from None
 
 
 def _dimensions(text: str) -> tuple[int, int]:

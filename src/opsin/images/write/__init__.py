@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,11 @@ from opsin.errors import UsageError, WriteError
 from opsin.images.draft import draft_name, kept_draft, remove_dead_drafts
 from opsin.images.image import Image
 from opsin.images.ome_metadata import checked_path
+from opsin.images.source import Array
 from opsin.images.waiting import wait_for
 from opsin.images.write.codec import CodecName
 from opsin.images.write.files import Files, file_of, write_documents
-from opsin.images.write.journal import Journal
+from opsin.images.write.journal import Journal, began
 from opsin.images.write.layout import Layout, describes, layout_of
 from opsin.images.write.metadata import labels_group
 from opsin.images.write.options import OmeVersion, Options, Sizes, options_of
@@ -74,8 +75,8 @@ def write_image(
         resume: anything that stands for the pixels and changes when they do. What a write of the
             same image (by this), with the same options, to the same path left undone when it was
             interrupted or killed is continued; what it left stays beside `path` until then.
-        progress: called with (chunks written, chunks in all) from another thread, one call at a
-            time.
+        progress: called with (chunks written, chunks in all) at the beginning, and then from other
+            threads, one call at a time.
 
     Raises:
         UsageError: options that make no sense, or do not fit the image.
@@ -119,16 +120,23 @@ class _Tally:
     """Chunks written. Safe on several threads."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
-        self.done = 0
+        self._done = 0
         self._total = total
         self._progress = progress
         self._lock = threading.Lock()
 
+    def begin(self, count: int) -> None:
+        """So many were written before."""
+        self._done = count
+        if self._progress is not None:
+            self._progress(count, self._total)
+
     def add(self, count: int) -> None:
+        """So many more are written."""
         with self._lock:
-            self.done += count
+            self._done += count
             if count and self._progress is not None:
-                self._progress(self.done, self._total)
+                self._progress(self._done, self._total)
 
 
 def _write(
@@ -143,29 +151,26 @@ def _write(
     scratch = draft / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    total = sum(_chunks(part.layout) for part in parts)
-    tally = _Tally(total, progress)
-    memory = ShardMemory()
     if labels:
         write_documents(made / "labels", labels_group(parts[0].layout.ome, labels))
-    for number, part in enumerate(parts):
-        layout, folder = part.layout, made / part.path
-        journal, done = None, None
+    with ExitStack() as opened:
+        journals: list[Journal | None] = [None] * len(parts)
+        done: list[tuple[Array, ...] | None] = [None] * len(parts)
         if resumable:
-            journal = Journal(
-                draft / "journal" / str(number),
-                layout.grids,
-                partial(file_of, folder, layout),
-            )
-            done = chunks_done(layout, journal.done)
-            tally.add(sum(int(level.sum()) for level in done))
-        files = Files(folder, layout, scratch, memory, journal)
-        try:
-            wait_for(Run(layout, files, os.cpu_count() or 1, done, tally.add).run())
-        finally:
-            files.close()
-            if journal is not None:
-                journal.close()
+            for number, part in enumerate(parts):
+                path = partial(file_of, made / part.path, part.layout)
+                known = Journal(draft / "journal" / str(number), part.layout.grids, path)
+                opened.callback(known.close)
+                journals[number], done[number] = known, chunks_done(part.layout, known.done)
+        tally = _Tally(sum(_chunks(part.layout) for part in parts), progress)
+        tally.begin(sum(int(level.sum()) for levels in done for level in levels or ()))
+        memory = ShardMemory()
+        for part, journal, levels in zip(parts, journals, done, strict=True):
+            files = Files(made / part.path, part.layout, scratch, memory, journal)
+            try:
+                wait_for(Run(part.layout, files, os.cpu_count() or 1, levels, tally.add).run())
+            finally:
+                files.close()
 
 
 def _chunks(layout: Layout) -> int:
@@ -200,7 +205,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise WriteError(
-            f"{target} exists already: choose another name, remove it first, or say that it may be "
+            f"{target} exists already: choose another name, remove it first, or let it be "
             "overwritten."
         )
     if target.is_symlink() or not any((target / name).is_file() for name in _ZARR):
@@ -219,8 +224,13 @@ def _draft(target: Path, what: str | None) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
         return
     with kept_draft(target, what) as folder:
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        finished = False
+        try:
+            yield folder
+            finished = True
+        finally:
+            if finished or not began(folder / "journal"):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish(made: Path, target: Path, overwrite: bool) -> None:

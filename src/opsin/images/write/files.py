@@ -73,6 +73,8 @@ class Files:
             self._make(path.parent)
             size = shard.write(path)
         if self._journal is not None:
+            if not size:  # what there is, is of another time
+                self.path(level, index).unlink(missing_ok=True)
             self._journal.record(level, index, size)
 
     def path(self, level: int, index: Index) -> Path:

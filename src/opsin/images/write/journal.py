@@ -70,6 +70,11 @@ class Journal:
             file.close()
 
 
+def began(folder: Path) -> bool:
+    """Whether any journal below a folder knows of something done."""
+    return any(file.is_file() and file.stat().st_size for file in folder.rglob("*"))
+
+
 def _done(
     file: Path, level: int, grid: tuple[int, ...], path: Callable[[int, Index], Path]
 ) -> Array:
