@@ -1,4 +1,4 @@
-"""PNG and JPEG: every kind of pixel, local and over http, whole and damaged."""
+"""PNG, JPEG, BMP and WebP: every kind of pixel, local and over http, whole and damaged."""
 
 from __future__ import annotations
 
@@ -108,6 +108,76 @@ def test_jpeg(tmp_path: Path) -> None:
         path.write_bytes(data[:200])
         with pytest.raises((OpenError, Corrupt)):
             jpeg.open(Address.parse(path))[0].read()
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_camera_that_was_held_in_another_way(
+    orientation: int, order: str, tmp_path: Path
+) -> None:
+    """EXIF counts where row 0 and column 0 of what is stored belong."""
+    stored = imagecodecs.jpeg8_encode(np.arange(40 * 50, dtype="u1").reshape(40, 50) // 2)
+    begins = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order]
+    tags = begins + struct.pack(f"{order}HHHIHH", 1, 274, 3, 1, orientation, 0)
+    block = b"\xff\xe1" + struct.pack(">H", 8 + len(tags)) + b"Exif\0\0" + tags
+    (tmp_path / "a.jpg").write_bytes(stored[:2] + block + stored[2:])
+    array = imagecodecs.jpeg8_decode(stored)
+    expected = {
+        2: array[:, ::-1], 3: array[::-1, ::-1], 4: array[::-1], 5: array.T,
+        6: np.rot90(array, -1), 7: array[::-1, ::-1].T, 8: np.rot90(array),
+    }.get(orientation, array)  # fmt: skip
+    with open_image(tmp_path / "a.jpg") as image:
+        np.testing.assert_array_equal(image.read(), expected)
+    (tmp_path / "a.jpg").write_bytes(stored[:2] + block[:-5] + bytes(5) + stored[2:])
+    open_image(tmp_path / "a.jpg").close()
+
+
+def test_bmp(tmp_path: Path) -> None:
+    grey, colour = noise(20, 30), noise(20, 31, 3)
+    greys = np.repeat(np.arange(256, dtype="u1")[:, None], 3, 1)
+    for palette, array in ((greys, grey), (noise(256, 3), grey), (None, colour)):
+        pixels = array[::-1] if palette is not None else array[::-1, :, ::-1]
+        width = pixels[0].nbytes
+        rows = np.pad(pixels.reshape(20, width), [(0, 0), (0, -width % 4)]).tobytes()
+        table = b"" if palette is None else np.pad(palette[:, ::-1], [(0, 0), (0, 1)]).tobytes()
+        bits = 8 if palette is not None else 24
+        start = 54 + len(table)
+        head = struct.pack("<2sIII", b"BM", start + len(rows), 0, start)
+        head += struct.pack("<IiiHHIIiiII", 40, array.shape[1], 20, 1, bits, 0, 0, 0, 0, 0, 0)
+        (tmp_path / "a.bmp").write_bytes(head + table + rows)
+        expected = array if palette is None or palette is greys else palette[array]
+        with open_image(tmp_path / "a.bmp") as image:
+            assert image.rgb is (expected.ndim == 3)
+            np.testing.assert_array_equal(image.read(), expected)
+        (tmp_path / "a.bmp").write_bytes((head + table + rows)[:200])
+        with pytest.raises((OpenError, Corrupt)), open_image(tmp_path / "a.bmp") as image:
+            image.read()
+    (tmp_path / "a.bmp").write_bytes(head[:30] + b"\1\0\0\0" + head[34:])
+    with pytest.raises(Unsupported, match="run lengths"):
+        open_image(tmp_path / "a.bmp")
+    (tmp_path / "a.bmp").write_bytes(head[:28])
+    with pytest.raises(OpenError, match="truncated"):
+        open_image(tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize("samples", [3, 4])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_webp(samples: int, lossless: bool, tmp_path: Path) -> None:
+    array = noise(20, 31, samples)
+    data = imagecodecs.webp_encode(array, lossless=lossless)
+    (tmp_path / "a.webp").write_bytes(data)
+    with open_image(tmp_path / "a.webp") as image:
+        assert image.rgb
+        assert image.shape == array.shape
+        np.testing.assert_array_equal(image.read(), imagecodecs.webp_decode(data))
+        if lossless:
+            np.testing.assert_array_equal(image.read()[..., :3].shape, (20, 31, 3))
+    (tmp_path / "a.webp").write_bytes(data[:60])
+    with pytest.raises((OpenError, Corrupt)), open_image(tmp_path / "a.webp") as image:
+        image.read()
+    (tmp_path / "a.webp").write_bytes(data[:25])
+    with pytest.raises(OpenError, match="truncated"):
+        open_image(tmp_path / "a.webp")
 
 
 @pytest.fixture
