@@ -25,6 +25,7 @@ from opsin.chunks.fetch import Fetch, Fetcher
 from opsin.chunks.queue import Queue
 from opsin.errors import BudgetExceeded, OpsinError, ReadError, Unreachable
 from opsin.images.image import Image, chunk_origin, copy_overlap
+from opsin.images.points import Points
 from opsin.images.source import Array, Index
 
 RETRY_DELAYS = (0.2, 0.8, 2.4)
@@ -94,7 +95,7 @@ class Loader:
     ) -> None:
         self.cache: Cache[ChunkKey] = Cache(budget, owner=attrgetter("image"))
         self.bytes_read = 0
-        self.images: list[Image] = []
+        self.images: list[Image | Points] = []
         # As many as chunks on their way: reads that hang must not keep others from being decoded.
         self._fetcher = Fetcher(fetches, executor, disk_cache)
         self._disk_cache = disk_cache
@@ -112,8 +113,8 @@ class Loader:
 
     # What clients call
 
-    def add(self, image: Image) -> int:
-        """Make an image loadable; its number is the first part of its chunk keys."""
+    def add(self, image: Image | Points) -> int:
+        """Make an image, or points, loadable; its number is the first part of its chunk keys."""
         self.images.append(image)
         return len(self.images) - 1
 
@@ -165,8 +166,10 @@ class Loader:
             ReadError: a chunk of it could not be read.
             BudgetExceeded: a single chunk is larger than the budget.
         """
-        geometry = self.images[image].levels[level]
-        out = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.images[image].dtype)
+        pixels = self.images[image]
+        assert isinstance(pixels, Image), "points are no array"
+        geometry = pixels.levels[level]
+        out = np.empty([b - a for a, b in zip(start, stop, strict=True)], pixels.dtype)
         missing = {ChunkKey(image, level, index) for index in geometry.chunks_in(start, stop)}
         changed = asyncio.Event()
         client = self.client(lambda _key: changed.set())
