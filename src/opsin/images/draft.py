@@ -80,8 +80,12 @@ def _held(folder: Path) -> Iterator[None]:
         yield
         return
     while True:
+        same = False
         folder.mkdir(exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        try:
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:  # whoever had it removes it just now
+            continue
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,9 +96,10 @@ def _held(folder: Path) -> Iterator[None]:
             except OSError:  # a file system without locks
                 pass
             with suppress(OSError):
-                if os.fstat(lock).st_ino == (folder / _LOCK).stat().st_ino:
-                    yield
-                    return
+                same = os.fstat(lock).st_ino == (folder / _LOCK).stat().st_ino
+            if same:
+                yield
+                return
             # Whoever had it has removed it meanwhile.
         finally:
             os.close(lock)
