@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from opsin.errors import NotFound, Unsupported
+from opsin.errors import NotFound, Unsupported, UsageError
 from opsin.images.points import Points
 from opsin.images.points.document import points_of
 from opsin.images.points.index import DOCUMENT, read_index
@@ -12,6 +15,7 @@ from opsin.images.points.memory import points_from_table
 from opsin.images.points.parts import Parts
 from opsin.images.points.table import is_table, needs_pyarrow
 from opsin.images.readers.address import Address
+from opsin.images.synthetic.points import synthetic_points
 
 
 def open_points(address: str | Path) -> Points:
@@ -26,6 +30,8 @@ def open_points(address: str | Path) -> Points:
         OpenError: they cannot be opened for another reason, such as damage.
     """
     place = Address.parse(address)
+    if place.formula is not None:
+        return _computed(place)
     if place.path is None:
         raise Unsupported(f"{place.text} holds no points that can be read: give a local path.")
     if not place.path.exists():
@@ -35,6 +41,15 @@ def open_points(address: str | Path) -> Points:
     if is_table(place.path):
         return points_from_table(place.path)
     raise Unsupported(f"{place.text} holds no points: give an index, Parquet or CSV.")
+
+
+def holds_points(place: Address) -> bool:
+    """Whether `open_points` is the one for an address, and not `open_images`."""
+    if place.formula is not None:
+        return place.formula.partition(",")[0] == "points"
+    if place.path is None or place.inner:
+        return False
+    return is_index(place.path) or is_table(place.path)
 
 
 def is_index(path: Path) -> bool:
@@ -54,3 +69,41 @@ def open_index(folder: Path) -> Points:
     document = index.document
     names = tuple(entry.name for entry in document.properties)
     return points_of(document, index.tree, Parts(folder, index, names))
+
+
+def _computed(place: Address) -> Points:
+    """`synthetic:points,axes=zyx,size=4096,count=1000`."""
+    assert place.formula is not None
+    name, *settings = place.formula.split(",")
+    if name != "points":
+        raise NotFound(f"There is no {place.text}: there are synthetic:points.")
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        try:
+            if key in given:
+                raise ValueError
+            given[key] = _SETTINGS[key](value)
+        except (KeyError, ValueError):
+            raise Unsupported(
+                f"{place.text} cannot be made: settings are axes, count and size, as in "
+                "synthetic:points,axes=zyx,size=4096,count=1000000."
+            ) from None
+    try:
+        return synthetic_points(**given)
+    except UsageError as error:
+        raise Unsupported(f"{place.text} cannot be made. {error}") from error
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise ValueError
+    return int(text)
+
+
+def _sides(text: str) -> int | tuple[int, ...]:
+    sides = tuple(map(_whole, text.split("x")))
+    return sides[0] if len(sides) == 1 else sides
+
+
+_SETTINGS: Mapping[str, Callable[[str], Any]] = {"axes": str, "count": _whole, "size": _sides}

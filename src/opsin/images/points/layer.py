@@ -1,0 +1,84 @@
+"""Layer: points as shown, with size, colour, opacity and visibility."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from opsin.images.image import Axis, Level
+from opsin.images.points import Points
+
+MOST_SHOWN = 100_000
+"""Points of a view, by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointsLayer:
+    """Points, and how they are drawn: as discs.
+
+    `size` is the diameter of a disc, in device pixels or in world units. The colour is `colour`
+    (`#rrggbb`), or comes from a property: numbers through `contrast` (None: the range of the
+    property) and `colormap`, as values of an image do; categories have the colours of labels.
+
+    Of the axes that a view does not display, a slice is shown: what lies within half of its
+    `thickness`, a world length by axis, of the view's position. By default all of an axis in space
+    is shown, and one point in time.
+
+    A view shows at most `most` points: a sample, if there are more in it.
+    """
+
+    name: str
+    points: Points
+    visible: bool = True
+    opacity: float = 1.0
+    size: float = 5.0
+    unit: Literal["screen", "world"] = "screen"
+    colour: str = "#ffffff"
+    colour_by: str | None = None
+    contrast: tuple[float, float] | None = None
+    gamma: float = 1.0
+    colormap: str = "viridis"
+    blending: Literal["translucent", "additive"] = "translucent"
+    thickness: Mapping[str, float] = field(default_factory=dict)
+    most: int = MOST_SHOWN
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Axes that this layer shows or slides over."""
+        return self.points.axes
+
+    def level(self, level: int) -> Level:
+        """Where the points lie, as if they were one pixel; along time, one for each step.
+
+        By this a camera is made to fit a layer, whatever it shows.
+        """
+        shape: list[int] = []
+        scale: list[float] = []
+        translation: list[float] = []
+        for axis, (low, high), step in zip(
+            self.points.axes, self.points.extent, self._steps, strict=True
+        ):
+            if axis.type == "time" and step > 0:
+                shape.append(round((high - low) / step) + 1)
+                scale.append(step)
+                translation.append(low)
+            else:
+                shape.append(1)
+                scale.append(high - low or 1.0)
+                translation.append(low / 2 + high / 2)
+        return Level(tuple(shape), tuple(shape), tuple(scale), tuple(translation))
+
+    def slab(self, axis: str, position: float) -> tuple[float, float]:
+        """What is shown along an axis that a view does not display: from here to there."""
+        number = self.points.axis(axis)
+        thickness = self.thickness.get(axis)
+        if thickness is None:
+            thickness = self._steps[number]
+            if self.points.axes[number].type != "time" or thickness == 0:
+                return float("-inf"), float("inf")
+        return position - thickness / 2, position + thickness / 2
+
+    @property
+    def _steps(self) -> tuple[float, ...]:
+        return self.points.steps or (0.0,) * len(self.points.axes)
