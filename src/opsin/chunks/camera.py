@@ -77,14 +77,22 @@ def fit(
     y0, x0 = min(r[0] for r in rects), min(r[1] for r in rects)
     y1, x1 = max(r[2] for r in rects), max(r[3] for r in rects)
     zoom = min(size[0] / max(x1 - x0, 1e-12), size[1] / max(y1 - y0, 1e-12))
+    position = middle_position(shown, displayed)
+    return Camera(((y0 + y1) / 2, (x0 + x1) / 2), zoom, size, position, displayed)
+
+
+def middle_position(layers: Iterable[Layer], displayed: tuple[str, ...]) -> dict[str, float]:
+    """World position on the axes that are not displayed: in the middle of those in space, at the
+    first pixel of others. The first layer that has the axis decides.
+    """
     position: dict[str, float] = {}
-    for layer in shown:
+    for layer in layers:
         level = layer.level(0)
         for i, axis in enumerate(layer.axes):
             if axis.name not in displayed:
                 middle = (level.shape[i] - 1) // 2 if axis.type == "space" else 0
                 position.setdefault(axis.name, level.translation[i] + level.scale[i] * middle)
-    return Camera(((y0 + y1) / 2, (x0 + x1) / 2), zoom, size, position, displayed)
+    return position
 
 
 def target_level(layer: Layer, camera: Camera) -> int:
