@@ -24,6 +24,7 @@ from opsin.images.store import LocalStore
 from opsin.images.virtual_grid import virtual_chunks
 from opsin.images.waiting import on_thread, wait_for
 from opsin.images.zarr_array import ZarrArray, open_array
+from opsin.images.zarr_codecs import codec_names
 
 THREADS = 4
 """Of one image: so many chunks of what may be slow are read or computed at once."""
@@ -49,6 +50,9 @@ class ArraysSource(Source):
 
     def direct(self, level: int) -> Direct | None:
         return self._arrays[level].direct()
+
+    def codec(self, level: int) -> str:
+        return self._arrays[level].codec
 
     def transient_bytes(self, level: int, index: Index) -> int:
         return self._arrays[level].transient_bytes(index)
@@ -231,6 +235,10 @@ class StoredArray(ChunkedArray):
 
     def direct(self) -> Direct | None:
         return self._array.direct()
+
+    @property
+    def codec(self) -> str:
+        return codec_names(self._array.metadata.codec)
 
     def transient_bytes(self, index: Index) -> int:
         return self._array.transient_bytes

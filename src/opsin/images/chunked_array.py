@@ -31,6 +31,11 @@ class ChunkedArray(Protocol):
     def transient_bytes(self, index: Index) -> int:
         """As `Source.transient_bytes`."""
 
+    @property
+    def codec(self) -> str:
+        """As `Source.codec`."""
+        return ""
+
     def close(self) -> None:
         """Let go of the array. Idempotent."""
 

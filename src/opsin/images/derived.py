@@ -116,6 +116,10 @@ class _Derived(Source):
             del encoded
         return await on_thread(None, reduction.finish)
 
+    def codec(self, level: int) -> str:
+        """Of stored levels only."""
+        return self.base.codec(level) if level < len(self.stored) else ""
+
     def direct(self, level: int) -> Direct | None:
         """Of a stored level that of the base; a derived chunk takes long, and can be cancelled."""
         return self.base.direct(level) if level < len(self.stored) else None

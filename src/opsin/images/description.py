@@ -34,10 +34,14 @@ _SYMBOLS = {
 def describe(image: Image) -> dict[str, Any]:
     """The image as a dict that JSON can hold.
 
-    Keys: `name`, `kind`, `axes` (each with `name`, `type`, `unit`), `shape` (of the finest level,
-    in the order of the axes), `dtype`, `rgb`, `channels` (`name`, `colour`, `window`, `visible`),
-    `levels` (fine to coarse, each with `shape`, `chunks`, `scale`, `translation`, `bytes`,
-    `chunk_count`, and whether it is `stored` or computed), `mosaic` (None, or `rows` and `columns`
+    Keys: `name`, `kind`, `format` (which reader read it), `provenance`, `axes` (each with `name`,
+    `type`, `unit`), `shape` (of the finest level, in the order of the axes), `dtype`,
+    `dtype_bytes` (of a pixel), `rgb`, `channels` (`name`, `colour`, `window`, `visible`), `levels`
+    (fine to coarse, each with `shape`, `chunks`, `grid`: the number of chunks along each axis,
+    `chunk_count`, `chunk_bytes`: of one chunk, decoded, `transient_bytes`: what reading it takes
+    beside that, `bytes`: of all, decoded, `factors`: pixels of the finest level per pixel, `scale`,
+    `translation`, `codec`, and whether it is `stored` or computed), `stored_bytes` and
+    `computed_bytes` (of the levels of each kind, decoded), `mosaic` (None, or `rows` and `columns`
     of wells by name, `wells` by path, `fields`: rows and columns of fields in a well, and `pitch`:
     pixels of the finest level from one field to the next, y and x), `warnings`.
     """
@@ -45,9 +49,12 @@ def describe(image: Image) -> dict[str, Any]:
     return {
         "name": image.name,
         "kind": image.kind,
+        "format": image.format,
+        "provenance": image.source.provenance,
         "axes": [{"name": a.name, "type": a.type, "unit": a.unit} for a in image.axes],
         "shape": list(image.shape),
         "dtype": str(image.dtype),
+        "dtype_bytes": image.dtype.itemsize,
         "rgb": image.rgb,
         "channels": [
             {
@@ -58,21 +65,35 @@ def describe(image: Image) -> dict[str, Any]:
             }
             for channel in image.channels
         ],
-        "levels": [
-            {
-                "shape": list(level.shape),
-                "chunks": list(level.chunks),
-                "scale": list(level.scale),
-                "translation": list(level.translation),
-                "bytes": math.prod(level.shape) * image.dtype.itemsize,
-                "chunk_count": math.prod(level.grid),
-                "stored": number < stored,
-            }
-            for number, level in enumerate(image.levels)
-        ],
+        "levels": [_level(image, number, number < stored) for number in range(len(image.levels))],
+        "stored_bytes": sum(_bytes(image, level) for level in image.levels[:stored]),
+        "computed_bytes": sum(_bytes(image, level) for level in image.levels[stored:]),
         "mosaic": _mosaic(image),
         "warnings": list(image.warnings),
     }
+
+
+def _level(image: Image, number: int, stored: bool) -> dict[str, Any]:
+    level, finest = image.levels[number], image.levels[0]
+    first = (0,) * len(level.shape)
+    return {
+        "shape": list(level.shape),
+        "chunks": list(level.chunks),
+        "grid": list(level.grid),
+        "chunk_count": math.prod(level.grid),
+        "chunk_bytes": image.chunk_bytes(number, first),
+        "transient_bytes": image.source.transient_bytes(number, first),
+        "bytes": _bytes(image, level),
+        "factors": [a / b for a, b in zip(level.scale, finest.scale, strict=True)],
+        "scale": list(level.scale),
+        "translation": list(level.translation),
+        "codec": image.source.codec(number),
+        "stored": stored,
+    }
+
+
+def _bytes(image: Image, level: Level) -> int:
+    return math.prod(level.shape) * image.dtype.itemsize
 
 
 def _mosaic(image: Image) -> dict[str, Any] | None:
@@ -181,7 +202,7 @@ def _table(image: Image) -> list[str]:
                 " × ".join(map(str, level.shape)),
                 " × ".join(map(str, level.chunks)),
                 str(math.prod(level.grid)),
-                size_text(math.prod(level.shape) * image.dtype.itemsize),
+                size_text(_bytes(image, level)),
                 "" if number < stored else "computed",
             )
         )

@@ -98,6 +98,9 @@ class Image:
     rgb: bool = False
     warnings: tuple[str, ...] = ()
     """What was wrong with the file and is worth telling the user, one sentence each."""
+    format: str = ""
+    """What it was read from, for reports: the name of the reader, and which kind if it has several,
+    such as `tiff/ome`; '' for what is not read."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -59,6 +59,10 @@ class Source(Protocol):
     def transient_bytes(self, level: int, index: Index) -> int:
         """Memory that fetching and decoding this chunk needs at most beside its result."""
 
+    def codec(self, level: int) -> str:
+        """How the chunks of a level are stored, for people: `raw`, `blosc`; '' where unknown."""
+        return ""
+
     async def identity(self, level: int) -> str | None:
         """What is another text whenever the stored chunks of a level are others; None if unknown.
 

@@ -57,6 +57,10 @@ class WholeFile(Source):
             ) from error
         return contiguous(array)
 
+    def codec(self, level: int) -> str:
+        """The only thing that matters."""
+        return "whole file"
+
     def transient_bytes(self, level: int, index: Index) -> int:
         """The file, which is hardly larger than the pixels, and a copy of the pixels."""
         return 3 * self._bytes

@@ -286,5 +286,14 @@ _DECODERS: dict[str, Decoder] = {
     "lzma": _lzma,
     "crc32c": _crc32c,
 }
+_NAMES = {decoder: name for name, decoder in _DECODERS.items()}
+
+
+def codec_names(codec: ChunkCodec) -> str:
+    """What a codec does with the bytes of a chunk, in the order in which they are stored."""
+    names = [_NAMES.get(decoder, "by zarr-python") for decoder in reversed(codec.decoders)]
+    return ", ".join(names) or "raw"
+
+
 KNOWN = frozenset(_DECODERS)
 """Names of the codecs from bytes to bytes."""

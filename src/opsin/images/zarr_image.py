@@ -23,6 +23,7 @@ from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.transformation import Transformation
 from opsin.images.zarr_array import ZarrArray, open_array
+from opsin.images.zarr_codecs import codec_names
 from opsin.images.zarr_node import ZarrNode
 
 
@@ -47,6 +48,10 @@ class ZarrSource(Source):
 
     def direct(self, level: int) -> Direct | None:
         return self.arrays[level].direct()
+
+    def codec(self, level: int) -> str:
+        metadata = self.arrays[level].metadata
+        return f"{codec_names(metadata.codec)}{', in shards' if metadata.shard else ''}"
 
     async def identity(self, level: int) -> str | None:
         return await self.arrays[level].identity()

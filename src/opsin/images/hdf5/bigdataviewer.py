@@ -112,6 +112,7 @@ def _image(file: Hdf5File, setup: str, times: Sequence[str], said: _Setup) -> Fo
         translation=(0.0, 0.0, 0.0, 0.0),
         dtype=np.dtype(dtype.newbyteorder("=").str),
         locate=lambda level, outer: f"{moments[outer[0]]}/{setup}/{level}/cells",
+        layout="bigdataviewer",
     )
 
 
@@ -166,6 +167,7 @@ def _as_channels(images: Sequence[Found], settings: Sequence[_Setup]) -> Found |
         translation=(0.0,) * 5,
         dtype=first.dtype,
         locate=locate,
+        layout="bigdataviewer",
         channels=tuple(Channel(setting.channel) for setting in settings),
     )
 

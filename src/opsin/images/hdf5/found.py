@@ -43,6 +43,7 @@ class Found:
     dtype: np.dtype[np.generic]
     locate: Locate
     channels: tuple[Channel, ...] = ()
+    layout: str = "plain"
     rgb: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -84,6 +85,7 @@ class Found:
             channels=self.channels,
             rgb=self.rgb,
             warnings=self.warnings,
+            format=f"hdf5/{self.layout}",
         )
 
 

@@ -80,6 +80,7 @@ def imaris_image(file: Hdf5File) -> Found:
         translation=(0.0, 0.0, *translation),
         dtype=np.dtype(dtype.newbyteorder("=").str),
         locate=lambda level, outer: _path(level, *outer),
+        layout="imaris",
         channels=tuple(_channel(file, number) for number in range(channels)),
     )
 

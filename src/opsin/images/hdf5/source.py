@@ -93,6 +93,10 @@ class Hdf5Source(Source):
         copied = math.prod(first.chunks) * self._dtype.itemsize if padded else 0
         return first.transient_bytes + copied
 
+    def codec(self, level: int) -> str:
+        """The filters of the level's first dataset."""
+        return self._first[level].codec
+
     def close(self) -> None:
         """Let go of the file."""
         self._closed = True

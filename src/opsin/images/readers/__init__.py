@@ -18,6 +18,7 @@ and folders of this computer that are not obviously something else.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from opsin.images.derived import with_derived_levels
 from opsin.images.image import Axis, Image, Kind
 from opsin.images.readers.address import Address
 from opsin.images.readers.node import Node
+from opsin.images.text import shown
 
 
 class Reader(Protocol):
@@ -123,7 +125,7 @@ def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
         if recognised:
             if place.inner and not hasattr(reader, "browse"):
                 raise NotFound(f"There is nothing at {place.text}: {place.name} is a file.")
-            return _ready(place, reader.open(place), kind)
+            return _ready(place, reader, reader.open(place), kind)
         if _resort(reader):
             advice.append(getattr(reader, "advice", _no_advice)(place))
     if failures:
@@ -147,18 +149,36 @@ def _no_advice(_: Address) -> str:
     return ""
 
 
-def _ready(place: Address, images: tuple[Image, ...], kind: Kind | None) -> tuple[Image, ...]:
+def _ready(
+    place: Address, reader: Reader, images: tuple[Image, ...], kind: Kind | None
+) -> tuple[Image, ...]:
     """Images as a reader gives them, with what every image must have: y, x and coarse levels."""
     try:
         if any(len(image.axes) < 2 for image in images):
             raise Unsupported(f"{place.text} has one axis, but an image has at least two.")
         # Before the coarse levels, which of labels are picked, not averaged.
         said = tuple(_of_kind(_with_plane(image), kind) for image in images)
+        name = getattr(reader, "__name__", "").rpartition(".")[2]
+        said = tuple(
+            replace(one, warnings=_without_place(place, one.warnings), format=one.format or name)
+            for one in said
+        )
         return tuple(with_derived_levels(image) for image in said)
     except BaseException:
         for image in images:
             image.close()
         raise
+
+
+def _without_place(place: Address, warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """Warnings that name files, but not the folder or server they are in: people pass them on."""
+    wholes = [] if place.path is None else [shown(os.fspath(place.path))]
+    wholes += [place.url, place.place, place.text] if place.url is not None else []
+    for whole in filter(None, wholes):
+        folder = whole.rstrip("/").rpartition("/")[0]
+        if folder:
+            warnings = tuple(one.replace(f"{folder}/", "") for one in warnings)
+    return warnings
 
 
 def _of_kind(image: Image, kind: Kind | None) -> Image:

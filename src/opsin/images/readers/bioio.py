@@ -83,7 +83,7 @@ def open(address: Address) -> tuple[Image, ...]:
         for scene in scenes:
             file.set_scene(scene)
             name = address.stem if len(scenes) == 1 else f"{address.stem} · {shown(str(scene))}"
-            images.append(_image(file, name))
+            images.append(replace(_image(file, name), format=f"bioio/{plugin.entrypoint.name}"))
     except Exception as error:
         for image in images:
             image.close()

@@ -131,7 +131,7 @@ def _images(address: Address, plugin: str, tuples: Sequence[tuple[Any, ...]]) ->
     if others:
         warning = f"The napari plugin {plugin} also gives {', '.join(others)}, which are left out."
         images[0] = replace(images[0], warnings=(*images[0].warnings, warning))
-    return tuple(images)
+    return tuple(replace(image, format=f"npe2/{plugin}") for image in images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ class Layout(Protocol):
     plan: Plan
     chunks: tuple[int, ...]
 
+    @property
+    def codec(self) -> str:
+        """How pages are compressed, for people."""
+
     def file(self, index: Index) -> int:
         """Number of the file that holds a chunk."""
 
@@ -97,6 +101,8 @@ class Layout(Protocol):
 
 class Bands:
     """Uncompressed pages without gaps: bands of rows, cut wherever it suits by arithmetic."""
+
+    codec = "raw"
 
     def __init__(
         self,
@@ -163,6 +169,7 @@ class Segments:
         decoder: Callable[..., Any],
         jpeg_header: bytes | None,
         fill: float,
+        codec: str,
         lost: str = "",
     ) -> None:
         """Take the pages (None: not stored) and the shape of a segment.
@@ -176,6 +183,7 @@ class Segments:
         self._decoder = decoder
         self._jpeg_header = jpeg_header
         self._fill = fill
+        self.codec = codec
         self._lost = lost
         _, depths, rows, columns, samples = plan.shaped
         depth, height, width, _ = (max(1, size) for size in segment)

@@ -19,6 +19,7 @@ class Palette:
         self._table = table
         self.plan = coloured(base.plan)
         self.chunks = (*base.chunks, 3)
+        self.codec = f"{base.codec}, palette"
 
     def file(self, index: Index) -> int:
         """Number of the file that holds a chunk."""

@@ -95,6 +95,7 @@ class SeriesReader:
             channels=self._channels(axes, levels[0], rgb, said),
             rgb=rgb,
             warnings=(*warnings, *self._warnings),
+            format=f"tiff/{self._series.kind}",
         )
 
     def _name(self, said: metadata.Metadata) -> str:
@@ -186,6 +187,7 @@ class SeriesReader:
             decoder,
             header if isinstance(header, bytes) else None,
             keyframe.nodata,
+            _codec(keyframe),
             self._missing,
         )
 
@@ -341,6 +343,14 @@ def _bases(series: tifffile.TiffPageSeries, plan: Plan, together: bool) -> list[
                 return None
         bases.append(int(page.dataoffsets[0]))
     return bases
+
+
+def _codec(page: tifffile.TiffPage) -> str:
+    """How a page is compressed, and whether differences are stored."""
+    names = [str(getattr(page.compression, "name", page.compression)).lower().replace("_", " ")]
+    if page.predictor != 1:
+        names.append("predictor")
+    return ", ".join("raw" if name == "none" else name for name in names)
 
 
 def _is_colour(page: tifffile.TiffPage, samples: int) -> bool:

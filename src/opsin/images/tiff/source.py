@@ -101,6 +101,10 @@ class TiffSource(Source):
         except ReadError:
             return working
 
+    def codec(self, level: int) -> str:
+        """The compression of its pages."""
+        return self._layouts[level].codec
+
     def close(self) -> None:
         """Let go of the files."""
         self._files.close()
