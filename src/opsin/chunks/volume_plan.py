@@ -271,12 +271,14 @@ def _cost(tree: VisibleTree, node: int) -> Cost:
 def _replaced(
     children: Mapping[VolumeBrick, Sequence[VolumeBrick]], held: Set[VolumeBrick]
 ) -> set[VolumeBrick]:
-    """Refined bricks in whose place finer ones can be drawn; `children` begins with the roots."""
+    """Refined bricks in whose place finer ones can be drawn; `children` begins with the roots.
+
+    One of which no child is visible is, as it turned out, not visible either.
+    """
     replaced: set[VolumeBrick] = set()
-    if held:
-        for brick, finer in reversed([*children.items()]):
-            if all(child in held or child in replaced for child in finer):
-                replaced.add(brick)
+    for brick, finer in reversed([*children.items()]):
+        if all(child in held or child in replaced for child in finer):
+            replaced.add(brick)
     return replaced
 
 
