@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -148,10 +148,10 @@ class Building:
         start = above[-1].stop if above else 0.0
         if tree.left is None or tree.right is None:
             records = in_order_of_rank(spool.leaf(tree.first))
-            ends = cuts_of(records[RANK], [cell.stop for cell in above])
-            for cell, first, end in zip(above, [0, *ends[:-1]], ends, strict=True):
+            ends = [0, *cuts_of(records[RANK], [cell.stop for cell in above])]
+            for cell, (first, end) in zip(above, pairwise(ends), strict=True):
                 cell.records.append(records[first:end])
-            self._leaf(records[ends[-1] if ends else 0 :], start, parent, right, self._rest)
+            self._leaf(records[ends[-1] :], start, parent, right, self._rest)
             return
         below = int(spool.counts[tree.first : tree.stop].sum())
         stop = min(1.0, start + TAKEN / max(below, 1))

@@ -64,12 +64,15 @@ class Layout:
             batch: of these columns, in any order.
             first: how many rows of the table come before it.
         """
+        placed = where_placed(batch, self.axes)
+        order = ranks(first, batch.num_rows)
+        if not placed.all():
+            batch, order = picked(batch, placed), order[placed]
         out = np.empty(batch.num_rows, self.dtype)
-        out[RANK] = ranks(first, batch.num_rows)
+        out[RANK] = order
         for number, column in enumerate(self.columns):
             out[str(number)] = values(batch.column(column.name), column)
-        placed = np.logical_and.reduce([np.isfinite(v) for v in self.positions(out)])
-        return out if placed.all() else out[placed]
+        return out
 
     def positions(self, records: Array) -> list[Floats]:
         """What stands in the columns of positions, axis by axis, as float64."""
@@ -94,6 +97,29 @@ def ranks(first: int, count: int) -> npt.NDArray[np.uint32]:
     """The ranks of so many rows from this one on: the upper half of a hash of the row's number."""
     rows = np.arange(first, first + count, dtype=np.uint64)
     return (chained(_SEED, rows) >> np.uint64(32)).astype(np.uint32)
+
+
+def where_placed(batch: pa.RecordBatch, axes: Sequence[AxisColumn]) -> npt.NDArray[np.bool_]:
+    """Which rows have a position."""
+    finite = [np.isfinite(as_numbers(batch.column(one.column))) for one in axes]
+    placed: npt.NDArray[np.bool_] = np.logical_and.reduce(finite)
+    return placed
+
+
+def picked(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    """Those rows of a batch."""
+    import pyarrow as pa
+
+    return batch.filter(pa.array(rows))
+
+
+def as_numbers(array: pa.Array) -> Floats:
+    """Numbers as float64; NaN where there is none."""
+    import pyarrow as pa
+
+    if array.type != pa.float64():
+        array = array.cast(pa.float64(), safe=False)
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
 
 
 def values(array: pa.Array, column: Column) -> Array:

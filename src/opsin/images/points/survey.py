@@ -11,7 +11,16 @@ import numpy as np
 from opsin.errors import OpenError, UsageError
 from opsin.images.points import POSITION
 from opsin.images.points.columns import AxisColumn, axis_columns
-from opsin.images.points.records import Column, Layout, as_words, code_dtype, ranks
+from opsin.images.points.records import (
+    Column,
+    Layout,
+    as_numbers,
+    as_words,
+    code_dtype,
+    picked,
+    ranks,
+    where_placed,
+)
 from opsin.images.points.table import Table, TypeChanged
 from opsin.images.points.tree import Floats
 from opsin.images.source import Array
@@ -98,13 +107,12 @@ def _surveyed(
     low, high = np.full(len(axes), np.inf), np.full(len(axes), -np.inf)
     rows = count = 0
     for batch, part in table.batches(kept):
-        places = [_numbers(batch.column(one.column)) for one in axes]
-        placed = np.logical_and.reduce([np.isfinite(place) for place in places])
+        placed = where_placed(batch, axes)
         order = ranks(rows, batch.num_rows)
         rows += batch.num_rows
         if not placed.all():
-            places, order = [place[placed] for place in places], order[placed]
-            batch = batch.filter(_mask(placed))
+            batch, order = picked(batch, placed), order[placed]
+        places = [as_numbers(batch.column(one.column)) for one in axes]
         count += len(order)
         if len(order):
             low = np.minimum(low, [place.min() for place in places])
@@ -191,21 +199,6 @@ def _reader(name: str, kind: pa.DataType) -> _Numbers | _Words:
     return _Words(name) if _is_text(kind) else _Numbers(name, kind)
 
 
-def _numbers(array: pa.Array) -> Floats:
-    """Numbers as float64; NaN where there is none."""
-    import pyarrow as pa
-
-    if array.type != pa.float64():
-        array = array.cast(pa.float64(), safe=False)
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
-
-
-def _mask(mask: Array) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(mask)
-
-
 class _Numbers:
     """What a column of numbers holds."""
 
@@ -221,7 +214,7 @@ class _Numbers:
         self._missing |= array.null_count > 0
         found = np.asarray(array.drop_null().to_numpy(zero_copy_only=False))
         if pa.types.is_decimal(self._kind):
-            found = _numbers(array)
+            found = as_numbers(array)
         if len(found) == 0:
             return
         low, high = found.min(), found.max()
