@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from opsin.images.image import Axis, Level
 from opsin.images.layer import Layer
 
 Rect = tuple[float, float, float, float]
@@ -26,6 +27,16 @@ class Place(Protocol):
     @property
     def position(self) -> Mapping[str, float]:
         """World position on every other axis, by name."""
+
+
+class Placed(Protocol):
+    """A layer as a camera knows it, be it of pixels or of points."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def axes(self) -> tuple[Axis, ...]: ...
+    def level(self, level: int, /) -> Level: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Camera:
         return (y - half_height, x - half_width, y + half_height, x + half_width)
 
 
-def extent(layer: Layer, displayed: tuple[str, str] = ("y", "x")) -> Rect:
+def extent(layer: Placed, displayed: tuple[str, str] = ("y", "x")) -> Rect:
     """World rectangle that a layer covers at its finest level (outer edges of its pixels)."""
     level = layer.level(0)
     names = [axis.name for axis in layer.axes]
@@ -69,7 +80,7 @@ def extent(layer: Layer, displayed: tuple[str, str] = ("y", "x")) -> Rect:
 
 
 def fit(
-    layers: Iterable[Layer], size: tuple[int, int], displayed: tuple[str, str] = ("y", "x")
+    layers: Iterable[Placed], size: tuple[int, int], displayed: tuple[str, str] = ("y", "x")
 ) -> Camera:
     """The camera that shows all layers whole, in the middle of their range on other axes."""
     shown = list(layers)
@@ -81,7 +92,7 @@ def fit(
     return Camera(((y0 + y1) / 2, (x0 + x1) / 2), zoom, size, position, displayed)
 
 
-def middle_position(layers: Iterable[Layer], displayed: tuple[str, ...]) -> dict[str, float]:
+def middle_position(layers: Iterable[Placed], displayed: tuple[str, ...]) -> dict[str, float]:
     """World position on the axes that are not displayed: in the middle of those in space, at the
     first pixel of others. The first layer that has the axis decides.
     """
@@ -117,7 +128,7 @@ def base_level(layer: Layer, displayed: tuple[str, str] = ("y", "x")) -> int:
     )
 
 
-def slice_index(layer: Layer, level: int, camera: Place) -> tuple[int, ...] | None:
+def slice_index(layer: Placed, level: int, camera: Place) -> tuple[int, ...] | None:
     """Pixel of `level` on each axis that is not displayed, in the order of `layer.axes`.
 
     None when the camera's position lies outside the layer, which then shows nothing. An axis that

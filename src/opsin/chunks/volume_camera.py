@@ -15,9 +15,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from opsin.chunks.camera import middle_position
+from opsin.chunks.camera import Placed, middle_position
 from opsin.errors import UsageError
-from opsin.images.layer import Layer
 
 Triple = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -119,7 +118,7 @@ def times(first: Quaternion, second: Quaternion) -> Quaternion:
     )
 
 
-def volume_extent(layer: Layer, displayed: tuple[str, ...]) -> tuple[Triple, Triple]:
+def volume_extent(layer: Placed, displayed: tuple[str, ...]) -> tuple[Triple, Triple]:
     """Low and high corner of what a layer covers at its finest level: outer edges of voxels."""
     level = layer.level(0)
     names = [axis.name for axis in layer.axes]
@@ -130,7 +129,7 @@ def volume_extent(layer: Layer, displayed: tuple[str, ...]) -> tuple[Triple, Tri
 
 
 def fit_volume(
-    layers: Iterable[Layer],
+    layers: Iterable[Placed],
     size: tuple[int, int],
     orientation: Quaternion = (1.0, 0.0, 0.0, 0.0),
     perspective: float = 0.0,
