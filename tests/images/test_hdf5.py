@@ -321,9 +321,9 @@ def test_several_images_are_listed_and_one_can_be_named(tmp_path: Path) -> None:
             np.testing.assert_array_equal(image.read(), raw)
     with open_image((path / "mask").as_uri()) as image:
         np.testing.assert_array_equal(image.read(), mask)
-    with pytest.raises(NotFound, match=r"cells\.h5 has no nothing/here in it"):
+    with pytest.raises(NotFound, match=r"nothing called nothing/here in cells\.h5"):
         open_image(path / "nothing/here")
-    with pytest.raises(NotFound, match=r"cells\.h5 has no mask/below in it"):
+    with pytest.raises(NotFound, match=r"nothing called mask/below in cells\.h5"):
         open_image(path / "mask/below")
     with pytest.raises(Unsupported, match=r"title in cells.h5 is no image: its values are text"):
         open_image(path / "title")
@@ -521,7 +521,7 @@ def test_an_imaris_file_with_a_moment_missing(tmp_path: Path) -> None:
         group["Data"] = noise(4, 20, 20)
     with open_image(tmp_path / "a.ims") as image:
         np.testing.assert_array_equal(image.read(0, (0,)), array[0])
-        with pytest.raises(Corrupt, match=r"a\.ims has no DataSet/.*/TimePoint 1/Channel 0/Data"):
+        with pytest.raises(Corrupt, match=r"nothing called DataSet/.*/TimePoint 1/Channel 0/"):
             image.read(0, (1,))
         with pytest.raises(Corrupt, match=r"shape \(4, 20, 20\) of uint16, not \(4, 20, 25\)"):
             image.read(0, (2,))

@@ -106,7 +106,7 @@ class Hdf5File:
                 if part in ("", "."):
                     continue
                 if not isinstance(here, h5py.Group):
-                    raise NotFound(f"{self.name} has no {shown(asked)} in it.")
+                    raise NotFound(f"There is nothing called {shown(asked)} in {self.name}.")
                 here = self._child(here, part, asked, links)
         except OpsinError:
             raise
@@ -120,7 +120,7 @@ class Hdf5File:
 
         key = name.encode(errors="surrogateescape")
         if not group.id.links.exists(key):
-            raise NotFound(f"{self.name} has no {shown(asked)} in it.")
+            raise NotFound(f"There is nothing called {shown(asked)} in {self.name}.")
         kind = group.id.links.get_info(key).type
         if kind == h5py.h5l.TYPE_SOFT:
             if links == 0:
