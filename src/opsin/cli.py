@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsin import __version__
-from opsin.errors import OpsinError, Unsupported, UsageError, WriteError
+from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
 
 if TYPE_CHECKING:
     from opsin.chunks.disk_cache import DiskCache
@@ -324,7 +324,7 @@ def _info(options: argparse.Namespace) -> int:
 
     try:
         images = open_images(options.path)
-    except Unsupported as error:
+    except (NotFound, Unsupported) as error:  # a folder in a bucket is nothing by itself
         return _browse(options, error)
     try:
         if options.json:
@@ -337,7 +337,7 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _browse(options: argparse.Namespace, refusal: Unsupported) -> int:
+def _browse(options: argparse.Namespace, refusal: OpenError) -> int:
     """List what is inside of what is no image itself; raises the refusal if there is nothing."""
     import json
 

@@ -20,7 +20,7 @@ from opsin.images.memory import image_from_array
 from opsin.images.readers import browse, open_image
 from opsin.images.readers.node import Node, describe_node, describe_node_text
 from opsin.images.write import write_image
-from tests.images.conftest import Site
+from tests.fault_server import Site
 
 PIXELS = np.arange(48 * 32, dtype=np.uint16).reshape(48, 32)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 import imagecodecs
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from opsin.images.remote_store import HttpStore, S3Store, remote_store
 from opsin.images.store import Store
 from opsin.images.waiting import wait_for
 from opsin.images.write import write_image
-from tests.images.conftest import Site
+from tests.fault_server import Site
 
 PIXELS = np.random.default_rng(5).integers(0, 60000, (96, 128)).astype(np.uint16)
 DATA = bytes(range(256)) * 40
@@ -139,6 +139,14 @@ def test_images_open_from_a_bucket(signed: str, capsys: pytest.CaptureFixture[st
         np.testing.assert_array_equal(image.read(), PIXELS)
     assert main(["info", "s3://private/some/cells.ome.zarr"]) == 0
     assert capsys.readouterr().out.startswith("cells\n")
+
+
+def test_what_is_in_a_bucket_is_listed(signed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "s3://private/some"]) == 0
+    out = capsys.readouterr().out
+    assert out == "s3://private/some  group\n  cells.ome.zarr  image, y 96 · x 128, uint16\n"
+    assert main(["info", "s3://private/some/a b"]) == 1
+    assert "There is nothing at s3://private/some/a b." in capsys.readouterr().err
 
 
 def test_without_credentials_requests_are_anonymous(

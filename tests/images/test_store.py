@@ -13,7 +13,7 @@ from opsin.errors import Corrupt, ReadError, Unreachable
 from opsin.images.remote_store import HttpStore
 from opsin.images.store import LocalStore, Store
 from opsin.images.waiting import wait_for
-from tests.images.conftest import Site
+from tests.fault_server import Site
 
 DATA = bytes(range(256)) * 40
 

@@ -29,7 +29,7 @@ from opsin.images.zarr_array import ZarrArray
 
 AT_ONCE = 16
 """Fields that one chunk of a reduced level reads at once, if they are small."""
-BYTES_AT_ONCE = 32 << 20
+BYTES_AT_ONCE = 16 << 20
 """And so many bytes of them at most, or one."""
 KEPT_BYTES = 16 << 20
 """Reduced fields that are kept, so that for the next level not all fields are read again."""
@@ -113,8 +113,8 @@ class Mosaic(Source):
         one = count * codec.stored_limit + codec.size + array.transient_bytes
         if not geometry.k:
             return one
-        # Beside a field its sums, of 8 bytes a pixel, at a quarter of the size and less.
-        sums = 8 * count * math.prod(codec.shape)
+        # Beside a field its sums, of 8 bytes: those of one axis at a time, and all that are kept.
+        sums = 9 * count * math.prod(codec.shape)
         return self._at_once(geometry) * (one + sums)
 
     def close(self) -> None:

@@ -45,12 +45,12 @@ class Reader(Protocol):
 
 
 def open_image(address: str | Path, *, kind: Kind | None = None) -> Image:
-    """Open the image at a local path or http(s) URL: the main one, if there are several.
+    """Open the image at a local path or an http(s) or s3 URL: the main one, if there are several.
 
     The caller closes it (it is a context manager). Pixels are read only when they are asked for.
 
     Args:
-        address: a local path or http(s) URL.
+        address: a local path, or an http(s) or s3 URL.
         kind: what the pixels are, `image` or `labels`; None: what the file says. Only OME-Zarr can
             say that its numbers are labels.
 
