@@ -18,7 +18,7 @@ from opsin.images.memory import image_from_array
 from opsin.images.readers import ome_zarr, open_image, open_images, readers
 from opsin.images.readers.address import Address
 from opsin.images.write import write_image
-from tests.images.conftest import Site
+from tests.fault_server import Site
 
 NUCLEI = Path("tests/data/nuclei/test")
 ARRAY = np.arange(12000, dtype=np.uint16).reshape(100, 120)
