@@ -308,7 +308,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["coordinateSystems", "datasets", "coordinateTransformations"]), JSON

@@ -241,7 +241,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["plate", "well", "labels", "multiscales", "bioformats2raw.layout"]), JSON

@@ -140,7 +140,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(JSON)
 def test_nonsense_is_an_error_of_ours(entries: Any) -> None:
     with suppress(OpsinError):
