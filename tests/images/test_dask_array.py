@@ -23,6 +23,7 @@ from opsin.images import dask_array
 from opsin.images.memory import image_from_array
 from opsin.images.source import Array
 
+META = np.zeros((0, 0), "u2")
 ARRAY = np.arange(120 * 100, dtype="u2").reshape(120, 100)
 
 
@@ -135,29 +136,32 @@ def test_a_block_of_a_huge_graph_is_found_quickly(shape: str) -> None:
     assert len(image.source._arrays[0]._groups) == 1  # type: ignore[attr-defined]
 
 
-def test_a_slow_graph_blocks_no_other_layer() -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_slow_graphs_block_no_other_layer(count: int) -> None:
     gate = threading.Event()
 
     def slow(block: Array) -> Array:
         gate.wait(20)
         return block
 
-    stuck = da.zeros((4096, 4096), chunks=256, dtype="u1").map_blocks(
-        slow, dtype="u1", meta=np.zeros((0, 0), "u1")
-    )
-    quick = np.random.default_rng(1).integers(0, 255, (4096, 4096)).astype("u1")
+    def stuck() -> Any:
+        zeros = da.zeros((2048, 2048), chunks=256, dtype="u1")
+        return zeros.map_blocks(slow, dtype="u1", meta=META.astype("u1"))
+
+    quick = np.random.default_rng(1).integers(0, 255, (2048, 2048)).astype("u1")
 
     async def test() -> None:
         loader = Loader(64 << 20)
-        images = [loader.add(image_from_array(one, chunks=(256, 256))) for one in (stuck, quick)]
+        arrays = [*(stuck() for _ in range(count)), quick]
+        images = [loader.add(image_from_array(one, chunks=(256, 256))) for one in arrays]
         client = loader.client(lambda _key: None)
         keys = [
-            [ChunkKey(image, 0, (y, x)) for y in range(16) for x in range(16)] for image in images
+            [ChunkKey(image, 0, (y, x)) for y in range(8) for x in range(8)] for image in images
         ]
-        client.want([[a] for a in keys[0]] + [[b] for b in keys[1]])
-        while any(loader.get(key) is None for key in keys[1]):  # noqa: ASYNC110
+        client.want([key] for layer in keys for key in layer)
+        while any(loader.get(key) is None for key in keys[-1]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        assert not any(loader.get(key) is not None for key in keys[0])
+        assert not any(loader.get(key) is not None for layer in keys[:-1] for key in layer)
         client.want([])
         gate.set()
         await loader.close()
@@ -233,9 +237,6 @@ def waiting(block: Array) -> Array:
     BEGUN.append(1)
     GATE.wait(20)
     return block
-
-
-META = np.zeros((0, 0), "u2")
 
 
 def test_a_client_computes(client: Any) -> None:

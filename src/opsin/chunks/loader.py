@@ -245,12 +245,15 @@ class Loader:
         if self.cache.displaced != self._displaced:
             self._displaced = self.cache.displaced
             self._queue.rewind()
-        while not self._closed and len(self._jobs) < self._fetches:
-            # With several images none may take all places: one may hang, or be slow.
+        while not self._closed:
+            # With several images none may take all places: one may hang, or be slow. And where
+            # some that are slow have taken all of them, any other still gets one.
+            crowded = len(self._jobs) >= self._fetches
             full: set[int] = set()
-            if len(self._queue) > 1:
+            if crowded or len(self._queue) > 1:
+                most = 1 if crowded else max(1, self._fetches // 2)
                 busy = Counter(key.image for key in self._jobs)
-                full = {n for n, count in busy.items() if count >= max(1, self._fetches // 2)}
+                full = {n for n, count in busy.items() if count >= most}
             key = self._queue.first(self._is_due, full)
             if key is None or not self._start(key):
                 return
