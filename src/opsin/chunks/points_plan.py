@@ -7,26 +7,26 @@ seen than are asked for, and the chunks that hold them have room. It changes in 
 small move leaves the sample as it is.
 
 Of the cells that are seen those are wanted that begin below the rate, and of each the points below
-it, which are its first ones. The tree is gone through level by level, no deeper than that, so that
-the number of points does not matter.
+it, which are its first ones. The tree is gone through level by level, little deeper than that, so
+that the number of points does not matter.
 
-How many points of a cell are seen is estimated: as many in a hundred as of its box.
+How many points of a cell are seen is estimated. As a cell is cut where half of the points are, it
+is the mean of both halves, as deep as these are known; of the last, it is as many as of their box.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from opsin.chunks.camera import Camera
-from opsin.chunks.sight import Floats, Seen, Sight
+from opsin.chunks.sight import Bools, Floats, Seen, Sight
 from opsin.chunks.volume_camera import VolumeCamera
 from opsin.images.points.layer import PointsLayer
-from opsin.images.points.tree import MOST, Cells
+from opsin.images.points.tree import MOST, Cells, Ints
 from opsin.images.source import Index
 
 STEPS = 4
@@ -36,6 +36,12 @@ OVERHEAD = 8
 """So many times as many points as are shown may be loaded for them: cells reach beyond the view."""
 LEAST_ROOM = 64 * MOST
 """Points that may be loaded in any case: far inside, a view touches a cell of every level."""
+
+
+MARGIN = 2.0
+"""The tree is looked through up to so many times the rate."""
+LEAST_KNOWN = 32
+"""Cells of a level, up to which it is looked into in any case."""
 
 
 class PointsBrick(NamedTuple):
@@ -100,48 +106,95 @@ def plan_points(
     sight = Sight(layer, camera)
     tree = layer.points.tree
     found = _Found(size)
-    cells = tree.root()
-    rate = math.inf
-    while True:
+    cells, parent = tree.root(), np.zeros(1, np.int64)
+    while len(cells):
         seen = sight.boxes(cells.low, cells.high)
-        (there,) = np.nonzero(seen.share > 0)
-        cells = cells.some(there)
-        seen = Seen(*(column[there] for column in seen))
-        found.add(cells, seen)
+        found.add(cells, seen, parent)
+        last = found.levels[-1]
         rate = found.rate(most, room)
-        (deeper,) = np.nonzero((cells.stop < 1) & (cells.stop < rate * seen.weight))
+        # A little deeper, since there may be fewer than it seems.
+        deep = (last.stop < MARGIN * rate) | (len(last.cells) < LEAST_KNOWN)
+        last.looked_into = deep & (last.cells.stop < 1)
+        (deeper,) = np.nonzero(last.looked_into)
         if not len(deeper):
             break
-        cells, _ = tree.children(cells.some(deeper))
-        if not len(cells):
-            break
-    if rate < math.inf:
-        rate = 2.0 ** (math.floor(STEPS * math.log2(rate)) / STEPS) if rate > 0 else 0.0
+        cells, parent = tree.children(last.cells.some(deeper))
+        parent = deeper[parent]
+    found.settle()
+    rate = min(found.rate(most, room), found.known)
+    if 0 < rate < math.inf:
+        rate = 2.0 ** (math.floor(STEPS * math.log2(rate)) / STEPS)
     return found.plan(number, rate)
 
 
+@dataclass(slots=True)
+class _Level:
+    """The cells of a level that are seen. Arrays have one entry per cell."""
+
+    cells: Cells
+    parent: Ints
+    """The number of the cell around it, among those of the level before."""
+    siblings: Ints
+    """How many cells there are in that one, seen or not."""
+    share: Floats
+    """How many of its points are seen, as a part."""
+    distance: Floats
+    """Of it, from the camera's centre."""
+    start: Floats
+    """The rate at which its first point is shown."""
+    stop: Floats
+    """That at which all are."""
+    looked_into: Bools
+
+
 class _Found:
-    """The cells that were found to be seen, from the coarsest on."""
+    """The cells that were found to be seen, from the coarsest on; `size` is that of a point."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._cells: list[Cells] = []
-        self._seen: list[Seen] = []
-        self._sum = 0.0
+        self._seen = 0.0
         self._loaded = 0
+        self.levels: list[_Level] = []
 
-    def add(self, cells: Cells, seen: Seen) -> None:
-        """Add those of a level."""
-        self._cells.append(cells)
-        self._seen.append(seen)
-        self._sum += float((cells.count * seen.share).sum())
+    def add(self, cells: Cells, seen: Seen, parent: Ints) -> None:
+        """Add cells of a level, of which those are kept that are seen."""
+        siblings = np.bincount(parent)[parent]
+        (there,) = np.nonzero(seen.share > 0)
+        share, weight, distance = (column[there] for column in seen)
+        cells = cells.some(there)
+        start, stop = cells.start / weight, cells.stop / weight
+        stop = np.maximum(stop, np.nextafter(start, np.inf))
+        parent, siblings, none = parent[there], siblings[there], np.zeros(len(there), bool)
+        self.levels.append(_Level(cells, parent, siblings, share, distance, start, stop, none))
+        self._seen += float((cells.count * share).sum())
         self._loaded += int(cells.count.sum()) * self._size
+
+    def settle(self) -> None:
+        """Let cells that were looked into have the mean of what lies in them."""
+        for level, finer in zip(self.levels[-2::-1], self.levels[:0:-1], strict=True):
+            parts = finer.share / finer.siblings
+            means = np.bincount(finer.parent, parts, minlength=len(level.cells))
+            level.share = np.where(level.looked_into, means, level.share)
+        self._seen = sum(float((a.cells.count * a.share).sum()) for a in self.levels)
+
+    @property
+    def known(self) -> float:
+        """Up to which rate it is known what is wanted."""
+        ends = [math.inf]
+        for level in self.levels:
+            closed = ~level.looked_into & (level.cells.stop < 1)
+            ends.append(float(level.stop[closed].min(initial=math.inf)))
+        return min(ends)
 
     def rate(self, most: int, room: int) -> float:
         """The highest rate that these cells allow; infinite if they do not bound it."""
-        if self._sum <= most and self._loaded <= room:
+        if self._seen <= most and self._loaded <= room:
             return math.inf
-        count, share, start, stop = self._columns()
+        levels = self.levels
+        count = np.concatenate([level.cells.count for level in levels])
+        share = np.concatenate([level.share for level in levels])
+        start = np.concatenate([level.start for level in levels])
+        stop = np.concatenate([level.stop for level in levels])
         order = np.argsort(start, kind="stable")
         over = np.cumsum(count[order] * self._size) > room
         rate = float(start[order[np.argmax(over)]]) if over.any() else math.inf
@@ -161,29 +214,16 @@ class _Found:
         """What is wanted at a rate."""
         wants: list[PointsWant] = []
         total = 0.0
-        for cells, seen in zip(self._cells, self._seen, strict=True):
-            start, stop = _ramp(cells, seen)
+        for level in self.levels:
+            cells, start, stop = level.cells, level.start, level.stop
             part = ((rate - start) / (stop - start)).clip(0, 1) if rate < math.inf else 1.0
             counts = np.floor(cells.count * part + 1e-6).astype(np.int64)
-            total += float((counts * seen.share).sum())
-            for row in np.lexsort((seen.distance,)):
+            counts[level.share == 0] = 0  # nothing of it is seen, as a closer look has shown
+            total += float((counts * level.share).sum())
+            for row in np.argsort(level.distance, kind="stable"):
                 if counts[row]:
                     brick = PointsBrick(number, cells.level, (int(cells.grid[row]),))
                     some = int(counts[row])
                     ramp = float(start[row]), float(stop[row])
                     wants.append(PointsWant(brick, some, some * self._size, *ramp))
         return PointsPlan(tuple(wants), rate, total)
-
-    def _columns(self) -> Sequence[Floats]:
-        count = np.concatenate([cells.count for cells in self._cells])
-        share = np.concatenate([seen.share for seen in self._seen])
-        ramps = [_ramp(cells, seen) for cells, seen in zip(self._cells, self._seen, strict=True)]
-        start, stop = (np.concatenate(column) for column in zip(*ramps, strict=True))
-        return count, share, start, stop
-
-
-def _ramp(cells: Cells, seen: Seen) -> tuple[Floats, Floats]:
-    """At which rates the first and the last point of cells are shown."""
-    start = cells.start / seen.weight
-    stop = np.maximum(cells.stop / seen.weight, np.nextafter(start, np.inf))
-    return start, stop
