@@ -279,6 +279,38 @@ def test_lsm(tmp_path: Path) -> None:
         np.testing.assert_array_equal(image.read(), array)
 
 
+# ------------------------------------------------------------------------------------- slides
+
+
+def test_a_slide_of_aperio(tmp_path: Path) -> None:
+    """The slide, a thumbnail in strips, coarser levels, a label and an overview of the glass."""
+    base = noise(600, 800, 3, dtype="u1")
+    said = "Aperio Image Library v11.2.1\r\n800x600 [0,0 800x600] (240x240) JPEG|MPP = 0.4990"
+    path = tmp_path / "a.svs"
+    with tifffile.TiffWriter(path) as writer:
+
+        def put(array: Array, text: str, **options: Any) -> None:
+            writer.write(array, photometric="rgb", description=text, metadata=None, **options)
+
+        put(base, said, tile=(240, 240))
+        put(base[::8, ::8], "Aperio\r\n800x600 -> 100x75", rowsperstrip=16)
+        put(base[::4, ::4], said.replace("[0,0", "-> 200x150"), tile=(240, 240))
+        put(base[:50, :40], "Aperio\r\nlabel 40x50", subfiletype=1)
+        put(base[:60, :90], "Aperio\r\nmacro 90x60", subfiletype=9)
+    with tifffile.TiffFile(path) as file:
+        assert file.is_svs
+        assert len(file.series) > 1
+    with open_one(path) as image:
+        assert image.name == "a"
+        assert image.format == "tiff/svs"
+        assert image.rgb
+        assert [level.shape for level in image.levels] == [(600, 800, 3), (150, 200, 3)]
+        assert [level.scale[:2] for level in image.levels] == [(0.499, 0.499), (1.996, 1.996)]
+        assert image.axes[0].unit == "micrometer"
+        np.testing.assert_array_equal(image.read(1), base[::4, ::4])
+        assert image.warnings == ()
+
+
 # ------------------------------------------------------------------------ palettes and colours
 
 
