@@ -1,134 +1,80 @@
 """What it costs to write all levels of an image: Opsin's `write_image` beside other writers.
 
-All read the same uncompressed zarr (uint16, 1024² chunks, real nuclei, in the page cache) each in
-its own way, and write all levels down to one of 512², in chunks of 512² of blosc (lz4, 5, bit
-shuffle). Every case runs in a fresh process. Counted are the CPU time of writing without imports,
-and the highest resident memory of the whole process.
+All read the same uncompressed zarr (uint16, 1024² chunks, real nuclei, in the page cache), each in
+its own way, and write all levels down to one of 512², in chunks of 512². Every case runs in a fresh
+process, the peers' in an environment of theirs (`harness/writers/`). Counted are the CPU time of
+all threads, and the memory above what the process held when it had imported everything.
 
-* zarr_python: zarr and numpy, level by level, in blocks of 2048²: what one would write by hand.
-* ngff_zarr, ome_zarr: what they offer for dask arrays. Left out where they are not installed.
+* `cpu_…`, `wall_…`, `peak_…`: each as it comes. Opsin writes blosc-lz4 (5, bit shuffle) and means
+  of 2 × 2 pixels; the others zstd, and what they take for coarser levels by default.
+* `cpu_zstd_…`: all write zstd (3). `cpu_lz4_…`: all write blosc-lz4 (5, bit shuffle).
+* `cpu_mean_…`: that, and all make means.
+* zarr_python is what one would write by hand, with means; the other two are given Dask arrays.
+
+Files go to memory (/dev/shm) where there is room: what a disk's file system takes, which depends on
+what was removed from it a moment before, is the same for all.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import importlib.util
 import json
-import os
-import re
+import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 from harness.demo import CACHE, demo_image, scratch
+from harness.environments import python_of
 from harness.side_by_side import Figure, alternate, arguments, conclude, medians
-from zarr.codecs import BloscCodec
+from harness.writers.measure import factors
 
 from opsin.images.readers import open_image
-from opsin.images.source import Array
-from opsin.images.write import write_image
 
-MEASURES = "CPU seconds and peak memory of writing all levels of an image, a fresh process per case"
-CHUNK = 512
+MEASURES = "CPU seconds and memory of writing all levels of an image, a fresh process per case"
 BLOCK = 2048
-PEERS = {"zarr_python": "zarr_python", "ngff_zarr": "ngff_zarr", "ome_zarr": "ome_zarr_py"}
-"""Modules (but the first, which is below), and what their figures are called."""
+PROGRAMS = {
+    "opsin": "with_opsin",
+    "zarr_python": "with_zarr",
+    "ngff_zarr": "with_ngff_zarr",
+    "ome_zarr_py": "with_ome_zarr",
+}
+ENVIRONMENTS = {"ngff_zarr": "ngff_zarr", "ome_zarr_py": "ome_zarr"}
+"""Of those that need one of their own."""
+KINDS = {
+    "": ("default", "default"),
+    "zstd_": ("zstd", "default"),
+    "lz4_": ("blosc-lz4", "default"),
+    "mean_": ("blosc-lz4", "mean"),
+}
+"""Codec and method of each kind of figures."""
+QUICK = ("", "zstd_")
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of one case in its process."""
+class Case:
+    """One writer, one codec, one method."""
 
-    cpu: float
-    """Seconds."""
-    wall: float
-    """Seconds."""
-    peak: float
-    """MiB of resident memory."""
+    program: str
+    codec: str
+    method: str
 
-
-def by_opsin(source: Path, out: Path) -> None:
-    with open_image(source) as image:
-        write_image(image, out, chunks=CHUNK)
+    def __str__(self) -> str:
+        return f"{self.program} {self.codec} {self.method}"
 
 
-def by_zarr_python(source: Path, out: Path) -> None:
-    finer: Any = zarr.open_array(source, mode="r")
-    group = zarr.create_group(out)
-    number = 0
-    while True:
-        halved = number > 0
-        shape = tuple(-(-n // 2) for n in finer.shape) if halved else finer.shape
-        level: Any = group.create_array(
-            str(number),
-            shape=shape,
-            chunks=(CHUNK, CHUNK),
-            dtype=finer.dtype,
-            compressors=BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2),
-        )
-        for y, x in product(range(0, shape[0], BLOCK), range(0, shape[1], BLOCK)):
-            scale = 2 if halved else 1
-            block = finer[scale * y : scale * (y + BLOCK), scale * x : scale * (x + BLOCK)]
-            level[y : y + BLOCK, x : x + BLOCK] = _halved(block) if halved else block
-        if max(shape) <= CHUNK:
-            return
-        finer = level
-        number += 1
-
-
-def _halved(block: Array) -> Array:
-    block = np.pad(block, [(0, n % 2) for n in block.shape], mode="edge")
-    pairs = block.astype(np.uint32).reshape(block.shape[0] // 2, 2, block.shape[1] // 2, 2)
-    mean: Array = ((pairs.sum(axis=(1, 3)) + 2) >> 2).astype(block.dtype)
-    return mean
-
-
-def by_ngff_zarr(source: Path, out: Path) -> None:
-    ngff: Any = importlib.import_module("ngff_zarr")
-    dask: Any = importlib.import_module("dask.array")
-    pixels = dask.from_zarr(str(source))
-    image = ngff.to_ngff_image(pixels, dims=["y", "x"])
-    factors = [2**k for k in range(1, _levels(pixels.shape))]
-    levels = ngff.to_multiscales(image, scale_factors=factors, chunks=CHUNK)
-    ngff.to_ngff_zarr(str(out), levels, version="0.5")
-
-
-def by_ome_zarr(source: Path, out: Path) -> None:
-    writer: Any = importlib.import_module("ome_zarr.writer")
-    dask: Any = importlib.import_module("dask.array")
-    pixels = dask.from_zarr(str(source)).rechunk((CHUNK, CHUNK))
-    factors = [2**k for k in range(1, _levels(pixels.shape))]
-    writer.write_image(
-        pixels, zarr.open_group(out, mode="w"), axes="yx", scale_factors=factors, method="resize"
-    )
-
-
-def _levels(shape: tuple[int, ...]) -> int:
-    """How many there are down to one that fits into a chunk."""
-    return 1 + max(0, (-(-max(shape) // CHUNK) - 1).bit_length())
-
-
-CASES: dict[str, Callable[[Path, Path], None]] = {
-    "ours": by_opsin,
-    "zarr_python": by_zarr_python,
-    "ngff_zarr": by_ngff_zarr,
-    "ome_zarr": by_ome_zarr,
-}
-
-IMPORTS = {
-    "ngff_zarr": ("ngff_zarr", "dask.array", "itkwasm_downsample"),
-    "ome_zarr": ("ome_zarr.writer", "dask.array"),
-}
-"""What a case needs beside what is imported above; not counted."""
+def case_of(program: str, kind: str) -> Case:
+    """The case of a kind. What makes no difference is one case."""
+    codec, method = KINDS[kind]
+    if program == "opsin" and codec == "blosc-lz4":
+        codec = "default"
+    return Case(program, codec, "default" if program in ("opsin", "zarr_python") else method)
 
 
 def raw_image(size: int) -> Path:
@@ -150,62 +96,68 @@ def raw_image(size: int) -> Path:
     return path
 
 
-def run(case: str, source: Path) -> Cost:
+def run(case: Case, python: Path, source: Path, folder: Path) -> dict[str, float]:
     """One case in a process of its own."""
-    with scratch() as folder:
-        out = folder / "out.zarr"
-        command = [sys.executable, __file__, "--case", case, str(source), str(out)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    out = folder / "out.zarr"
+    program = f"harness.writers.{PROGRAMS[case.program]}"
+    try:
+        done = subprocess.run(
+            [python, "-m", program, source, out, case.codec, case.method],
+            cwd=Path(__file__).parent,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         made = zarr.open_group(out, mode="r").members(max_depth=None)
         shapes = sorted((node.shape for _, node in made if isinstance(node, zarr.Array)))[::-1]
         finest = zarr.open_array(source, mode="r").shape
-        halved = [tuple(-(-n >> k) for n in finest) for k in range(_levels(finest))]
+        halved = [tuple(-(-n // k) for n in finest) for k in (1, *factors(finest))]
         assert [*map(tuple, shapes)] == halved, f"{case} wrote other levels: {shapes}"
-    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    cost: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return cost
 
 
-def run_here(case: str, source: Path, out: Path) -> Cost:
-    for module in IMPORTS.get(case, ()):
-        importlib.import_module(module)
-    wall, before = time.perf_counter(), time.process_time()
-    CASES[case](source, out)
-    children = sum(os.times()[2:4])
-    return Cost(time.process_time() - before + children, time.perf_counter() - wall, _peak())
-
-
-def _peak() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():  # `getrusage` would also count the process that started this one
-        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
-        assert found is not None
-        return int(found[1]) / 1024
-    resource: Any = importlib.import_module("resource")
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 2**20
+def room(size: int) -> Path | None:
+    """A folder in memory with room for an image of a size; None: there is none."""
+    with suppress(OSError):
+        memory = Path("/dev/shm")
+        if shutil.disk_usage(memory).free > 8 * size * size:
+            return memory
+    return None
 
 
 def main() -> None:
     parser = arguments(MEASURES)
     parser.add_argument("--size", type=int, help="pixels of the image along y and x")
-    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.case:
-        case, source, out = options.case
-        print(json.dumps(vars(run_here(case, Path(source), Path(out)))))
-        return
     size = options.size or (4096 if options.quick else 16384)
-    rounds = options.rounds or 3
+    rounds = options.rounds or (1 if options.quick else 3)
+    kinds = QUICK if options.quick else tuple(KINDS)
     source = raw_image(size)
-    peers = [n for n in PEERS if n == "zarr_python" or importlib.util.find_spec(n) is not None]
-    if absent := ", ".join(name for name in PEERS if name not in peers):
-        print(f"Not installed here, so left out: {absent}.", file=sys.stderr)
-    costs = alternate({name: partial(run, name, source) for name in ("ours", *peers)}, rounds)
+    pythons: dict[str, Path] = {}
+    for program in PROGRAMS:
+        environment = ENVIRONMENTS.get(program)
+        python = Path(sys.executable) if environment is None else python_of(environment)
+        if python is not None:
+            pythons[program] = python
+    with (
+        scratch() as on_disk,
+        tempfile.TemporaryDirectory(dir=room(size) or on_disk, prefix="opsin-bench-") as folder,
+    ):
+        cases = {
+            case: partial(run, case, pythons[case.program], source, Path(folder))
+            for case in (case_of(program, kind) for kind in kinds for program in pythons)
+        }
+        costs = alternate(cases, rounds)
     figures: list[Figure] = []
     for what, unit in (("cpu", "s of CPU"), ("peak", "MiB"), ("wall", "s")):
-        found = medians({name: [vars(cost)[what] for cost in costs[name]] for name in costs})
-        figures += [
-            Figure(f"{what}_vs_{PEERS[peer]}", unit, found["ours"], found[peer], peer)
-            for peer in peers
-        ]
+        found = medians({case: [one[what] for one in costs[case]] for case in costs})
+        for kind, peer in product(kinds if what == "cpu" else ("",), pythons):
+            if peer != "opsin":
+                ours, theirs = (found[case_of(program, kind)] for program in ("opsin", peer))
+                figures.append(Figure(f"{what}_{kind}vs_{peer}", unit, ours, theirs, peer))
     conclude(f"{MEASURES}; {size} × {size} uint16", figures, options.json)
 
 

@@ -19,7 +19,7 @@ from opsin.errors import UsageError, WriteError
 from opsin.images.draft import kept_drafts
 from opsin.images.source import Array, Index
 from opsin.images.write import write_image
-from opsin.images.write.files import Files
+from opsin.images.write.files import Files, file_of
 from opsin.images.write.identity import identity
 from tests.images.write.interrupted import PIXELS, VARIANTS, labels, made, reads_of
 from tests.images.write.outside import levels_of, validated
@@ -87,7 +87,7 @@ def test_interrupted_at_any_file_again_and_again(
             if chance.random() < 0.5:
                 per = self._layout.files
                 of = tuple(i // n for i, n in zip(index, per, strict=True))
-                file = self.path(level, of)
+                file = Path(file_of(str(self.folder), self._layout, level, of))
                 if not file.exists():
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(b"half of a chu")

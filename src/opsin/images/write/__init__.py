@@ -158,7 +158,7 @@ def _write(
         done: list[tuple[Array, ...] | None] = [None] * len(parts)
         if resumable:
             for number, part in enumerate(parts):
-                path = partial(file_of, made / part.path, part.layout)
+                path = partial(file_of, str(made / part.path), part.layout)
                 known = Journal(draft / "journal" / str(number), part.layout.grids, path)
                 opened.callback(known.close)
                 journals[number], done[number] = known, chunks_done(part.layout, known.done)

@@ -18,8 +18,10 @@ LABELS: CodecName = "blosc-zstd"
 """The default: lz4 decodes three times as fast; labels are so much smaller with zstd that it wins
 there."""
 
-# Higher levels cost much and save little on noisy pixels; of labels and masks the first is enough.
-_BLOSC = {"blosc-lz4": ("lz4", 5), "blosc-zstd": ("zstd", 1)}
+# Level, and bytes of a block. Higher levels cost much and save little on noisy pixels; for labels
+# the first is enough. A block whose pixels cannot be counted in eights is not bit shuffled, which
+# is the last one of a chunk: so there should be several.
+_BLOSC = {"blosc-lz4": ("lz4", 5, 32 << 10), "blosc-zstd": ("zstd", 1, 64 << 10)}
 _ZSTD, _GZIP = 3, 5
 
 _LIBRARY: Any = imagecodecs
@@ -54,8 +56,8 @@ def codec_of(name: CodecName, dtype: np.dtype[np.generic]) -> Codec:
         return bytes_codec, {"name": name, "configuration": configuration}
 
     if name in _BLOSC:
-        inner, effort = _BLOSC[name]
-        settings = {"cname": inner, "clevel": effort}
+        inner, effort, block_size = _BLOSC[name]
+        settings = {"cname": inner, "clevel": effort, "blocksize": block_size}
 
         def blosc(block: Array) -> Stored:
             stored: Stored = _LIBRARY.blosc_encode(
@@ -64,14 +66,15 @@ def codec_of(name: CodecName, dtype: np.dtype[np.generic]) -> Codec:
                 compressor=inner,
                 shuffle="bitshuffle",
                 typesize=dtype.itemsize,
+                blocksize=block_size,
                 numthreads=1,
             )
             return stored
 
         return Codec(
             blosc,
-            v3("blosc", **settings, shuffle="bitshuffle", typesize=dtype.itemsize, blocksize=0),
-            {"id": "blosc", **settings, "shuffle": 2, "blocksize": 0},
+            v3("blosc", **settings, shuffle="bitshuffle", typesize=dtype.itemsize),
+            {"id": "blosc", **settings, "shuffle": 2},
         )
     if name == "zstd":
         return Codec(

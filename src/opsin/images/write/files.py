@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from opsin.images.source import Array, Index
-from opsin.images.write.codec import Stored, codec_of
+from opsin.images.write.codec import codec_of
 from opsin.images.write.journal import Journal
 from opsin.images.write.layout import Layout
 from opsin.images.write.metadata import Document, documents_of
 from opsin.images.write.shards import ShardMemory, Shards, write_all
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 
 def write_documents(folder: Path, documents: Mapping[str, Document]) -> None:
@@ -45,12 +48,13 @@ class Files:
         journal: Journal | None,
     ) -> None:
         self.folder = folder
+        self._place = str(folder)
         self._layout = layout
         self._journal = journal
         self._encode = codec_of(layout.codec, layout.image.dtype).encode
         self._chunks = layout.levels[0].chunks
         self._float = layout.image.dtype.kind == "f"
-        self._made: set[Path] = set()
+        self._made: set[str] = set()
         self._shards: list[Shards] = []
         if layout.shards is not None:
             self._shards = [
@@ -62,24 +66,27 @@ class Files:
     def write(self, level: int, index: Index, block: Array) -> None:
         """Write one chunk, clipped to its level; one that is all zero is left out."""
         stored = self._encode(self._whole(block)) if self._is_something(block) else None
-        if not self._shards:
-            size = 0 if stored is None else self._write_chunk(self.path(level, index), stored)
-        else:
+        size = 0
+        if self._shards:
             complete = self._shards[level].add(index, stored)
             if complete is None:
                 return
             index, shard = complete
-            path = self.path(level, index)
-            self._make(path.parent)
-            size = shard.write(path)
+            path = file_of(self._place, self._layout, level, index)
+            if shard.is_something:
+                with self._file(path) as descriptor:
+                    size = shard.write(descriptor)
+            shard.close()
+        else:
+            path = file_of(self._place, self._layout, level, index)
+            if stored is not None:
+                size = len(stored)
+                with self._file(path) as descriptor:
+                    write_all(descriptor, stored)
         if self._journal is not None:
             if not size:  # what there is, is of another time
-                self.path(level, index).unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
             self._journal.record(level, index, size)
-
-    def path(self, level: int, index: Index) -> Path:
-        """The file of a chunk or, where there are shards, of a shard."""
-        return file_of(self.folder, self._layout, level, index)
 
     def close(self) -> None:
         """Let go of memory and files. Idempotent."""
@@ -99,19 +106,21 @@ class Files:
         whole[tuple(slice(0, n) for n in block.shape)] = block
         return whole
 
-    def _write_chunk(self, path: Path, stored: Stored) -> int:
-        self._make(path.parent)
-        with io.FileIO(path, "w") as file:
-            write_all(file, stored)
-        return len(stored)
-
-    def _make(self, folder: Path) -> None:
+    @contextmanager
+    def _file(self, path: str) -> Iterator[int]:
+        """The descriptor of a new file. (Paths are text here: a chunk has no time for more.)"""
+        folder = path.rpartition("/")[0]
         if folder not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
+        descriptor = os.open(path, _NEW, 0o666)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
-def file_of(folder: Path, layout: Layout, level: int, index: Index) -> Path:
+def file_of(folder: str, layout: Layout, level: int, index: Index) -> str:
     """The file of a chunk or, where there are shards, of a shard."""
-    parts = [str(level), *([] if layout.ome == "0.4" else ["c"]), *map(str, index)]
-    return folder / "/".join(parts)
+    start = f"{folder}/{level}/" if layout.ome == "0.4" else f"{folder}/{level}/c/"
+    return start + "/".join(map(str, index))

@@ -28,14 +28,14 @@ class Journal:
     Args:
         folder: where it lies; it is made.
         grids: chunk files of each level along each axis.
-        path: the chunk file at an index of a level.
+        path: the file of an index of a level.
     """
 
     def __init__(
         self,
         folder: Path,
         grids: Sequence[tuple[int, ...]],
-        path: Callable[[int, Index], Path],
+        path: Callable[[int, Index], str],
     ) -> None:
         self._grids = grids
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def began(folder: Path) -> bool:
 
 
 def _done(
-    file: Path, level: int, grid: tuple[int, ...], path: Callable[[int, Index], Path]
+    file: Path, level: int, grid: tuple[int, ...], path: Callable[[int, Index], str]
 ) -> Array:
     count = math.prod(grid)
     known = np.zeros(count, NUMBER)
@@ -86,7 +86,7 @@ def _done(
     for place in np.flatnonzero(known > 1):
         index = tuple(int(i) for i in np.unravel_index(place, grid))
         try:
-            size = path(level, index).stat().st_size
+            size = Path(path(level, index)).stat().st_size
         except OSError:
             size = -1
         if size + 1 != known[place]:

@@ -7,6 +7,7 @@ them an index: where each begins and how long it is, and a checksum (crc32c) of 
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -66,28 +67,29 @@ class Shard:
                 if self._file is None:
                     self._file = io.FileIO(self._spill, "w+")
                 self._file.seek(self._end)
-                write_all(self._file, stored)
+                write_all(self._file.fileno(), stored)
                 self._spilled[place] = (self._end, len(stored))
                 self._end += len(stored)
         self._missing -= 1
         return not self._missing
 
-    def write(self, path: Path) -> int:
-        """Write the file; returns its size, 0 if there is none because no chunk is stored."""
-        if not self._held and not self._spilled:
-            return 0
+    @property
+    def is_something(self) -> bool:
+        """Whether any of its chunks is stored."""
+        return bool(self._held or self._spilled)
+
+    def write(self, descriptor: int) -> int:
+        """Write it to a new file; returns the size of that."""
         index = np.full((self._chunks, 2), MISSING, "<u8")
-        with io.FileIO(path, "w") as file:
-            end = 0
-            for place in sorted({*self._held, *self._spilled}):
-                begin = end
-                for piece in self._pieces(place):
-                    write_all(file, piece)
-                    end += len(piece)
-                index[place] = begin, end - begin
-            stored = index.tobytes()
-            write_all(file, stored + crc32c(stored).to_bytes(4, "little"))
-        self.close()
+        end = 0
+        for place in sorted({*self._held, *self._spilled}):
+            begin = end
+            for piece in self._pieces(place):
+                write_all(descriptor, piece)
+                end += len(piece)
+            index[place] = begin, end - begin
+        stored = index.tobytes()
+        write_all(descriptor, stored + crc32c(stored).to_bytes(4, "little"))
         return end + len(stored) + 4
 
     def close(self) -> None:
@@ -166,8 +168,10 @@ class Shards:
             shard.close()
 
 
-def write_all(file: io.FileIO, data: Stored) -> None:
+def write_all(descriptor: int, data: Stored) -> None:
     """Write all of it: the system may take less at once."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) or 0 :]
+    written = os.write(descriptor, data)
+    if written < len(data):
+        view = memoryview(data)
+        while written < len(view):
+            written += os.write(descriptor, view[written:])
