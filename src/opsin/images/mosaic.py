@@ -202,11 +202,12 @@ class Mosaic(Source):
         try:
             array = self.fields.trusted(place, geometry.number)
             encoded = None if array is None else await _fetched(array, pieces)
-            if encoded is None and not self.fields.known(place):
+            if encoded is None:
                 # Its well may give names of its own to its fields.
                 await self.fields.read_well(place)
-                array = self.fields.trusted(place, geometry.number)
-                encoded = None if array is None else await _fetched(array, pieces)
+                guess, array = array, self.fields.trusted(place, geometry.number)
+                if array is not None and (guess is None or array.path != guess.path):
+                    encoded = await _fetched(array, pieces)
             if array is None or encoded is None:
                 self._kept.add(key, {})
                 return None

@@ -113,11 +113,6 @@ class Fields:
         names = {well: found for well, found in [*self._names.items()] if found != self.wells.names}
         return Fields, (self._store, self.wells, self.reference, names, others)
 
-    def known(self, place: Place) -> bool:
-        """Whether what the well at a place calls its fields was read."""
-        found = self.wells.at(place)
-        return found is None or found[0] in self._names
-
     def trusted(self, place: Place, level: int) -> ZarrArray | None:
         """The array of a level of a field, if it is like the first, by what is known without I/O.
 
