@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,6 @@ def read_now(points: Points, brick: PointsBrick) -> Array:
 
 def shown_only(layer: PointsLayer) -> PointsLayer:
     """The layer with the properties that are drawn only, so that others are not read."""
-    from dataclasses import replace
-
     names = () if layer.colour_by is None else (layer.colour_by,)
     return replace(layer, points=layer.points.with_properties(*names))
 
@@ -62,6 +61,7 @@ def draw_points(
     """
     if not layer.visible:
         return
+    _check(layer)
     plan = plan_points(layer, camera) if plan is None else plan
     points = points_sample(layer, camera, plan, lambda brick: read(layer.points, brick))
     colours, there = _colours(layer, points)
@@ -109,15 +109,11 @@ def _colours(layer: PointsLayer, points: Array) -> tuple[Floats, npt.NDArray[np.
     return table.astype(np.float32)[index], there
 
 
-def check_points_layer(layer: PointsLayer) -> None:
-    """Check what can be wrong with a layer.
-
-    Raises:
-        UsageError: its size, opacity, property or number of points makes no sense.
-    """
+def _check(layer: PointsLayer) -> None:
+    """Raise if what is asked of a layer makes no sense."""
     if not 0 < layer.size < math.inf:
-        raise UsageError(f"Points of size {layer.size} cannot be drawn.")
+        raise UsageError(f"{layer.name} cannot be drawn with points of size {layer.size}.")
     if layer.most < 1:
-        raise UsageError(f"A view shows at least one point, not {layer.most}.")
-    if layer.colour_by is not None:
-        layer.points.property(layer.colour_by)
+        raise UsageError(f"{layer.name} cannot be drawn with {layer.most} points: give 1 or more.")
+    if layer.blending not in ("translucent", "additive"):
+        raise UsageError(f"Points are blended translucent or additive, not {layer.blending!r}.")

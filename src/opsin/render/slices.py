@@ -31,8 +31,10 @@ import numpy.typing as npt
 from opsin.chunks.camera import LEVEL_TOLERANCE, Camera, slice_index, target_level
 from opsin.errors import UsageError
 from opsin.images.layer import Layer
+from opsin.images.points.layer import PointsLayer
 from opsin.images.source import Array
 from opsin.render.blending import Floats, blend, colours
+from opsin.render.points import ReadPoints, draw_points, read_now
 
 Read = Callable[[Layer, int, tuple[int, ...], tuple[int, ...]], Array]
 """(layer, level, start, stop) → that box of the layer's image, with all axes of the *image*."""
@@ -42,11 +44,12 @@ MOST_PIXELS = 1 << 24
 
 
 def render(
-    layers: Iterable[Layer],
+    layers: Iterable[Layer | PointsLayer],
     camera: Camera,
     read: Read,
     level: int | None = None,
     background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    read_points: ReadPoints = read_now,
 ) -> npt.NDArray[np.uint8]:
     """Draw layers, the first at the bottom.
 
@@ -57,6 +60,7 @@ def render(
         level: the level to draw (a layer with fewer draws its coarsest), instead of the one that
             `target_level` gives.
         background: red, green and blue between 0 and 1.
+        read_points: gets the chunks of points.
 
     Returns:
         The canvas: uint8 of shape (height, width, 3).
@@ -71,6 +75,10 @@ def render(
     lowest = True
     for layer in layers:
         if not layer.visible:
+            continue
+        if isinstance(layer, PointsLayer):
+            draw_points(canvas, layer, camera, read_points)
+            lowest = False
             continue
         if lowest and layer.blending == "minimum":
             layer = replace(layer, blending="opaque")  # the minimum with black would be black

@@ -17,27 +17,33 @@ from opsin.images.derived import with_derived_levels
 from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of, layers_of_all
 from opsin.images.memory import image_from_array
+from opsin.images.points import Points
+from opsin.images.points.layer import PointsLayer
+from opsin.images.points.reader import holds_points, open_points
 from opsin.images.readers import open_images
+from opsin.images.readers.address import Address
 from opsin.images.source import Array
 from opsin.render.histogram import auto_contrast
+from opsin.render.points import shown_only
 from opsin.render.slices import render
 
 DEFAULT_SIZE = (512, 512)
 
 
 def snapshot(
-    image: Image | str | Path | Any,
+    image: Image | Points | str | Path | Any,
     view: Camera | None = None,
     size: tuple[int, int] | None = None,
     *,
     level: int | None = None,
-    layers: Sequence[Layer] | None = None,
+    layers: Sequence[Layer | PointsLayer] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """The picture that a view shows once everything has loaded.
 
     Args:
-        image: an image (which stays open), the path or URL of one (of which all images are shown,
-            labels too), or an array or list of arrays as `opsin.image_from_array` takes them.
+        image: an image or points (which stay open), the path or URL of some (of which all images
+            are shown, labels too), or an array or list of arrays as `opsin.image_from_array` takes
+            them.
         view: where to look; None for all of the image, in the middle of its z range.
         size: width and height of the picture in pixels; None for that of the view, or 512 × 512.
         level: the level to draw, instead of the coarsest that is fine enough.
@@ -54,6 +60,11 @@ def snapshot(
     """
     if layers is not None:
         return _snapshot(layers, view, size, level)
+    if isinstance(image, Points):
+        return _snapshot([PointsLayer(image.name, image)], view, size, level)
+    if isinstance(image, str | Path) and holds_points(Address.parse(image)):
+        with open_points(image) as points:
+            return _snapshot([PointsLayer(points.name, points)], view, size, level)
     if isinstance(image, Image):
         return _snapshot(layers_of(with_derived_levels(image)), view, size, level)
     opened = open_images(image) if isinstance(image, str | Path) else (image_from_array(image),)
@@ -88,7 +99,7 @@ def save_png(picture: Array, path: str | Path) -> None:
 
 
 def _snapshot(
-    layers: Sequence[Layer],
+    layers: Sequence[Layer | PointsLayer],
     view: Camera | None,
     size: tuple[int, int] | None,
     level: int | None,
@@ -99,11 +110,16 @@ def _snapshot(
         size = DEFAULT_SIZE if view is None else view.size
     if not all(1 <= length <= 32768 for length in size):
         raise UsageError(f"A picture of {size[0]} × {size[1]} cannot be made: give 1 to 32768.")
-    deepest = max(len(layer.image.levels) for layer in layers) - 1
-    if level is not None and not 0 <= level <= deepest:
-        raise UsageError(f"There is no level {level}: the levels are 0 to {deepest}.")
+    levels = [len(layer.image.levels) for layer in layers if isinstance(layer, Layer)]
+    if level is not None and not levels:
+        raise UsageError("Points are not drawn by levels: leave the level out.")
+    if level is not None and not 0 <= level < max(levels):
+        raise UsageError(f"There is no level {level}: the levels are 0 to {max(levels) - 1}.")
     camera = fit(layers, size) if view is None else replace(view, size=size)
-    ready = [_with_contrast(layer, camera) for layer in layers]
+    ready = [
+        shown_only(layer) if isinstance(layer, PointsLayer) else _with_contrast(layer, camera)
+        for layer in layers
+    ]
     return render(ready, camera, _read, level)
 
 

@@ -93,6 +93,9 @@ class Tree(Protocol):
     def count(self, level: int, index: Index) -> int:
         """Points of one cell."""
 
+    def level_sizes(self) -> list[tuple[int, int]]:
+        """Cells and points of every level, level 0 first."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredTree:
@@ -150,3 +153,12 @@ class StoredTree:
     def count(self, level: int, index: Index) -> int:
         """See `Tree`."""
         return int(self.counts[index[0]])
+
+    def level_sizes(self) -> list[tuple[int, int]]:
+        """See `Tree`."""
+        found, rows = [], np.zeros(1, np.int64)
+        while len(rows):
+            found.append((len(rows), int(self.counts[rows].sum())))
+            halves = np.concatenate([self.left[rows], self.right[rows]])
+            rows = halves[halves >= 0]
+        return found[::-1]

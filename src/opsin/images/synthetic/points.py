@@ -114,6 +114,12 @@ class Cascade:
         """See `Tree`."""
         return int(self._counts(self.levels - 1 - level, np.array(index))[0])
 
+    def level_sizes(self) -> list[tuple[int, int]]:
+        """See `Tree`."""
+        cells = [1 << depth for depth in range(self.levels)]
+        counts = [TAKEN * many for many in cells[:-1]] + [_rest(self.total, self.levels)]
+        return list(zip(cells, counts, strict=True))[::-1]
+
     def box(self, depth: int, way: int) -> tuple[Floats, Floats]:
         """The corners of one cell, of shape (1, axes)."""
         low = np.full((1, len(self.sizes)), -0.5)
