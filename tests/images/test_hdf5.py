@@ -300,6 +300,20 @@ def test_a_file_that_is_being_written(tmp_path: Path) -> None:
             process.communicate()
 
 
+@pytest.mark.parametrize("limit", [datasets.TABLE_LIMIT, 0])
+def test_a_chunk_that_is_far_too_long(
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "TABLE_LIMIT", limit)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        pixels = file.create_dataset("p", (20, 30), "u2", chunks=(10, 30), compression="gzip")
+        pixels.id.write_direct_chunk((0, 0), bytes(200_000))
+    with open_image(tmp_path / "a.h5") as image:
+        with pytest.raises(Corrupt, match="it says 200000 bytes, which is too much"):
+            image.read()
+        assert not image.read(0, (slice(10, 20),)).any()
+
+
 def test_over_http_it_is_refused(site: Site) -> None:
     write(site.root / "a.h5", pixels=noise(20, 30))
     with pytest.raises(Unsupported, match="HDF5 file behind a URL"):
