@@ -18,8 +18,16 @@ from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageErro
 if TYPE_CHECKING:
     from opsin.chunks.disk_cache import DiskCache
     from opsin.images.image import Image, Kind
+    from opsin.images.points import Points
 
 DEFAULT_MEMORY = 2 * 2**30
+OF_IMAGES: Mapping[str, object] = {
+    **dict.fromkeys(("levels", "chunks", "shards", "codec", "image", "kind")),
+    "ome": "0.5",
+    "halve": "yx",
+}
+"""Options of `opsin write` that are not for points, and their defaults."""
+OF_POINTS: Mapping[str, object] = {"columns": {}, "scale": {}}
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -226,6 +234,21 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument(
         "--overwrite", action="store_true", help="replace a zarr that is there, at the end"
     )
+    write.add_argument(
+        "--columns",
+        type=_columns,
+        default={},
+        metavar="NAMES",
+        help="of points: which columns hold positions, such as z=Z,y=Y,x=X (default: those that "
+        "are called like it)",
+    )
+    write.add_argument(
+        "--scale",
+        type=_positions,
+        default={},
+        metavar="FACTORS",
+        help="of points: world units per unit of the columns, such as z=2,y=0.5,x=0.5 (default: 1)",
+    )
     write.set_defaults(run=_write)
 
     run = commands.add_parser(
@@ -316,12 +339,29 @@ def _disk_cache(where: str | None, images: Sequence[Sequence[Image]]) -> DiskCac
         return None
 
 
+def _are_points(path: str) -> bool:
+    """Whether there are points at an address, and not images."""
+    from opsin.images.points.reader import holds_points
+    from opsin.images.readers.address import Address
+
+    return holds_points(Address.parse(path))
+
+
 def _info(options: argparse.Namespace) -> int:
     import json
 
     from opsin.images.description import describe, describe_text
+    from opsin.images.points.description import describe_points, describe_points_text
+    from opsin.images.points.reader import open_points
     from opsin.images.readers import open_images
 
+    if _are_points(options.path):
+        with open_points(options.path) as points:
+            if options.json:
+                _say(json.dumps([describe_points(points)], indent=2, allow_nan=False))
+            else:
+                _say(describe_points_text(points))
+        return 0
     try:
         images = open_images(options.path)
     except (NotFound, Unsupported) as error:  # a folder in a bucket is nothing by itself
@@ -362,14 +402,22 @@ def _snapshot(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from opsin.chunks.camera import fit, slice_index
-    from opsin.images.layer import layers_of_all
+    from opsin.images.layer import Layer, layers_of_all
+    from opsin.images.points.layer import PointsLayer, sliced
+    from opsin.images.points.reader import open_points
     from opsin.images.readers import open_images
     from opsin.render.snapshot import save_png, snapshot
 
-    images = open_images(options.path)
+    images: tuple[Image | Points, ...]
+    layers: tuple[Layer | PointsLayer, ...]
+    if _are_points(options.path):
+        points = open_points(options.path)
+        images, layers = (points,), (sliced(PointsLayer(points.name, points), options.position),)
+    else:
+        images = pixels = open_images(options.path)
+        layers = layers_of_all(pixels)
     try:
         _warn(images)
-        layers = layers_of_all(images)
         view = fit(layers, options.size)
         if unknown := options.position.keys() - view.position.keys():
             known = ", ".join(view.position) or "none"
@@ -390,8 +438,13 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from opsin.write_command import write
+    from opsin.write_command import write, write_table
 
+    if _are_points(options.path):
+        _check_options(options, OF_IMAGES, "points")
+        given = {name: getattr(options, name) for name in ("columns", "scale", "overwrite")}
+        return write_table(options.path, options.out, given, say=_say, complain=_complain)
+    _check_options(options, OF_POINTS, "an image")
     names = ("levels", "chunks", "shards", "codec", "ome", "halve", "overwrite")
     return write(
         options.path,
@@ -402,6 +455,13 @@ def _write(options: argparse.Namespace) -> int:
         say=_say,
         complain=_complain,
     )
+
+
+def _check_options(options: argparse.Namespace, others: Mapping[str, object], what: str) -> None:
+    """Raise if an option is given that is for something else; `others` are such, with defaults."""
+    for name, default in others.items():
+        if getattr(options, name) != default:
+            raise UsageError(f"--{name} is not for {what}: see `opsin write --help`.")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -440,7 +500,7 @@ def _open_all(
     return images, problems
 
 
-def _warn(images: Sequence[Image]) -> None:
+def _warn(images: Sequence[Image | Points]) -> None:
     """Print what was wrong with images that opened all the same."""
     for image in images:
         for warning in image.warnings:
@@ -494,6 +554,16 @@ def _dimensions(text: str) -> tuple[int, int]:
     if not (0 < width <= 16384 and 0 < height <= 16384):
         raise argparse.ArgumentTypeError("a picture has 1 to 16384 pixels along each side")
     return width, height
+
+
+def _columns(text: str) -> dict[str, str]:
+    """Names of columns by axis from `z=Z,y=Y,x=X`."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(axis and column for axis, _, column in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of columns: write it like z=Z,y=Y,x=X"
+        )
+    return {axis.strip(): column.strip() for axis, _, column in pairs}
 
 
 def _positions(text: str) -> dict[str, float]:

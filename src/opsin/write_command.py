@@ -1,4 +1,4 @@
-"""Write command: an image that is written in a terminal, with a progress bar."""
+"""Write command: an image, or points, written in a terminal, with a progress bar."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from opsin.errors import OpsinError, UsageError, WriteError
 from opsin.images.draft import kept_drafts
 from opsin.images.image import Image, Kind
+from opsin.images.points.index import read_index
+from opsin.images.points.reader import is_index
+from opsin.images.points.write import write_points
 from opsin.images.readers import open_images
 from opsin.images.readers.address import Address
 from opsin.images.write import write_image
@@ -87,6 +90,60 @@ def write(
     return 0
 
 
+def write_table(
+    path: str,
+    out: Path,
+    options: Mapping[str, Any],
+    *,
+    say: Say,
+    complain: Say,
+) -> int:
+    """Write a table of points as an index.
+
+    Args:
+        path: what to write.
+        out: what to write it to.
+        options: of `write_points`.
+        say: prints what was written.
+        complain: prints all else that is worth telling.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        OpsinError: it cannot be written.
+    """
+    target = out.absolute()
+    place = Address.parse(path)
+    if place.path is None or is_index(place.path):
+        raise UsageError(f"{path} is no table: points are written from Parquet or CSV.")
+    if target.suffix == ".zarr":
+        raise UsageError("Points are not written as OME-Zarr: call it cells.points, or the like.")
+    _check_apart(path, target)
+    with _stopping() as taken, _Shown(target, False, counts=False) as shown:
+        try:
+            write_points(
+                path,
+                target,
+                progress=lambda part: shown.progress(int(1000 * part), 1000),
+                **options,
+            )
+        except KeyboardInterrupt:
+            shown.close()
+            complain("Stopped. Nothing is left of it.")
+            if taken:
+                return 128 + taken[0]
+            raise
+    document = read_index(target).document
+    for note in document.notes:
+        complain(f"{document.name}: {note}")
+    if any(axis.column.lower() != axis.name for axis in document.axes):
+        columns = ", ".join(f"{axis.name} = {axis.column}" for axis in document.axes)
+        complain(f"{document.name}: The positions are those of the columns {columns}.")
+    say(str(target))
+    return 0
+
+
 def _chosen(
     path: str, images: Sequence[Image], number: int | None, complain: Say
 ) -> tuple[Image, tuple[Image, ...]]:
@@ -131,9 +188,10 @@ def _kept(target: Path, shown: _Shown) -> str:
 class _Shown:
     """Shows progress: a bar on a terminal, else a line from time to time. A context manager."""
 
-    def __init__(self, target: Path, known: bool) -> None:
-        """`known`: there is something left of a write to the same target."""
+    def __init__(self, target: Path, known: bool, *, counts: bool = True) -> None:
+        """`known`: there is something left of a write to the same target. `counts`: say so, too."""
         self.done = self.total = 0
+        self._counts = counts
         self._name = target.name
         self._known = known
         self._began = False
@@ -169,7 +227,7 @@ class _Shown:
         self.done, self.total = done, total
         if not self._began:
             self._began = True
-            if done:
+            if done and self._counts:
                 self._note(f"{self._name} goes on from {done} of {total} chunks.")
             elif self._known:
                 self._note(
@@ -180,7 +238,8 @@ class _Shown:
             self._bar.update(self._task, completed=done, total=total)
         elif time.monotonic() - self._said >= SAID_EVERY:
             self._said = time.monotonic()
-            self._print(f"{self._name}: {_percent(done, total)} ({done} of {total} chunks)")
+            chunks = f" ({done} of {total} chunks)" if self._counts else ""
+            self._print(f"{self._name}: {_percent(done, total)}{chunks}")
 
     def _note(self, text: str) -> None:
         if self._bar is not None:

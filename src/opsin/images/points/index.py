@@ -1,4 +1,4 @@
-"""Index: the folder that points lie in, on the disk. docs/guides/points.md describes it.
+"""Index: the folder that points lie in, on the disk. docs/concepts/points.md describes it.
 
 NAME.points/
   points.json                what they are: axes, properties

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from opsin.images.image import Axis, Level
@@ -11,6 +11,9 @@ from opsin.images.points import Points
 
 MOST_SHOWN = 100_000
 """Points of a view, by default."""
+
+SLICES = 32
+"""An axis in space is cut into so many slices, where nothing is said of their thickness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +85,13 @@ class PointsLayer:
     @property
     def _steps(self) -> tuple[float, ...]:
         return self.points.steps or (0.0,) * len(self.points.axes)
+
+
+def sliced(layer: PointsLayer, axes: Collection[str]) -> PointsLayer:
+    """The layer as one that shows a slice of these axes, too, if they are in space."""
+    thickness = {
+        axis.name: (high - low) / SLICES
+        for axis, (low, high) in zip(layer.points.axes, layer.points.extent, strict=True)
+        if axis.name in axes and axis.type == "space"
+    }
+    return replace(layer, thickness={**thickness, **layer.thickness})

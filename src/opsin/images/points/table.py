@@ -11,6 +11,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +28,7 @@ BLOCK = 1 << 22
 
 _TEXT = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq", ".parq")
+_LOOKED_AT = 64
 
 
 class Table(Protocol):
@@ -105,7 +107,9 @@ def is_parquet(path: Path) -> bool:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file looks like a table, by its first bytes or its name."""
+    """Whether a file looks like a table, by its first bytes or its name; or a folder of some."""
+    if path.is_dir():
+        return any(p.suffix.lower() in _PARQUET for p in islice(path.iterdir(), _LOOKED_AT))
     if not path.is_file():
         return False
     return path.suffix.lower() in _TEXT[:2] or is_parquet(path)
