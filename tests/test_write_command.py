@@ -18,6 +18,7 @@ import pytest
 import tifffile
 import zarr
 
+from opsin.cli import main
 from opsin.images.draft import kept_drafts
 from opsin.images.memory import image_from_array
 from opsin.images.readers import open_image, open_images
@@ -118,13 +119,20 @@ def test_labels_come_along_and_other_images_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_clear_line(
-    tmp_path: Path, words: list[str], status: int, message: str
+    tmp_path: Path,
+    words: list[str],
+    status: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 20), np.float32))
-    (tmp_path / "a.txt").write_text("some notes\n")
-    done = opsin(tmp_path, *words)
-    assert (done.returncode, done.stdout) == (status, "")
-    (line,) = done.stderr.splitlines()
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("a.tif", np.ones((20, 20), np.float32))
+    Path("a.txt").write_text("some notes\n")
+    assert main(["write", *words]) == status
+    said, complaint = capsys.readouterr()
+    (line,) = complaint.splitlines()
+    assert said == ""
     assert line.startswith("opsin: ")
     assert message in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "a.txt"]

@@ -471,3 +471,27 @@ def test_memory_is_bounded_however_wide_the_image(tmp_path: Path, case: str) -> 
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert float(done.stdout) < 200
+
+
+def test_channels_of_floats_get_the_limits_of_what_is_there(tmp_path: Path) -> None:
+    array = noise(3, 4, 70, 50, dtype="f4") / 7
+    array[0, :, 0, 0] = np.nan
+    array[1] = 2.5
+    array[2] = np.nan
+    names = tuple(Channel(name) for name in ("one", "flat", "nothing"))
+    image = replace(image_from_array(array, axes="czyx"), channels=names)
+    write_image(image, tmp_path / "a.zarr", chunks=16)
+    validated(tmp_path / "a.zarr")
+    with open_image(tmp_path / "a.zarr") as back:
+        coarsest = back.read(len(back.levels) - 1, (0,))
+        low, high = float(np.nanmin(coarsest)), float(np.nanmax(coarsest))
+        windows = [(one.name, one.window) for one in back.channels]
+        assert windows == [("one", (low, high)), ("flat", (2.5, 3.5)), ("nothing", (0, 1))]
+
+
+def test_booleans_keep_the_names_of_channels(tmp_path: Path) -> None:
+    image = replace(image_from_array(noise(2, 9, 9) > 5, axes="cyx"), channels=(Channel("a"),) * 2)
+    write_image(image, tmp_path / "a.zarr", ome="0.4")
+    assert validated(tmp_path / "a.zarr") == "0.4"
+    with open_image(tmp_path / "a.zarr") as back:
+        assert [channel.name for channel in back.channels] == ["a", "a"]

@@ -22,10 +22,11 @@ from opsin.images.write.codec import CodecName
 from opsin.images.write.files import Files, file_of, write_documents
 from opsin.images.write.journal import Journal, began
 from opsin.images.write.layout import Layout, describes, layout_of
-from opsin.images.write.metadata import labels_group
+from opsin.images.write.metadata import documents_of, labels_group
 from opsin.images.write.options import OmeVersion, Options, Sizes, options_of
 from opsin.images.write.run import Run, chunks_done
 from opsin.images.write.shards import ShardMemory
+from opsin.images.write.windows import with_windows
 
 Progress = Callable[[int, int], None]
 
@@ -166,11 +167,16 @@ def _write(
         tally.begin(sum(int(level.sum()) for levels in done for level in levels or ()))
         memory = ShardMemory()
         for part, journal, levels in zip(parts, journals, done, strict=True):
-            files = Files(made / part.path, part.layout, scratch, memory, journal)
+            folder = made / part.path
+            files = Files(folder, part.layout, scratch, memory, journal)
             try:
-                wait_for(Run(part.layout, files, os.cpu_count() or 1, levels, tally.add).run())
+                run = Run(part.layout, files, os.cpu_count() or 1, levels, tally.add)
+                wait_for(run.run())
             finally:
                 files.close()
+            known_now = wait_for(with_windows(part.layout, folder))
+            if known_now is not part.layout:
+                write_documents(folder, documents_of(known_now))
 
 
 def _chunks(layout: Layout) -> int:

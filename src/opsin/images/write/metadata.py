@@ -85,13 +85,15 @@ def _dataset(layout: Layout, number: int) -> Document:
 
 
 def _omero_channels(image: Image) -> list[Document]:
-    """`omero` channels; none where a window is not known, which the specification demands."""
+    """`omero` channels; none as long as a window is not known, which the specification demands."""
     channels: list[Document] = []
     for channel in image.channels:
         whole: tuple[float, float] | None = None
         if image.dtype.kind in "iu":
             limits = np.iinfo(str(image.dtype))
             whole = (int(limits.min), int(limits.max))
+        elif image.dtype.kind == "b":
+            whole = (0, 1)
         window = channel.window or whole
         if window is None:
             return []
