@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,24 @@ def test_values_that_are_no_pixels(values: Any, said: str, tmp_path: Path) -> No
         open_image(tmp_path / "a.h5/it")
     with pytest.raises(Unsupported, match=r"a\.h5 holds no image"):
         open_image(tmp_path / "a.h5")
+
+
+def test_another_process_opens_the_file_again(tmp_path: Path) -> None:
+    """Where chunks are read by the processes of a cluster."""
+    array = noise(2, 8, 20, 30)
+    write_bigdataviewer(tmp_path / "worm.h5", array)
+    write(tmp_path / "a.h5", p=array[0], q=array[0])
+    second = open_images(tmp_path / "worm.h5")[1]
+    with second, open_image(tmp_path / "a.h5/q") as inner:
+        for image, expected in ((second, array + 1), (inner, array[0])):
+            source = pickle.loads(pickle.dumps(image.source))
+            assert source is not image.source
+            direct = source.direct(0)
+            level = image.levels[0]
+            last = tuple(n - 1 for n in level.grid)
+            chunk, _ = direct(last)
+            start = [i * c for i, c in zip(last, level.chunks, strict=True)]
+            np.testing.assert_array_equal(chunk, expected[tuple(slice(a, None) for a in start)])
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:

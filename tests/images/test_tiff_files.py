@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,14 @@ def test_ome_metadata_in_another_file(kind: str, tmp_path: Path) -> None:
     (tmp_path / where).unlink()
     with open_one(tmp_path / names[1]) as image:
         np.testing.assert_array_equal(image.read(), array[1])
+
+
+def test_another_process_opens_the_files_again(tmp_path: Path) -> None:
+    array = noise(3, 40, 50)
+    paths = write_ome(tmp_path, array, compression="zlib")
+    with open_one(paths[1]) as image:
+        direct = pickle.loads(pickle.dumps(image.source)).direct(0)
+        np.testing.assert_array_equal(direct((2, 0, 0))[0][0], array[2])
 
 
 def test_the_time_step_may_be_said_plane_by_plane(tmp_path: Path) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -72,6 +77,34 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """How another process gets at a source that cannot be sent there: by opening its file again.
+
+    A `__reduce__` may return `(reopened, (this,))`. What was opened is kept there, to be used for
+    the next chunk.
+    """
+
+    reader: str
+    """Name of a module with `open(Address)`."""
+    path: str
+    """Of the file, and behind it what was named inside."""
+    number: int
+    """Of the image among those that are opened."""
+
+
+@lru_cache(maxsize=16)
+def reopened(how: Reopening) -> Source:
+    """The source, opened again in this process."""
+    address = importlib.import_module("opsin.images.readers.address").Address
+    images = importlib.import_module(how.reader).open(address.parse(Path(how.path)))
+    found: Source = images[how.number].source
+    return found
+
+
+atexit.register(reopened.cache_clear)  # files are closed while there are still modules to do so
 
 
 def contiguous(array: Array) -> Array:

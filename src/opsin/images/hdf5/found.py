@@ -13,6 +13,7 @@ from opsin.images.hdf5.file import Hdf5File
 from opsin.images.hdf5.source import Hdf5Source, Locate
 from opsin.images.image import Axis, Channel, Image
 from opsin.images.placement import placed
+from opsin.images.source import Reopening
 
 if TYPE_CHECKING:
     import h5py
@@ -52,7 +53,7 @@ class Found:
         """Of the finest level."""
         return self.levels[0].shape
 
-    def image(self, file: Hdf5File, name: str) -> Image:
+    def image(self, file: Hdf5File, name: str, reopening: Reopening) -> Image:
         """The image, with a file of its own.
 
         Raises:
@@ -72,7 +73,7 @@ class Found:
                 )
                 for level, dataset in zip(self.levels, first, strict=True)
             )
-            source = Hdf5Source(own, levels, self.dtype, first, self.locate)
+            source = Hdf5Source(own, levels, self.dtype, first, self.locate, reopening)
         except BaseException:
             own.close()
             raise

@@ -6,7 +6,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,15 @@ from opsin.errors import Corrupt, OpenError, ReadError
 from opsin.images.hdf5.dataset import Dataset, open_dataset
 from opsin.images.hdf5.file import Hdf5File
 from opsin.images.image import Level
-from opsin.images.source import Array, Direct, Encoded, Index, Source
+from opsin.images.source import (
+    Array,
+    Direct,
+    Encoded,
+    Index,
+    Reopening,
+    Source,
+    reopened,
+)
 from opsin.images.waiting import on_thread
 
 OPEN_LIMIT = 512
@@ -34,6 +42,7 @@ class Hdf5Source(Source):
         dtype: np.dtype[np.generic],
         first: Sequence[Dataset],
         locate: Locate,
+        reopening: Reopening,
     ) -> None:
         """Take ownership of `file`.
 
@@ -42,7 +51,9 @@ class Hdf5Source(Source):
             dtype: of the pixels: that of the datasets, or its unsigned version.
             first: of each level the first dataset; the others are taken to be like it.
             locate: finds the others, which are opened when they are needed.
+            reopening: for other processes.
         """
+        self._reopening = reopening
         self._file = file
         self._levels = tuple(levels)
         self._dtype = dtype
@@ -55,6 +66,10 @@ class Hdf5Source(Source):
         self._open: OrderedDict[tuple[int, tuple[int, ...]], Dataset] = OrderedDict(
             ((number, origin), dataset) for number, dataset in enumerate(first)
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file again: HDF5's objects cannot be sent."""
+        return reopened, (self._reopening,)
 
     @property
     def provenance(self) -> Literal["disk"]:

@@ -15,6 +15,7 @@ from opsin.errors import OpenError, OpsinError, Unsupported
 from opsin.images.image import Image
 from opsin.images.readers.address import Address
 from opsin.images.readers.node import Node
+from opsin.images.source import Reopening
 from opsin.images.text import shown
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ def _images(file: Hdf5File, found: Sequence[Found], address: Address) -> tuple[I
     try:
         for one in found[:_MOST_IMAGES]:
             name = f"{stem} · {one.title}" if len(found) > 1 else stem
-            images.append(one.image(file, name))
+            whole = file.path / address.inner if address.inner else file.path
+            again = Reopening(__name__, os.fspath(whole), len(images))
+            images.append(one.image(file, name, again))
     except BaseException:
         for image in images:
             image.close()

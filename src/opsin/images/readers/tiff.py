@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported
 from opsin.images.image import Image
 from opsin.images.readers.address import Address
+from opsin.images.source import Reopening
 from opsin.images.text import shown
 from opsin.images.tiff.series import SeriesReader
 from opsin.images.tiff.siblings import XML_LIMIT, Siblings, siblings_of
@@ -81,6 +83,7 @@ def open(address: Address) -> tuple[Image, ...]:
 
 def _open(address: Address, path: Path, reports: list[str]) -> tuple[Image, ...]:
     images: list[Image] = []
+    given = path
     tiff, siblings = _with_siblings(path)
     with tiff:
         path = Path(tiff.filehandle.path)
@@ -103,6 +106,7 @@ def _open(address: Address, path: Path, reports: list[str]) -> tuple[Image, ...]
                     one,
                     len(series),
                     len(chosen) == 1,
+                    Reopening(__name__, os.fspath(given), len(images)),
                     siblings.missing,
                 )
                 images.append(reader.image(tuple(warnings)))

@@ -12,7 +12,7 @@ import numpy as np
 from opsin.errors import Unsupported
 from opsin.images.image import Axis, AxisType, Channel, Image, Level
 from opsin.images.placement import factor, placed
-from opsin.images.source import Array
+from opsin.images.source import Array, Reopening
 from opsin.images.text import shown
 from opsin.images.tiff import metadata
 from opsin.images.tiff.files import Files
@@ -50,11 +50,13 @@ class SeriesReader:
         series: tifffile.TiffPageSeries,
         count: int,
         alone: bool,
+        reopening: Reopening,
         missing: Sequence[str] = (),
     ) -> None:
         """Take series `number` of the `count` in the file, of which it may be shown `alone`.
 
-        `missing` names the files that should be beside it and are not.
+        `reopening` is for other processes; `missing` names the files that should be beside it and
+        are not.
         """
         self._paths = {path: 0}
         self._missing = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
@@ -64,6 +66,7 @@ class SeriesReader:
         self._number = number
         self._count = count
         self._alone = alone
+        self._reopening = reopening
         self._stem = stem
         self._warnings: list[str] = []
 
@@ -85,7 +88,7 @@ class SeriesReader:
         keyframe = self._series.keyframe
         fill = 0 if colours is not None else keyframe.nodata
         self._look_at_pieces(levels, layouts)
-        source = TiffSource(Files(list(self._paths)), levels, layouts, fill)
+        source = TiffSource(Files(list(self._paths)), levels, layouts, fill, self._reopening)
         return Image(
             self._name(said),
             axes,

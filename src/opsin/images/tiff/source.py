@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from opsin.errors import Corrupt, ReadError
 from opsin.images.image import Level
-from opsin.images.source import Array, Direct, Encoded, Index, Source
+from opsin.images.source import (
+    Array,
+    Direct,
+    Encoded,
+    Index,
+    Reopening,
+    Source,
+    reopened,
+)
 from opsin.images.tiff.files import Files
 from opsin.images.tiff.layout import Layout
 from opsin.images.waiting import on_thread
@@ -24,12 +32,18 @@ class TiffSource(Source):
         levels: Sequence[Level],
         layouts: Sequence[Layout],
         fill: float,
+        reopening: Reopening,
     ) -> None:
         """Take ownership of `files`."""
+        self._reopening = reopening
         self._files = files
         self._levels = levels
         self._layouts = layouts
         self._fill = fill
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file again: tifffile's decoders cannot be sent."""
+        return reopened, (self._reopening,)
 
     @property
     def provenance(self) -> Literal["disk"]:
