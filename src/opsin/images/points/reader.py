@@ -34,7 +34,7 @@ def open_points(address: str | Path) -> Points:
         return _computed(place)
     if place.path is None:
         raise Unsupported(f"{place.text} holds no points that can be read: give a local path.")
-    if not place.path.exists():
+    if not place.path.exists() or place.inner:
         raise NotFound(f"There is nothing at {place.text}.")
     if is_index(place.path):
         return open_index(place.path)
@@ -47,7 +47,7 @@ def holds_points(place: Address) -> bool:
     """Whether `open_points` is the one for an address, and not `open_images`."""
     if place.formula is not None:
         return place.formula.partition(",")[0] == "points"
-    if place.path is None or place.inner:
+    if place.path is None:
         return False
     return is_index(place.path) or is_table(place.path)
 
