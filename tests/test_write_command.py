@@ -174,7 +174,7 @@ def began(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_stopped_in_the_middle_the_same_command_goes_on(
     slow: Path, source: Path, number: signal.Signals
 ) -> None:
@@ -265,9 +265,9 @@ def test_a_terminal_shows_a_bar(source: Path) -> None:
 
 
 def test_it_takes_little_memory(tmp_path: Path) -> None:
-    """An image of 256 MiB, with all its levels, in 150 MiB beside what the program itself takes."""
+    """An image of 128 MiB, with all its levels, in 60 MiB beside what the program itself takes."""
     array = zarr.create_array(
-        tmp_path / "in.zarr", shape=(8192, 16384), dtype="u2", chunks=(1024, 1024), fill_value=7
+        tmp_path / "in.zarr", shape=(8192, 8192), dtype="u2", chunks=(1024, 1024), fill_value=7
     )
     array[:1024] = 3
     code = (
@@ -281,4 +281,4 @@ def test_it_takes_little_memory(tmp_path: Path) -> None:
             cwd=tmp_path, capture_output=True, text=True, check=True,
         )  # fmt: skip
         peaks.append(int(done.stdout.split()[-1]) / 1024)
-    assert peaks[1] - peaks[0] < 150
+    assert peaks[1] - peaks[0] < 60

@@ -97,7 +97,7 @@ def test_interrupted_at_any_file_again_and_again(
     monkeypatch.setattr(Files, "write", stopping)
     before, stops = 0, 0
     while True:
-        left = chance.randint(5, 60)
+        left = chance.randint(10, 80)
         seen: list[int] = []
         try:
             write_image(
