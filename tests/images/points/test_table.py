@@ -135,6 +135,19 @@ def test_what_is_no_table(tmp_path: Path) -> None:
         assert str(caught.value).endswith(".")
 
 
+def test_without_pyarrow_it_is_said_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "points.json").write_text("{}")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for path in (tmp_path / "a.csv", tmp_path):
+        with pytest.raises(
+            Unsupported, match=r"by pyarrow, which is missing: pip install opsin\[p"
+        ):
+            open_points(path)
+
+
 def test_tables_of_one_folder_must_be_alike(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [1.0], "y": [1.0]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"x": [1.0], "y": [1]}), tmp_path / "b.parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def holds_points(place: Address) -> bool:
         return place.formula.partition(",")[0] == "points"
     if place.path is None:
         return False
-    return is_index(place.path) or is_table(place.path)
+    with suppress(OSError):  # whoever opens it says what is wrong
+        return is_index(place.path) or is_table(place.path)
+    return False
 
 
 def is_index(path: Path) -> bool:
