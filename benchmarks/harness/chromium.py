@@ -30,7 +30,7 @@ WINDOW = (640, 743)
 
 
 @contextmanager
-def browser(address: str, start_page: str) -> Iterator[None]:
+def browser(address: str, start_page: str, window: tuple[int, int] = WINDOW) -> Iterator[None]:
     """A fresh Chromium with `start_page`, HTML in which `{address}` says where it goes."""
     program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if program is None:
@@ -38,7 +38,7 @@ def browser(address: str, start_page: str) -> Iterator[None]:
     with scratch() as profile:
         start = profile / "start.html"
         start.write_text(start_page.replace("{address}", address))
-        size = f"--window-size={WINDOW[0]},{WINDOW[1]}"
+        size = f"--window-size={window[0]},{window[1]}"
         process = subprocess.Popen(
             [program, *FLAGS, size, f"--user-data-dir={profile}", start.as_uri()],
             stdout=subprocess.DEVNULL,
