@@ -40,12 +40,17 @@ class VisibleTree:
         camera: VolumeCamera,
         quality: float,
         refined: Collection[VolumeBrick],
+        finest: int = 0,
     ) -> None:
-        """The tree of a layer of this number; `refined` are bricks that were refined before."""
+        """The tree of a layer of this number, down to the level `finest`.
+
+        `refined` are bricks that were refined before.
+        """
         tree = octree(layer, camera.displayed)
         self.base = tree.base
         self.number = number
         self._tree = tree
+        self._finest = finest
         self._slices = [slice_index(layer, level, camera) or () for level in range(tree.base + 1)]
         self._before = {brick[1:] for brick in refined if brick.layer == number}
         self._shapes = np.ascontiguousarray(tree.shape.T)
@@ -57,8 +62,8 @@ class VisibleTree:
         self._canvas = float(width * height)
         self._focus = math.hypot(width, height) / 2 / camera.zoom
         # The size of voxels along each axis, where finer levels have smaller ones.
-        finest = np.minimum.accumulate(tree.scale, axis=0)
-        finer = np.vstack([tree.scale[:1], finest[:-1]])
+        smallest = np.minimum.accumulate(tree.scale, axis=0)
+        finer = np.vstack([tree.scale[:1], smallest[:-1]])
         pitch = np.where(tree.scale > finer * (1 + LEVEL_TOLERANCE), tree.scale, 0) * quality
         edge = tree.edge - self._center
         table = np.array([edge, tree.scale * SIDE, tree.reach, pitch])
@@ -169,7 +174,7 @@ class VisibleTree:
             sticky = [(level, self._slices[level], *at) in self._before for level, at in names]
             advantage = np.where(sticky, STICKY, 1.0)
             sizes, gains = sizes * advantage, gains * advantage
-        gains[sizes <= 1 + LEVEL_TOLERANCE] = 0
+        gains[(sizes <= 1 + LEVEL_TOLERANCE) | (levels <= self._finest)] = 0
         depths, rows, columns = np.minimum(self._shapes.take(levels, axis=1) - SIDE * places, SIDE)
         self.bytes += (depths * rows * columns * self._voxel_bytes).tolist()
         self.gains += gains.tolist()

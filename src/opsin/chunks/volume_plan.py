@@ -94,6 +94,7 @@ def plan_volume(
     policy: Policy,
     slots: int,
     refined: Collection[VolumeBrick] = (),
+    finest: int = 0,
 ) -> VolumePlan:
     """What a view in 3D wants, most urgent first.
 
@@ -105,9 +106,10 @@ def plan_volume(
         slots: bytes that the canvas can hold. A plan fills at most `policy.slot_share` of it (the
             base, if need be, all).
         refined: the bricks that the plan before had refined: its `children`.
+        finest: the finest level that is wanted.
     """
     shown = [
-        VisibleTree(number, layer, camera, policy.quality, refined)
+        VisibleTree(number, layer, camera, policy.quality, refined, finest)
         for number, layer in layers.items()
         if slice_index(layer, 0, camera) is not None
     ]
