@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.errors import Corrupt, OpenError, ReadError, Unsupported
+from opsin.errors import Corrupt, OpenError, OpsinError, ReadError, Unsupported
 from opsin.images.hdf5 import dataset as datasets
 from opsin.images.readers import hdf5, open_image
 from opsin.images.readers.address import Address
@@ -312,6 +312,20 @@ def test_a_chunk_that_is_far_too_long(
         with pytest.raises(Corrupt, match="it says 200000 bytes, which is too much"):
             image.read()
         assert not image.read(0, (slice(10, 20),)).any()
+
+
+@pytest.mark.parametrize("chunks", [None, (10, 30)])
+def test_a_place_far_behind_the_end(chunks: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        pixels = file.create_dataset("p", data=noise(20, 30), chunks=chunks)
+        place = pixels.id.get_offset()
+        if chunks is not None:
+            place = pixels.id.get_chunk_info_by_coord((10, 0)).byte_offset
+    data = path.read_bytes().replace(place.to_bytes(8, "little"), (2**63 + 5).to_bytes(8, "little"))
+    path.write_bytes(data)
+    with pytest.raises(OpsinError, match=r"a\.h5"), open_image(path) as image:
+        image.read()
 
 
 def test_over_http_it_is_refused(site: Site) -> None:

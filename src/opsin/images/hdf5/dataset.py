@@ -192,15 +192,19 @@ class _Dataset(Dataset):
             return 0
 
     def _read(self, offset: int, size: int, index: Index) -> bytes:
+        self._check_place(offset + size, index)  # said before: a damaged one may be anything
         try:
             data = self._file.raw.read(offset, size)
         except OSError as error:
             raise Unreachable(
                 f"{self._file.name} cannot be read: {error.strerror or error}."
             ) from error
-        if len(data) < size:
-            raise self._corrupt(index, f"the file ends before byte {offset + size}")
+        self._check_place(offset + size, index, len(data) == size)
         return data
+
+    def _check_place(self, end: int, index: Index, read: bool = True) -> None:
+        if end > self._file.raw.size or not read:
+            raise self._corrupt(index, f"the file ends before byte {end}")
 
     def _corrupt(self, index: Index, reason: object) -> Corrupt:
         return Corrupt(f"Chunk {index} of {self._name} in {self._file.name} is corrupt: {reason}.")
@@ -333,6 +337,7 @@ class Contiguous(_Dataset):
         run = math.prod(shape[first:]) * self.dtype.itemsize
         steps = [math.prod(self.shape[a + 1 :]) * self.dtype.itemsize for a in range(len(shape))]
         base = self._offset + sum(a * step for a, step in zip(start, steps, strict=True))
+        self._check_place(base, index)
         places = np.array([base], np.int64)
         for size, step in zip(shape[:first], steps, strict=False):
             places = (places[:, None] + np.arange(size) * step).ravel()
