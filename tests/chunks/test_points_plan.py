@@ -286,6 +286,17 @@ def test_a_plan_costs_what_is_seen_and_not_what_there_is(axes: str) -> None:
     assert timed(lambda: plan_points(large, middle)) < 0.05
 
 
+def test_nothing_is_wanted_where_there_is_nothing() -> None:
+    corners = np.array([(0, 0), (0, 1000), (1000, 0), (1000, 1000)])
+    places = corners[RNG.integers(0, 4, 5000)] + RNG.normal(size=(5000, 2))
+    with small(taken=64, leaf=10_000):
+        one = PointsLayer("corners", points_from_table(table_of(places)), most=100)
+    middle = Camera((800, 300), 4, (400, 400))
+    wants = plan_points(one, middle).wants
+    assert len(wants) < 8
+    assert len(shown(one, middle)) == 0
+
+
 def test_a_point_that_is_far_from_all_others_does_little_harm() -> None:
     places = PLACES[2].copy()
     places[0] = 1e9

@@ -59,6 +59,14 @@ def test_size_is_of_the_screen_or_of_the_world() -> None:
         assert (picture / 255).sum() / 3 == pytest.approx(4 * np.pi * 4**2, rel=0.05)
 
 
+def test_discs_reach_into_the_picture_from_outside() -> None:
+    beside = Camera((20.0, 5.0), 10.0, (98, 400))  # ends at x = 9.9
+    for unit, size in (("screen", 20.0), ("world", 2.0)):
+        layer = PointsLayer("four", points(), size=size, unit=unit)  # type: ignore[arg-type]
+        picture = snapshot(layer.points, beside, layers=[layer])
+        assert picture.any(axis=(0, 2)).nonzero()[0].min() == 89  # 10 pixels before x = 10
+
+
 def test_colours_come_from_a_property() -> None:
     table = points(height=[0.0, 1.0, 4.0, np.nan], kind=["b", "a", "c", "b"])
     places = list(zip(FOUR["y"], FOUR["x"], strict=True))
