@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsin import __version__
+from opsin import option_values as values
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ OF_IMAGES: Mapping[str, object] = {
 }
 """Options of `opsin write` that are not for points, and their defaults."""
 OF_POINTS: Mapping[str, object] = {"columns": {}, "scale": {}}
-UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     view.add_argument(
         "--memory",
-        type=_size,
+        type=values.size,
         metavar="SIZE",
         help="memory for image data, such as 512M or 2G (default: a quarter of the memory, "
         "at most 2G)",
@@ -157,17 +156,17 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("path", metavar="PATH", help="file, folder, http(s) or s3 address")
     snapshot.add_argument("out", type=Path, metavar="OUT.png")
     snapshot.add_argument(
-        "--size", type=_dimensions, default=(512, 512), metavar="WxH", help="pixels"
+        "--size", type=values.dimensions, default=(512, 512), metavar="WxH", help="pixels"
     )
     snapshot.add_argument(
-        "--center", type=_point, metavar="Y,X", help="world position of the middle"
+        "--center", type=values.point, metavar="Y,X", help="world position of the middle"
     )
     snapshot.add_argument(
-        "--zoom", type=_zoom, metavar="Z", help="picture pixels per world unit (default: fit)"
+        "--zoom", type=values.zoom, metavar="Z", help="picture pixels per world unit (default: fit)"
     )
     snapshot.add_argument(
         "--position",
-        type=_positions,
+        type=values.positions,
         default={},
         metavar="WHERE",
         help="world position on other axes, such as z=4.5,t=0 (default: the middle of z, t=0)",
@@ -189,14 +188,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     write.add_argument(
         "--chunks",
-        type=_sizes,
+        type=values.sizes,
         metavar="SIZES",
         help="pixels of a chunk along the axes that are halved, such as 512, or one number for "
         "each of the last axes, such as 64,256,256 (default: 512, or 64,128,128 with z)",
     )
     write.add_argument(
         "--shards",
-        type=_sizes,
+        type=values.sizes,
         metavar="SIZES",
         help="pixels of a shard, a file of several chunks (default: each chunk is a file)",
     )
@@ -236,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     write.add_argument(
         "--columns",
-        type=_columns,
+        type=values.columns,
         default={},
         metavar="NAMES",
         help="of points: which columns hold positions, such as z=Z,y=Y,x=X (default: those that "
@@ -244,7 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     write.add_argument(
         "--scale",
-        type=_positions,
+        type=values.positions,
         default={},
         metavar="FACTORS",
         help="of points: world units per unit of the columns, such as z=2,y=0.5,x=0.5 (default: 1)",
@@ -516,96 +515,5 @@ def default_memory() -> int:
     return min(DEFAULT_MEMORY, physical // 4)
 
 
-def _size(text: str) -> int:
-    """Bytes from `512M`, `2G`, `1.5GiB` or a plain number."""
-    number = text.strip().lower().removesuffix("b").removesuffix("i")
-    unit = number[-1:] if number[-1:].isalpha() else ""
-    try:
-        size = int(float(number.removesuffix(unit)) * UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: write it like 512M or 2G"
-        ) from None
-    if size < 16 * 2**20:
-        raise argparse.ArgumentTypeError(f"{text} is too little: give at least 16M")
-    return size
-
-
 def _said(position: Mapping[str, float]) -> str:
     return ", ".join(f"{axis} = {world:g}" for axis, world in position.items())
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    """Pixels along axes from `512` or `64,256,256`."""
-    try:
-        return tuple(int(size) for size in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of sizes: write it like 512 or 64,256,256"
-        ) from None
-
-
-def _dimensions(text: str) -> tuple[int, int]:
-    """Width and height from `800x600`."""
-    try:
-        width, height = map(int, text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it like 800x600") from None
-    if not (0 < width <= 16384 and 0 < height <= 16384):
-        raise argparse.ArgumentTypeError("a picture has 1 to 16384 pixels along each side")
-    return width, height
-
-
-def _columns(text: str) -> dict[str, str]:
-    """Names of columns by axis from `z=Z,y=Y,x=X`."""
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(axis and column for axis, _, column in pairs):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of columns: write it like z=Z,y=Y,x=X"
-        )
-    return {axis.strip(): column.strip() for axis, _, column in pairs}
-
-
-def _positions(text: str) -> dict[str, float]:
-    """World positions by axis from `z=4.5,t=0`."""
-    try:
-        pairs = [part.split("=") for part in text.split(",")]
-        return {axis.strip(): _finite(world) for axis, world in pairs}
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of positions: write it like z=4.5,t=0"
-        ) from None
-
-
-def _point(text: str) -> tuple[float, float]:
-    """World position from `Y,X`."""
-    try:
-        y, x = map(_finite, text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a position: write it like 1200.5,340"
-        ) from None
-    return y, x
-
-
-def _zoom(text: str) -> float:
-    """A positive number, with room for computing with it."""
-    try:
-        zoom = float(text)
-    except ValueError:
-        zoom = 0
-    if not 1e-100 < zoom < 1e100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a zoom: give a number above 0")
-    return zoom
-
-
-def _finite(text: str) -> float:
-    """A number that is somewhere.
-
-    Raises:
-        ValueError: it is none, or infinite.
-    """
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is nowhere")
-    return number

@@ -1,0 +1,103 @@
+"""Option values: what stands behind an option of the command line, as sizes, places and names.
+
+Each function takes the text, and raises `argparse.ArgumentTypeError` (or `ValueError`), with a
+sentence, if it is no such value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def size(text: str) -> int:
+    """Bytes from `512M`, `2G`, `1.5GiB` or a plain number."""
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = number[-1:] if number[-1:].isalpha() else ""
+    try:
+        size = int(float(number.removesuffix(unit)) * UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size: write it like 512M or 2G"
+        ) from None
+    if size < 16 * 2**20:
+        raise argparse.ArgumentTypeError(f"{text} is too little: give at least 16M")
+    return size
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Pixels along axes from `512` or `64,256,256`."""
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of sizes: write it like 512 or 64,256,256"
+        ) from None
+
+
+def dimensions(text: str) -> tuple[int, int]:
+    """Width and height from `800x600`."""
+    try:
+        width, height = map(int, text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it like 800x600") from None
+    if not (0 < width <= 16384 and 0 < height <= 16384):
+        raise argparse.ArgumentTypeError("a picture has 1 to 16384 pixels along each side")
+    return width, height
+
+
+def columns(text: str) -> dict[str, str]:
+    """Names of columns by axis from `z=Z,y=Y,x=X`."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(axis and column for axis, _, column in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of columns: write it like z=Z,y=Y,x=X"
+        )
+    return {axis.strip(): column.strip() for axis, _, column in pairs}
+
+
+def positions(text: str) -> dict[str, float]:
+    """World positions by axis from `z=4.5,t=0`."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {axis.strip(): finite(world) for axis, world in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of positions: write it like z=4.5,t=0"
+        ) from None
+
+
+def point(text: str) -> tuple[float, float]:
+    """World position from `Y,X`."""
+    try:
+        y, x = map(finite, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a position: write it like 1200.5,340"
+        ) from None
+    return y, x
+
+
+def zoom(text: str) -> float:
+    """A positive number, with room for computing with it."""
+    try:
+        zoom = float(text)
+    except ValueError:
+        zoom = 0
+    if not 1e-100 < zoom < 1e100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a zoom: give a number above 0")
+    return zoom
+
+
+def finite(text: str) -> float:
+    """A number that is somewhere.
+
+    Raises:
+        ValueError: it is none, or infinite.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is nowhere")
+    return number
