@@ -64,7 +64,8 @@ def test_discs_reach_into_the_picture_from_outside() -> None:
     for unit, size in (("screen", 20.0), ("world", 2.0)):
         layer = PointsLayer("four", points(), size=size, unit=unit)  # type: ignore[arg-type]
         picture = snapshot(layer.points, beside, layers=[layer])
-        assert picture.any(axis=(0, 2)).nonzero()[0].min() == 89  # 10 pixels before x = 10
+        (lit,) = np.nonzero(np.any(picture, axis=(0, 2)))
+        assert lit.min() == 89  # 10 pixels before x = 10
 
 
 def test_colours_come_from_a_property() -> None:

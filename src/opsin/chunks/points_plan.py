@@ -218,7 +218,6 @@ class _Found:
             cells, start, stop = level.cells, level.start, level.stop
             part = ((rate - start) / (stop - start)).clip(0, 1) if rate < math.inf else 1.0
             counts = np.floor(cells.count * part + 1e-6).astype(np.int64)
-            counts[level.share == 0] = 0  # nothing of it is seen, as a closer look has shown
             total += float((counts * level.share).sum())
             for row in np.argsort(level.distance, kind="stable"):
                 if counts[row]:
