@@ -18,6 +18,14 @@ FIGURES = {
         f"{codec}_256_vs_{peer}" for codec, peer in product(CODECS, ("floor", "zarr_python"))
     },
     "write_pyramid.py": {f"{what}_vs_zarr_python" for what in ("cpu", "peak", "wall")},
+    "points.py": {
+        f"{what}_vs_{peer}"
+        for whats, peer in (
+            (("write_cpu", "write_peak", "write_wall"), "sorted_copy"),
+            (("first_view", "first_view_mib", "zoomed_view", "zoomed_view_mib"), "parquet_scan"),
+        )
+        for what in whats
+    },
     "rpc.py": {
         "small_call_vs_hypha",
         "small_call_vs_appose",
@@ -53,7 +61,7 @@ FIGURES = {
 WITHOUT_PEER = {"look.py", "rpc_soak.py"}
 MAY_LACK_PEERS = {"rpc.py", "loader_sim.py"}
 """They get what they need from an index, which is not always there; or waste is their own affair."""
-WITHOUT_IMAGE = {"rpc.py", "rpc_soak.py", "loader_sim.py"}
+WITHOUT_IMAGE = {"points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
 
