@@ -172,10 +172,10 @@ def test_what_is_no_index(tmp_path: Path) -> None:
         open_points("https://example.org/a.points")
 
 
-def test_many_threads_read_at_once_and_few_footers_are_held(
+def test_many_threads_read_at_once_and_few_files_stay_open(
     written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "FOOTERS", 2)
+    monkeypatch.setattr(parts, "OPEN", 2)
     with open_points(written) as points:
         assert len(list((written / "points").iterdir())) > 4
         expected = everything(points)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,38 +24,63 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-FOOTERS = 16
-"""Files of which the footer is kept; each takes about a megabyte."""
+OPEN = 24
+"""Files that are kept open, and footers that are known; one of these takes about a megabyte."""
 
 
-class Footers:
-    """What the files say at their end. Safe on several threads."""
+class Files:
+    """The files of an index, each open once for every thread that reads it; safe on several."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, words: Sequence[str]) -> None:
+        """`words`: names of the columns of categories."""
         self._folder = folder
-        self._held: OrderedDict[int, pq.FileMetaData] = OrderedDict()
+        self._words = list(words)
+        self._idle: list[tuple[int, pq.ParquetFile]] = []
+        self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, part: int) -> pq.FileMetaData:
-        """That of a part; pyarrow's errors are let through."""
+    @contextmanager
+    def open(self, part: int) -> Iterator[pq.ParquetFile]:
+        """One of the files, for one thread; pyarrow's errors are let through."""
         import pyarrow.parquet as pq
 
+        file = self._taken(part)
+        if file is None:
+            file = pq.ParquetFile(
+                part_path(self._folder, part),
+                metadata=self._footers.get(part),  # which takes long to read
+                read_dictionary=self._words,
+            )
+        try:
+            yield file
+        except BaseException:
+            file.close()
+            raise
         with self._lock:
-            if part in self._held:
-                self._held.move_to_end(part)
-                return self._held[part]
-        with pq.ParquetFile(part_path(self._folder, part)) as file:
-            footer = file.metadata
-        with self._lock:
-            self._held[part] = footer
-            while len(self._held) > FOOTERS:
-                self._held.popitem(last=False)
-        return footer
+            self._idle.append((part, file))
+            first = self._idle.pop(0)[1] if len(self._idle) > OPEN else None
+            self._footers[part] = file.metadata
+            self._footers.move_to_end(part)
+            if len(self._footers) > OPEN:
+                self._footers.popitem(last=False)
+        if first is not None:
+            first.close()
 
-    def clear(self) -> None:
-        """Forget them."""
+    def close(self) -> None:
+        """Close those that nobody reads. Idempotent."""
         with self._lock:
-            self._held.clear()
+            idle, self._idle = self._idle, []
+            self._footers.clear()
+        for _, file in idle:
+            file.close()
+
+    def _taken(self, part: int) -> pq.ParquetFile | None:
+        with self._lock:
+            for place, (number, file) in reversed(list(enumerate(self._idle))):
+                if number == part:
+                    del self._idle[place]
+                    return file
+        return None
 
 
 class Parts(PointsSource):
@@ -63,17 +90,18 @@ class Parts(PointsSource):
         folder: where they lie.
         index: what is known of them.
         names: the properties that chunks have.
-        footers: those that are known already.
+        files: those that are open already.
     """
 
     def __init__(
-        self, folder: Path, index: Index, names: tuple[str, ...], footers: Footers | None = None
+        self, folder: Path, index: Index, names: tuple[str, ...], files: Files | None = None
     ) -> None:
         self._folder = folder
         self._index = index
         self._names = names
-        self._footers = footers or Footers(folder)
         entries = {entry.name: entry for entry in index.document.properties}
+        words = [name for name, entry in entries.items() if entry.categories is not None]
+        self._files = files or Files(folder, words)
         self._properties = [entries[name] for name in names]
         self._axes = index.document.axes
         self._columns = [axis.column for axis in self._axes] + list(names)
@@ -88,7 +116,7 @@ class Parts(PointsSource):
         return "disk"
 
     def with_properties(self, names: tuple[str, ...]) -> Parts:
-        return Parts(self._folder, self._index, names, self._footers)
+        return Parts(self._folder, self._index, names, self._files)
 
     async def fetch(self, level: int, index: ChunkIndex) -> Encoded | None:
         return None
@@ -104,7 +132,7 @@ class Parts(PointsSource):
         return 2 * int(self._index.tree.counts[index[0]]) * self._dtype.itemsize
 
     def close(self) -> None:
-        self._footers.clear()
+        self._files.close()
 
     def _read(self, index: ChunkIndex) -> tuple[Array, int]:
         row = index[0]
@@ -127,23 +155,17 @@ class Parts(PointsSource):
 
     def _group(self, part: int, group: int, count: int) -> tuple[pa.Table, int]:
         """One row group, and the bytes that it takes in its file."""
-        import pyarrow.parquet as pq
-
-        path = part_path(self._folder, part)
-        words = [one.name for one in self._properties if one.categories is not None]
-        with (
-            reading(f"{self._folder.name}: {path.name}"),
-            pq.ParquetFile(path, metadata=self._footers.get(part), read_dictionary=words) as file,
-        ):
+        name = part_path(self._folder, part).name
+        with reading(f"{self._folder.name}: {name}"), self._files.open(part) as file:
             footer = file.metadata
             if group >= footer.num_row_groups or footer.row_group(group).num_rows != count:
                 raise Corrupt(
-                    f"{self._folder.name} is damaged: {path.name} has no group {group} of "
+                    f"{self._folder.name} is damaged: {name} has no group {group} of "
                     f"{count} points."
                 )
             table = file.read_row_group(group, self._columns, use_threads=False)
             if table.num_rows != count or len(table.column_names) != len(self._columns):
-                raise Corrupt(f"{self._folder.name} is damaged: {path.name} lacks a column.")
+                raise Corrupt(f"{self._folder.name} is damaged: {name} lacks a column.")
             stored = footer.row_group(group)
             found = (stored.column(i) for i in range(stored.num_columns))
             size = sum(
