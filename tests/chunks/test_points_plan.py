@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -309,6 +310,20 @@ def test_a_point_that_is_far_from_all_others_does_little_harm() -> None:
     assert sum(want.count for want in plan.wants) < 4000
     close = Camera(tuple(places[7]), 20, (400, 400))
     assert plan_points(one, close).rate == float("inf")
+
+
+def test_by_default_as_many_are_shown_as_the_canvas_has_room_for() -> None:
+    one = PointsLayer("points", synthetic_points("yx", 1 << 12, 10**7))
+
+    def count(layer: PointsLayer, side: int) -> int:
+        return len(shown(layer, fit([layer], (side, side))))
+
+    assert 8000 < count(one, 300) <= 10_000
+    assert 20_000 < count(one, 1024) < 0.3 * 1024**2 / (np.pi * 4)
+    assert one.most_on(10_000, 10_000) == 100_000
+    assert replace(one, size=1.0).most_on(500, 500) == int(0.3 * 500**2 * 4 / np.pi)
+    assert replace(one, size=1e3, unit="world").most_on(500, 500) > 90_000
+    assert replace(one, most=7).most_on(500, 500) == 7
 
 
 def test_axes_that_there_are_not() -> None:

@@ -100,7 +100,7 @@ def plan_points(
     Raises:
         UsageError: the points lack a displayed axis.
     """
-    most = layer.most if most is None else most
+    most = layer.most_on(*camera.size) if most is None else most
     size = layer.points.dtype.itemsize
     room = max(OVERHEAD * most, LEAST_ROOM) * size if room is None else room
     sight = Sight(layer, camera)

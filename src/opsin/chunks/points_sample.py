@@ -35,7 +35,7 @@ def points_sample(
         Records as in a chunk, in the order of the plan, those of a chunk in the order of their
         ranks.
     """
-    most = layer.most if most is None else most
+    most = layer.most_on(*camera.size) if most is None else most
     sight = Sight(layer, camera)
     parts: list[Array] = []
     ranks: list[Array] = []

@@ -113,7 +113,7 @@ def _check(layer: PointsLayer) -> None:
     """Raise if what is asked of a layer makes no sense."""
     if not 0 < layer.size < math.inf:
         raise UsageError(f"{layer.name} cannot be drawn with points of size {layer.size}.")
-    if layer.most < 1:
+    if layer.most is not None and layer.most < 1:
         raise UsageError(f"{layer.name} cannot be drawn with {layer.most} points: give 1 or more.")
     if layer.blending not in ("translucent", "additive"):
         raise UsageError(f"Points are blended translucent or additive, not {layer.blending!r}.")

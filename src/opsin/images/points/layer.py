@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -9,8 +10,11 @@ from typing import Literal
 from opsin.images.image import Axis, Level
 from opsin.images.points import Points
 
-MOST_SHOWN = 100_000
-"""Points of a view, by default."""
+SHOWN = (10_000, 100_000)
+"""Points of a view by default: at least and at most so many, as far as there are."""
+
+COVER = 0.3
+"""How much of a canvas they cover by default, if they lie side by side."""
 
 SLICES = 32
 """An axis in space is cut into so many slices, where nothing is said of their thickness."""
@@ -28,14 +32,15 @@ class PointsLayer:
     `thickness`, a world length by axis, of the view's position. By default all of an axis in space
     is shown, and one point in time.
 
-    A view shows at most `most` points: a sample, if there are more in it.
+    A view shows at most `most` points: a sample, if there are more in it. None: as many as the
+    canvas has room for.
     """
 
     name: str
     points: Points
     visible: bool = True
     opacity: float = 1.0
-    size: float = 5.0
+    size: float = 4.0
     unit: Literal["screen", "world"] = "screen"
     colour: str = "#ffffff"
     colour_by: str | None = None
@@ -44,7 +49,7 @@ class PointsLayer:
     colormap: str = "viridis"
     blending: Literal["translucent", "additive"] = "translucent"
     thickness: Mapping[str, float] = field(default_factory=dict)
-    most: int = MOST_SHOWN
+    most: int | None = None
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -71,6 +76,14 @@ class PointsLayer:
                 scale.append(high - low or 1.0)
                 translation.append(low / 2 + high / 2)
         return Level(tuple(shape), tuple(shape), tuple(scale), tuple(translation))
+
+    def most_on(self, width: int, height: int) -> int:
+        """How many points a canvas of this size shows at most."""
+        if self.most is not None:
+            return self.most
+        side = max(self.size, 1.0) if self.unit == "screen" else 1.0
+        room = COVER * width * height / (math.pi / 4 * side**2)
+        return int(min(max(room, SHOWN[0]), SHOWN[1]))
 
     def slab(self, axis: str, position: float) -> tuple[float, float]:
         """What is shown along an axis that a view does not display: from here to there."""
