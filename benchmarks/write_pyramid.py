@@ -5,9 +5,9 @@ its own way, and write all levels down to one of 512², in chunks of 512². Ever
 process, the peers' in an environment of theirs (`harness/writers/`). Counted are the CPU time of
 all threads, and the memory above what the process held when it had imported everything.
 
-* `cpu_…`, `wall_…`, `peak_…`: each as it comes. Opsin writes blosc-lz4 (5, bit shuffle) and means
+* `cpu_…`, `wall_…`, `peak_…`: each as it comes. Opsin writes blosc-lz4 (1, bit shuffle) and means
   of 2 × 2 pixels; the others zstd, and what they take for coarser levels by default.
-* `cpu_zstd_…`: all write zstd (3). `cpu_lz4_…`: all write blosc-lz4 (5, bit shuffle).
+* `cpu_zstd_…`: all write zstd (2). `cpu_lz4_…`: all write blosc-lz4 (1, bit shuffle).
 * `cpu_mean_…`: that, and all make means.
 * zarr_python is what one would write by hand, with means; the other two are given Dask arrays.
 

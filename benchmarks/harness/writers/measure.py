@@ -2,8 +2,8 @@
 
     python -m harness.writers.with_opsin SOURCE OUT CODEC METHOD
 
-SOURCE is a zarr array of two axes, OUT does not exist yet, CODEC is `default`, `blosc-lz4` (5, bit
-shuffle) or `zstd` (3), METHOD how coarser levels are made, `default` or `mean`. A tiny image is
+SOURCE is a zarr array of two axes, OUT does not exist yet, CODEC is `default`, `blosc-lz4` (1, bit
+shuffle) or `zstd` (2), METHOD how coarser levels are made, `default` or `mean`. A tiny image is
 written before, so that nothing is imported or compiled while it is measured. The answer is a line
 of JSON: `cpu` and `wall` in seconds, and the `peak` of resident memory in MiB, above what it was.
 
@@ -26,8 +26,8 @@ from zarr.codecs import BloscCodec, ZstdCodec
 
 CHUNK = 512
 CODECS: dict[str, Any] = {
-    "blosc-lz4": BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2),
-    "zstd": ZstdCodec(level=3),
+    "blosc-lz4": BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle", typesize=2),
+    "zstd": ZstdCodec(level=2),
 }
 
 

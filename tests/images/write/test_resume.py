@@ -18,7 +18,7 @@ import pytest
 from opsin.errors import UsageError, WriteError
 from opsin.images.draft import kept_drafts
 from opsin.images.source import Array, Index
-from opsin.images.write import write_image
+from opsin.images.write import journal, write_image
 from opsin.images.write.files import Files, file_of
 from opsin.images.write.identity import identity
 from tests.images.write.interrupted import PIXELS, VARIANTS, labels, made, reads_of
@@ -171,8 +171,12 @@ def test_other_pixels_or_options_start_over(tmp_path: Path, other: dict[str, Any
     np.testing.assert_array_equal(levels_of(path)[0], PIXELS)
 
 
-def test_what_a_power_cut_spoils_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("piece", [7, 1 << 18])
+def test_what_a_power_cut_spoils_is_made_again(
+    tmp_path: Path, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Files that are shorter than they should be, or are not there."""
+    monkeypatch.setattr(journal, "PIECE", piece)
     write_image(made(), tmp_path / "whole.zarr", chunks=16)
     path = tmp_path / "made.zarr"
     draft = interrupt(path, after=120)
@@ -183,8 +187,8 @@ def test_what_a_power_cut_spoils_is_made_again(tmp_path: Path) -> None:
             file.write_bytes(b"")
         elif number % 7 == 1:
             file.unlink()
-    with (draft / "journal/0/0").open("r+b") as journal:
-        journal.truncate(8 * 50 + 3)
+    with (draft / "journal/0/0").open("r+b") as file:
+        file.truncate(8 * 50 + 3)
     write_image(made(), path, chunks=16, resume="pixels")
     assert tree(path) == tree(tmp_path / "whole.zarr")
 
@@ -192,9 +196,9 @@ def test_what_a_power_cut_spoils_is_made_again(tmp_path: Path) -> None:
 def test_a_journal_of_nonsense_is_believed_only_as_far_as_files_are_there(tmp_path: Path) -> None:
     path = tmp_path / "made.zarr"
     draft = interrupt(path)
-    for journal in (draft / "journal/0").iterdir():
+    for file in (draft / "journal/0").iterdir():
         noise = np.random.default_rng(0).integers(2, 1 << 62, 500).astype("<u8")
-        journal.write_bytes(noise.tobytes())
+        file.write_bytes(noise.tobytes())
     write_image(made(), path, chunks=16, resume="pixels")
     np.testing.assert_array_equal(levels_of(path)[0], PIXELS)
 

@@ -290,6 +290,13 @@ def test_axes_that_ome_zarr_does_not_have(tmp_path: Path, axes: str, message: st
     assert list(tmp_path.iterdir()) == []
 
 
+def test_more_chunks_than_can_be_known(tmp_path: Path) -> None:
+    pixels = np.broadcast_to(np.uint8(0), (1 << 24, 1 << 24))
+    with pytest.raises(UsageError, match="would have 1073741824 chunks, more than the 67108864"):
+        write_image(image_from_array(pixels), tmp_path / "a.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_existing_path_is_refused(tmp_path: Path) -> None:
     image = image_from_array(noise(9, 9))
     (tmp_path / "a.zarr").mkdir()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,27 +66,16 @@ class Files:
     def write(self, level: int, index: Index, block: Array) -> None:
         """Write one chunk, clipped to its level; one that is all zero is left out."""
         stored = self._encode(self._whole(block)) if self._is_something(block) else None
-        size = 0
-        if self._shards:
-            complete = self._shards[level].add(index, stored)
-            if complete is None:
-                return
+        if not self._shards:
+            self._make(level, index, None if stored is None else partial(write_all, data=stored))
+            return
+        complete = self._shards[level].add(index, stored)
+        if complete is not None:
             index, shard = complete
-            path = file_of(self._place, self._layout, level, index)
-            if shard.is_something:
-                with self._file(path) as descriptor:
-                    size = shard.write(descriptor)
-            shard.close()
-        else:
-            path = file_of(self._place, self._layout, level, index)
-            if stored is not None:
-                size = len(stored)
-                with self._file(path) as descriptor:
-                    write_all(descriptor, stored)
-        if self._journal is not None:
-            if not size:  # what there is, is of another time
-                Path(path).unlink(missing_ok=True)
-            self._journal.record(level, index, size)
+            try:
+                self._make(level, index, shard.write if shard.is_something else None)
+            finally:
+                shard.close()
 
     def close(self) -> None:
         """Let go of memory and files. Idempotent."""
@@ -106,18 +95,27 @@ class Files:
         whole[tuple(slice(0, n) for n in block.shape)] = block
         return whole
 
-    @contextmanager
-    def _file(self, path: str) -> Iterator[int]:
-        """The descriptor of a new file. (Paths are text here: a chunk has no time for more.)"""
-        folder = path.rpartition("/")[0]
-        if folder not in self._made:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._made.add(folder)
-        descriptor = os.open(path, _NEW, 0o666)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def _make(self, level: int, index: Index, write: Callable[[int], int] | None) -> None:
+        """Make the file at an index, or see that there is none; and record it.
+
+        Paths are text here: a chunk has no time for more.
+        """
+        path = file_of(self._place, self._layout, level, index)
+        size = 0
+        if write is not None:
+            folder = path.rpartition("/")[0]
+            if folder not in self._made:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                self._made.add(folder)
+            descriptor = os.open(path, _NEW, 0o666)
+            try:
+                size = write(descriptor)
+            finally:
+                os.close(descriptor)
+        if self._journal is not None:
+            if not size:  # what there is, is of another time
+                Path(path).unlink(missing_ok=True)
+            self._journal.record(level, index, size)
 
 
 def file_of(folder: str, layout: Layout, level: int, index: Index) -> str:

@@ -20,6 +20,8 @@ import numpy as np
 from opsin.images.source import Array, Index
 
 NUMBER = np.dtype("<u8")
+PIECE = 1 << 18
+"""Numbers that are looked at at once."""
 
 
 class Journal:
@@ -78,17 +80,19 @@ def began(folder: Path) -> bool:
 def _done(
     file: Path, level: int, grid: tuple[int, ...], path: Callable[[int, Index], str]
 ) -> Array:
-    count = math.prod(grid)
-    known = np.zeros(count, NUMBER)
-    if file.exists():
-        found = np.fromfile(file, NUMBER, count)
-        known[: len(found)] = found
-    for place in np.flatnonzero(known > 1):
-        index = tuple(int(i) for i in np.unravel_index(place, grid))
-        try:
-            size = Path(path(level, index)).stat().st_size
-        except OSError:
-            size = -1
-        if size + 1 != known[place]:
-            known[place] = 0
-    return (known > 0).reshape(grid)
+    done: Array = np.zeros(math.prod(grid), np.bool_)
+    if not file.exists():
+        return done.reshape(grid)
+    with file.open("rb") as numbers:
+        for start in range(0, done.size, PIECE):
+            known = np.fromfile(numbers, NUMBER, min(PIECE, done.size - start))
+            for place in np.flatnonzero(known > 1):
+                index = np.unravel_index(start + place, grid)
+                try:
+                    size = Path(path(level, tuple(map(int, index)))).stat().st_size
+                except OSError:
+                    size = -1
+                if size + 1 != known[place]:
+                    known[place] = 0
+            done[start : start + len(known)] = known > 0
+    return done.reshape(grid)

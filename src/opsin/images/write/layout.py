@@ -16,6 +16,8 @@ from opsin.images.write.options import SHARD_LIMIT, OmeVersion, Options
 
 CHUNK_LIMIT = 1 << 30
 """Bytes of a chunk."""
+CHUNKS_LIMIT = 1 << 26
+"""Of the finest level: which ones are written is known of each."""
 FLAT, DEEP = 512, (64, 128, 128)
 """Pixels of a chunk along the axes that are halved, if these are two or three."""
 ORDER = ("time", "channel", "other", "space")
@@ -89,6 +91,11 @@ def layout_of(image: Image, options: Options) -> Layout:
     chunks, shards = _sizes(written, halved, options, together=image.rgb)
     levels, steps = pyramid_levels(written, halved, chunks, options.levels)
     _check_chunks(written, chunks, {axis for step in steps for axis in step})
+    if (count := math.prod(levels[0].grid)) > CHUNKS_LIMIT:
+        raise UsageError(
+            f"{image.name} would have {count} chunks, more than the {CHUNKS_LIMIT} that can be "
+            "written: give larger ones."
+        )
     return Layout(
         replace(written, levels=levels),
         order,

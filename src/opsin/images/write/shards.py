@@ -168,10 +168,11 @@ class Shards:
             shard.close()
 
 
-def write_all(descriptor: int, data: Stored) -> None:
-    """Write all of it: the system may take less at once."""
+def write_all(descriptor: int, data: Stored) -> int:
+    """Write all of it, and return its size: the system may take less at once."""
     written = os.write(descriptor, data)
     if written < len(data):
         view = memoryview(data)
         while written < len(view):
             written += os.write(descriptor, view[written:])
+    return written
