@@ -187,8 +187,8 @@ def test_what_a_power_cut_spoils_is_made_again(
             file.write_bytes(b"")
         elif number % 7 == 1:
             file.unlink()
-    with (draft / "journal/0/0").open("r+b") as file:
-        file.truncate(8 * 50 + 3)
+    with (draft / "journal/0/0").open("r+b") as spoilt:
+        spoilt.truncate(8 * 50 + 3)
     write_image(made(), path, chunks=16, resume="pixels")
     assert tree(path) == tree(tmp_path / "whole.zarr")
 
