@@ -301,3 +301,43 @@ def test_a_real_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(derived.read(0), array)
         blocks = array.reshape(512, 4, 384, 4).astype(int).sum(axis=(1, 3))
         np.testing.assert_array_equal(derived.read(2), np.round(blocks / 16))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(1, 14)] * 3),
+    chunks=st.tuples(*[st.integers(1, 9)] * 3),
+    dtype=st.sampled_from(["uint8", "int16", "uint64", "float32"]),
+    kind=st.sampled_from(["image", "labels"]),
+    seed=st.integers(0, 2**32),
+)
+def test_volumes_are_halved_along_all_three_axes(
+    shape: tuple[int, int, int],
+    chunks: tuple[int, int, int],
+    dtype: str,
+    kind: Literal["image", "labels"],
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    top = 1000 if dtype == "float32" else np.iinfo(dtype).max
+    array = rng.integers(0, top, shape, dtype=np.int64 if dtype == "float32" else dtype)
+    array = array.astype(dtype)
+    image, _ = image_of(array, tuple(map(min, chunks, shape)), kind)
+    levels = with_derived_levels(image, 4, ("z", "y", "x"), 2)
+    assert max(levels.levels[-1].shape) <= 4
+    for k, level in enumerate(levels.levels[1:], 1):
+        b = 2**k
+        assert level.shape == tuple(-(-n // b) for n in shape)
+        assert level.scale == (0.5 * b,) * 3
+        got = levels.read(k)
+        for place in np.ndindex(*level.shape):
+            block = array[tuple(slice(i * b, (i + 1) * b) for i in place)]
+            if kind == "labels":
+                assert got[place] == block[tuple(min(b // 2 - 1, n - 1) for n in block.shape)]
+            elif dtype == "float32":
+                assert got[place] == pytest.approx(block.astype("f8").mean(), rel=1e-6)
+            else:
+                total = sum(map(int, block.ravel()))
+                assert int(got[place]) == round(fractions.Fraction(total, block.size))
+        centre = b // 2 - 1 if kind == "labels" else (b - 1) / 2
+        assert level.translation == (3.0 + 0.5 * centre,) * 3

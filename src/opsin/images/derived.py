@@ -1,15 +1,16 @@
 """Derived levels: coarser levels that a file lacks, computed from its coarsest when asked for.
 
-Images are averaged over blocks of 2^k × 2^k pixels of the coarsest stored level, at the far edges
-over the pixels that exist: exact for integers and rounded half to even, as `pyramid` rounds, but
-once, from the stored level (`opsin.images.reduction.Mean`). Of labels and booleans the pixel near
-the middle of the block stands for it (`Pick`), so no label is invented. Either way `translation`
-is where the result truly lies.
+Images are averaged over blocks of 2^k × 2^k pixels of the coarsest stored level (of 2^k along other
+axes too, for views of volumes), at the far edges over the pixels that exist: exact for integers and
+rounded half to even, as `pyramid` rounds, but once, from the stored level
+(`opsin.images.reduction.Mean`). Of labels and booleans the pixel near the middle of the block
+stands for it (`Pick`), so no label is invented. Either way `translation` is where the result lies.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,28 +26,36 @@ LARGEST = 1024
 SMALLEST_CHUNK = 512
 """Chunks are not made smaller than a brick of the display."""
 
+LARGEST_CHUNK = 1 << 20
+"""Voxels of a chunk of a volume, if those of the stored level allow."""
 
-def with_derived_levels(image: Image, largest: int = LARGEST) -> Image:
+
+def with_derived_levels(
+    image: Image,
+    largest: int = LARGEST,
+    axes: Sequence[str] = ("y", "x"),
+    smallest_chunk: int = SMALLEST_CHUNK,
+) -> Image:
     """The image with computed levels behind its stored ones, until one fits into `largest`².
 
-    Every level has half the pixels of the one before along y and x, rounded up, and all along
-    other axes. An image without axes called y and x, or with a small level, is returned as it is.
+    Every level has half the pixels of the one before along `axes`, rounded up, and all along
+    others. An image that lacks one of these axes, or with a small level, is returned as it is.
     The returned image owns `image`: closing it closes both.
     """
     names = image.axis_names
-    if "y" not in names or "x" not in names:
+    if not all(name in names for name in axes):
         return image
-    plane = (names.index("y"), names.index("x"))
+    halved = tuple(names.index(name) for name in axes)
     stored = image.levels[-1]
     pick = image.kind == "labels" or image.dtype.kind == "b"
     levels: list[Level] = []
     smallest = stored
-    while max(smallest.shape[axis] for axis in plane) > largest:
-        smallest = _level(stored, plane, len(levels) + 1, pick)
+    while max(smallest.shape[axis] for axis in halved) > largest:
+        smallest = _level(stored, halved, len(levels) + 1, pick, smallest_chunk)
         levels.append(smallest)
     if not levels:
         return image
-    source = _Derived(image.source, image.dtype, image.levels, tuple(levels), plane, pick)
+    source = _Derived(image.source, image.dtype, image.levels, tuple(levels), halved, pick)
     return replace(image, levels=(*image.levels, *levels), source=source)
 
 
@@ -61,17 +70,23 @@ def stored_levels(image: Image) -> int:
     return int(getattr(source, "stored_levels", count))
 
 
-def _level(stored: Level, plane: tuple[int, int], k: int, pick: bool) -> Level:
+def _level(
+    stored: Level, halved: tuple[int, ...], k: int, pick: bool, smallest_chunk: int
+) -> Level:
     """Geometry of the k-th derived level."""
     shape, chunks = list(stored.shape), list(stored.chunks)
     scale, translation = list(stored.scale), list(stored.translation)
-    for axis in plane:
+    for axis in halved:
         shape[axis] = -(-stored.shape[axis] >> k)
         # Not below base chunk >> k, so that every base chunk is read about once per level.
-        chunks[axis] = min(shape[axis], max(SMALLEST_CHUNK, stored.chunks[axis] >> k))
+        chunks[axis] = min(shape[axis], max(smallest_chunk, stored.chunks[axis] >> k))
         scale[axis] = stored.scale[axis] * 2**k
         centre = picked(k) if pick else (2**k - 1) / 2
         translation[axis] = stored.translation[axis] + centre * stored.scale[axis]
+    if len(halved) > 2:  # chunks of planes would become thick, and need much memory
+        first = halved[0]
+        thin = LARGEST_CHUNK // (math.prod(chunks) // chunks[first])
+        chunks[first] = min(chunks[first], max(stored.chunks[first] >> k, thin, 1))
     return Level(tuple(shape), tuple(chunks), tuple(scale), tuple(translation))
 
 
@@ -83,7 +98,7 @@ class _Derived(Source):
     dtype: np.dtype[np.generic]
     stored: tuple[Level, ...]
     levels: tuple[Level, ...]
-    plane: tuple[int, int]
+    halved: tuple[int, ...]
     pick: bool
 
     @property
@@ -105,11 +120,11 @@ class _Derived(Source):
         start = [i * chunk for i, chunk in zip(index, geometry.chunks, strict=True)]
         shape = geometry.chunk_shape(index)
         fine_start, fine_stop = list(start), [a + n for a, n in zip(start, shape, strict=True)]
-        for axis in self.plane:
+        for axis in self.halved:
             fine_start[axis] <<= k
             fine_stop[axis] = min(fine_stop[axis] << k, coarsest.shape[axis])
         kind = Pick if self.pick else Mean
-        reduction = kind(self.dtype, coarsest.shape, self.plane, k, tuple(start), shape)
+        reduction = kind(self.dtype, coarsest.shape, self.halved, k, tuple(start), shape)
         for base_index in coarsest.chunks_in(fine_start, fine_stop):
             encoded = await self.base.fetch(number, base_index)
             await on_thread(None, self._add, reduction, number, base_index, encoded)
@@ -145,7 +160,7 @@ class _Derived(Source):
             return base
         # Summing halves a base chunk again and again; the sums of the chunk itself stay, and
         # dividing them needs as much again, twice for integers of 64 bits.
-        wide = sum_dtype(self.dtype, k).itemsize
+        wide = sum_dtype(self.dtype, k * len(self.halved)).itemsize
         pieces = (pixels // 2 + pixels // 4) * wide
         halves = 2 if item == 8 and self.dtype.kind != "f" else 1
         own = math.prod(self.levels[k - 1].chunk_shape(index)) * wide * halves

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +12,7 @@ from opsin.images.source import Array
 
 
 class Reduction(Protocol):
-    """One piece of a level whose pixels are blocks of 2^k × 2^k pixels of a finer level."""
+    """One piece of a level whose pixels are blocks of a finer one, 2^k pixels along some axes."""
 
     def add(self, fine: Array, origin: tuple[int, ...]) -> None:
         """Take in a piece of the finer level whose first pixel is `origin`; each pixel once."""
@@ -30,30 +32,30 @@ class Mean:
         self,
         dtype: np.dtype[np.generic],
         fine_shape: tuple[int, ...],
-        plane: tuple[int, int],
+        axes: tuple[int, ...],
         k: int,
         start: tuple[int, ...],
         shape: tuple[int, ...],
     ) -> None:
-        """The piece of `shape` from `start` of a level that halves the axes `plane` k times."""
+        """The piece of `shape` from `start` of a level that halves these axes k times."""
         self._dtype = dtype
         self._fine_shape = fine_shape
-        self._plane = plane
+        self._axes = axes
         self._k = k
         self._start = start
         self._shape = shape
-        self._sum = np.zeros(shape, sum_dtype(dtype, k))
+        self._sum = np.zeros(shape, sum_dtype(dtype, k * len(axes)))
         # 64-bit integers do not fit any sum: their upper halves are summed on their own.
         self._high = (
             np.zeros(shape, np.int64) if dtype.kind in "ui" and dtype.itemsize == 8 else None
         )
 
     def add(self, fine: Array, origin: tuple[int, ...]) -> None:
-        """Sum up the blocks, first along one axis of the plane and then along the other."""
+        """Sum up the blocks, along one axis after the other."""
         inside = [slice(None)] * fine.ndim
         target = [slice(None)] * fine.ndim
         for axis, (first, size) in enumerate(zip(origin, fine.shape, strict=True)):
-            shift = self._k if axis in self._plane else 0
+            shift = self._k if axis in self._axes else 0
             low = max(first, self._start[axis] << shift)
             high = min(first + size, (self._start[axis] + self._shape[axis]) << shift)
             if high <= low:
@@ -72,12 +74,11 @@ class Mean:
 
     def finish(self) -> Array:
         """Divide the sums by the numbers of pixels, which differ in the last blocks only."""
-        y, x = self._plane
-        for rows, height in self._parts(y):
-            for columns, width in self._parts(x):
-                where = [slice(None)] * len(self._shape)
-                where[y], where[x] = rows, columns
-                self._divide(tuple(where), height * width)
+        for parts in itertools.product(*map(self._parts, self._axes)):
+            where = [slice(None)] * len(self._shape)
+            for axis, (part, _) in zip(self._axes, parts, strict=True):
+                where[axis] = part
+            self._divide(tuple(where), math.prod(length for _, length in parts))
         if self._high is not None:
             upper = self._high.astype(self._dtype)
             upper <<= self._dtype.type(32)
@@ -111,7 +112,7 @@ class Mean:
 
     def _sums(self, part: Array, first: list[int], dtype: np.dtype[np.generic]) -> Array:
         block = 1 << self._k
-        for axis in self._plane:
+        for axis in self._axes:
             if first[axis] % block == 0 and part.shape[axis] % block == 0:
                 for _ in range(self._k):
                     even = [slice(None)] * part.ndim
@@ -132,7 +133,7 @@ class Pick:
         self,
         dtype: np.dtype[np.generic],
         fine_shape: tuple[int, ...],
-        plane: tuple[int, int],
+        axes: tuple[int, ...],
         k: int,
         start: tuple[int, ...],
         shape: tuple[int, ...],
@@ -141,7 +142,7 @@ class Pick:
         self._out = np.zeros(shape, dtype)
         self._positions = [
             np.minimum((np.arange(a, a + n) << k) + picked(k), fine - 1)
-            if axis in plane
+            if axis in axes
             else np.arange(a, a + n)
             for axis, (a, n, fine) in enumerate(zip(start, shape, fine_shape, strict=True))
         ]
@@ -187,10 +188,10 @@ def picked(k: int) -> int:
     return ((1 << k) - 1) >> 1
 
 
-def sum_dtype(dtype: np.dtype[np.generic], k: int) -> np.dtype[np.generic]:
-    """A type that holds the sum of 4^k values of `dtype` (or of their lower 32 bits)."""
+def sum_dtype(dtype: np.dtype[np.generic], halvings: int) -> np.dtype[np.generic]:
+    """A type that holds the sum of 2^halvings values of `dtype` (or of their lower 32 bits)."""
     if dtype.kind == "f":
         return np.dtype(np.float64)
-    if dtype.itemsize <= 2 and k <= 8:
+    if dtype.itemsize <= 2 and halvings <= 16:
         return np.dtype(np.uint32 if dtype.kind == "u" else np.int32)
     return np.dtype(np.int64)
