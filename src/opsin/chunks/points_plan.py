@@ -32,9 +32,9 @@ from opsin.images.source import Index
 STEPS = 4
 """So many steps of the rate double it."""
 
-OVERHEAD = 8
+OVERHEAD = 16
 """So many times as many points as are shown may be loaded for them: cells reach beyond the view."""
-LEAST_ROOM = 64 * MOST
+LEAST_ROOM = 128 * MOST
 """Points that may be loaded in any case: far inside, a view touches a cell of every level."""
 
 

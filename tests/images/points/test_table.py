@@ -65,6 +65,19 @@ def test_a_column_may_look_like_another_type_at_first(
     assert 120.5 in found[POSITION][:, 1]
 
 
+def test_notes_below_the_names_are_no_points(tmp_path: Path) -> None:
+    path = tmp_path / "spots.csv"
+    path.write_text(
+        "LABEL,POSITION_X,POSITION_Y,POSITION_T,QUALITY\nLabel,X,Y,T,Quality\n"
+        ",(micron),(micron),(sec),(quality)\nLabel,X,Y,T,Quality\n"
+        "ID1,1.5,2.5,0,10\nID2,3.5,4.5,2,11\n"
+    )
+    points, found = read(path)
+    assert points.axis_names == ("t", "y", "x")
+    assert sorted(found["QUALITY"]) == [10, 11]
+    assert points.warnings == ()
+
+
 def test_rows_without_position_in_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x,y\n1,2\n,3\nnan,4\n5,6\n")

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -332,25 +332,21 @@ def test_progress_goes_from_none_to_all(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_number_of_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The largest arrays of records are those of a leaf and of a run."""
-    largest = Counter[str]()
-    concatenate = np.concatenate
-
-    def watched(parts: object, *more: object, **named: object) -> np.ndarray:
-        out: np.ndarray = concatenate(parts, *more, **named)  # type: ignore[call-overload]
-        if out.dtype.names is not None:
-            largest["bytes"] = max(largest["bytes"], out.nbytes)
-        return out
-
-    monkeypatch.setattr("opsin.images.points.records.np.concatenate", watched)
-    found = []
-    monkeypatch.setattr(building, "LEAST_LEAF", 1000)
-    monkeypatch.setattr(building, "LEAF", 1000)
-    monkeypatch.setattr(building, "RUN", 1 << 14)
-    monkeypatch.setattr("opsin.images.points.table.BATCH", 256)
+    monkeypatch.setattr(building, "LEAST_LEAF", 2000)
+    monkeypatch.setattr(building, "LEAF", 2000)
+    monkeypatch.setattr(building, "RUN", 1 << 16)
+    monkeypatch.setattr("opsin.images.points.table.BATCH", 1 << 10)
+    monkeypatch.setattr("opsin.images.points.survey.SAMPLE", 2000)
+    monkeypatch.setattr("opsin.images.points.division.TAKEN", 128)
+    monkeypatch.setattr("opsin.images.points.division.MOST", 256)
+    monkeypatch.setattr(building, "TAKEN", 128)
+    peaks = []
     for count in (10_000, 80_000):
-        largest.clear()
-        write_points(table_of(RNG.random((count, 2))), tmp_path / f"{count}")
-        found.append(largest["bytes"])
-    assert 0 < found[1] < 1.6 * found[0]
-    assert found[1] < 120_000  # of about 1.9 MB
+        table = table_of(RNG.random((count, 2)))  # Arrow's memory is not counted
+        write_points(table, tmp_path / "first", overwrite=True)  # imports
+        tracemalloc.start()
+        write_points(table, tmp_path / f"{count}")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+    assert peaks[1] < 1_200_000  # of 1.9 MB of records, sorted and copied

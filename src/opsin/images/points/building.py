@@ -150,7 +150,7 @@ class Building:
             records = in_order_of_rank(spool.leaf(tree.first))
             ends = [0, *cuts_of(records[RANK], [cell.stop for cell in above])]
             for cell, (first, end) in zip(above, pairwise(ends), strict=True):
-                cell.records.append(records[first:end])
+                cell.records.append(records[first:end].copy())  # not all of the leaf
             self._leaf(records[ends[-1] :], start, parent, right, self._rest)
             return
         below = int(spool.counts[tree.first : tree.stop].sum())

@@ -10,7 +10,7 @@ import csv
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +29,8 @@ BLOCK = 1 << 22
 _TEXT = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq", ".parq")
 _LOOKED_AT = 64
+_NOTES = 4
+"""Rows below the names that may hold notes and not points."""
 
 
 class Table(Protocol):
@@ -218,9 +220,11 @@ class _TextTable:
             raise OpenError(f"{name} cannot be opened: {error.strerror or error}.") from error
         if b"\0" in head:
             raise Unsupported(f"{name} is no text, whatever its name says.")
-        line = head.partition(b"\n")[0].decode("utf-8", "replace").strip("\r\ufeff")
-        self._delimiter = max(",;\t", key=line.count)
-        self._names = next(csv.reader([line], delimiter=self._delimiter), [])
+        lines = head.decode("utf-8", "replace").strip("\ufeff").splitlines()[: 2 + _NOTES]
+        self._delimiter = max(",;\t", key=(lines or [""])[0].count)
+        rows = list(csv.reader(lines, delimiter=self._delimiter))
+        self._names = rows[0] if rows else []
+        self._notes = _without_numbers(rows[1:])
         doubled = {one for one in self._names if one and self._names.count(one) > 1}
         if doubled:
             raise OpenError(f"{name} has two columns called {min(doubled)!r}: rename one.")
@@ -283,12 +287,25 @@ class _TextTable:
         with reading(self.name):
             reader = pacsv.open_csv(
                 self._path,
-                read_options=pacsv.ReadOptions(block_size=BLOCK),
+                read_options=pacsv.ReadOptions(block_size=BLOCK, skip_rows_after_names=self._notes),
                 parse_options=pacsv.ParseOptions(delimiter=self._delimiter),
                 convert_options=options,
             )
             with reader:
                 yield reader
+
+
+def _without_numbers(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows come before the first with a number; 0 if there is none.
+
+    TrackMate, for one, writes what columns mean, and units, below their names.
+    """
+    for place, row in enumerate(rows):
+        for cell in row:
+            with suppress(ValueError):
+                float(cell)
+                return place
+    return 0
 
 
 def _wider(kind: pa.DataType) -> pa.DataType:
