@@ -128,6 +128,18 @@ def volume_extent(layer: Placed, displayed: tuple[str, ...]) -> tuple[Triple, Tr
     return low, high  # type: ignore[return-value]
 
 
+def check_volumes(layers: Iterable[Placed], displayed: tuple[str, ...]) -> None:
+    """See to it that layers have the displayed axes.
+
+    Raises:
+        UsageError: one has not.
+    """
+    for layer in layers:
+        for name in displayed:
+            if name not in {axis.name for axis in layer.axes}:
+                raise UsageError(f"{layer.name} is no volume: it has no axis {name!r}.")
+
+
 def fit_volume(
     layers: Iterable[Placed],
     size: tuple[int, int],
@@ -143,10 +155,7 @@ def fit_volume(
         UsageError: a layer lacks a displayed axis.
     """
     shown = list(layers)
-    for layer in shown:
-        for name in displayed:
-            if name not in {axis.name for axis in layer.axes}:
-                raise UsageError(f"{layer.name} is no volume: it has no axis {name!r}.")
+    check_volumes(shown, displayed)
     extents = [volume_extent(layer, displayed) for layer in shown]
     low = np.min([low for low, _ in extents], axis=0)
     high = np.max([high for _, high in extents], axis=0)

@@ -30,9 +30,11 @@ import numpy.typing as npt
 from opsin.chunks.volume_camera import VolumeCamera, rays
 from opsin.errors import Unsupported, UsageError
 from opsin.images.layer import Layer
+from opsin.images.points.layer import PointsLayer
 from opsin.images.source import Array
 from opsin.render import colormaps, labels
 from opsin.render.blending import Floats, blend, colours, scaled
+from opsin.render.points import draw_points
 from opsin.render.volume_cells import Cells, lay_out
 from opsin.render.volume_slots import VolumeSlots
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 Mode = Literal["mip", "minip", "average", "translucent", "iso"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-DENSITY = 16.0
+DENSITY = 32.0
 """Of translucent layers, by default, over the length that the canvas's shorter side shows."""
 
 BAND = 16
@@ -72,7 +74,7 @@ class Projection:
 
 
 def render_volume(
-    layers: Mapping[int, Layer],
+    layers: Mapping[int, Layer | PointsLayer],
     camera: VolumeCamera,
     slots: Mapping[int, VolumeSlots],
     projection: Projection = Projection(),
@@ -82,6 +84,7 @@ def render_volume(
 
     Args:
         layers: what to draw, by the id that their bricks have; those not visible are skipped.
+            Points are read, and drawn whole.
         camera: from where to look, and the size of the canvas in device pixels.
         slots: the bricks of each layer. Each place is drawn from the finest one that it lies in,
             and not at all without one.
@@ -93,6 +96,7 @@ def render_volume(
 
     Raises:
         UsageError: a layer lacks its contrast limits or its colour map.
+        ReadError: of points.
         Unsupported: numba is not installed.
     """
     check_numba()
@@ -103,9 +107,12 @@ def render_volume(
     for number, layer in layers.items():
         if not layer.visible:
             continue
-        if lowest and layer.blending == "minimum":
+        if lowest and isinstance(layer, Layer) and layer.blending == "minimum":
             layer = replace(layer, blending="opaque")  # the minimum with black would be black
         lowest = False
+        if isinstance(layer, PointsLayer):
+            draw_points(canvas, layer, camera)
+            continue
         cells = lay_out(layer, slots[number], camera)
         if cells is not None:
             _draw(canvas, layer, camera, slots[number], cells, projection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,12 @@ class VolumeSlots:
     def nbytes(self) -> int:
         """Bytes of memory taken, by free slots that have been used, too."""
         return self._touched * self.slot_bytes
+
+    def frozen(self) -> VolumeSlots:
+        """The bricks that are held now; what comes later is put into other slots."""
+        twin = copy(self)
+        twin.places = self.places.copy()
+        return twin
 
     def put(self, brick: VolumeBrick, values: Array) -> None:
         """Hold a brick: (depth, rows, columns), and samples for RGB."""
