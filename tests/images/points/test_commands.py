@@ -120,7 +120,7 @@ def test_points_are_no_image(table: Path) -> None:
 
 def test_a_write_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "large.parquet"
-    pq.write_table(table_of(RNG.random((1_500_000, 3)).astype("f4")), path)
+    pq.write_table(table_of(RNG.random((500_000, 3)).astype("f4")), path)
     command = [str(word) for word in (OPSIN, "write", path, tmp_path / "large.points")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         while not list(tmp_path.glob(".large.points.*")):

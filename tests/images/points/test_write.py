@@ -51,7 +51,7 @@ positions = st.integers(2, 3).flatmap(
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(positions)
 def test_every_point_is_there_once_and_where_its_rank_puts_it(
@@ -305,7 +305,7 @@ write_points(table, sys.argv[1], progress=progress)
 def test_a_killed_write_leaves_nothing_under_the_name_and_the_next_one_clears_up(
     tmp_path: Path,
 ) -> None:
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "out"), "400000"]
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "out"), "200000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for line in child.stdout:
