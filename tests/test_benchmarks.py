@@ -60,7 +60,7 @@ FIGURES = {
 }
 WITHOUT_PEER = {"look.py", "rpc_soak.py"}
 MAY_LACK_PEERS = {"rpc.py", "loader_sim.py"}
-"""They get what they need from an index, which is not always there; or waste is their own affair."""
+"""What they need comes from an index, which is not always there; and waste has no peer."""
 WITHOUT_IMAGE = {"points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
