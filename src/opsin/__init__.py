@@ -24,12 +24,14 @@ _HOME = {
     "Table": "opsin.types",
     "Tracks": "opsin.types",
     "Vectors": "opsin.types",
+    "VolumeCamera": "opsin.chunks.volume_camera",
     "empty": "opsin.rpc.shared_arrays",
     "image_from_array": "opsin.images.memory",
     "load": "opsin.host.blocking",
     "open_image": "opsin.images.readers",
     "open_images": "opsin.images.readers",
     "run": "opsin.host.blocking",
+    "sharpen": "opsin.render.snapshot",
     "snapshot": "opsin.render.snapshot",
     "write_image": "opsin.images.write",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "Table",
     "Tracks",
     "Vectors",
+    "VolumeCamera",
     "__version__",
     "empty",
     "image_from_array",
@@ -55,18 +58,20 @@ __all__ = [
     "open_image",
     "open_images",
     "run",
+    "sharpen",
     "snapshot",
     "write_image",
 ]
 
 if TYPE_CHECKING:
     from opsin.chunks.camera import Camera
+    from opsin.chunks.volume_camera import VolumeCamera
     from opsin.errors import OpsinError
     from opsin.host.blocking import load, run
     from opsin.images.memory import image_from_array
     from opsin.images.readers import open_image, open_images
     from opsin.images.write import write_image
-    from opsin.render.snapshot import snapshot
+    from opsin.render.snapshot import sharpen, snapshot
     from opsin.rpc.shared_arrays import empty
     from opsin.types import (
         Axes,

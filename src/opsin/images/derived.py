@@ -50,7 +50,7 @@ def with_derived_levels(
     pick = image.kind == "labels" or image.dtype.kind == "b"
     levels: list[Level] = []
     smallest = stored
-    while max(smallest.shape[axis] for axis in halved) > largest:
+    while any(smallest.shape[axis] > largest for axis in halved):
         smallest = _level(stored, halved, len(levels) + 1, pick, smallest_chunk)
         levels.append(smallest)
     if not levels:
