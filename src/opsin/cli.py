@@ -159,7 +159,10 @@ def _parser() -> argparse.ArgumentParser:
         "--size", type=values.dimensions, default=(512, 512), metavar="WxH", help="pixels"
     )
     snapshot.add_argument(
-        "--center", type=values.point, metavar="Y,X", help="world position of the middle"
+        "--center",
+        type=values.point,
+        metavar="Y,X",
+        help="world position of the middle; of a volume Z,Y,X",
     )
     snapshot.add_argument(
         "--zoom", type=values.zoom, metavar="Z", help="picture pixels per world unit (default: fit)"
@@ -171,7 +174,37 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="world position on other axes, such as z=4.5,t=0 (default: the middle of z, t=0)",
     )
-    snapshot.add_argument("--level", type=int, metavar="K", help="level to draw (0 is the finest)")
+    snapshot.add_argument(
+        "--level",
+        type=int,
+        metavar="K",
+        help="level to draw (0 is the finest); of a volume the finest one",
+    )
+    snapshot.add_argument("--volume", action="store_true", help="draw the volume from outside")
+    snapshot.add_argument(
+        "--mode",
+        metavar="MODE",
+        help="how to draw a volume: mip, minip, average, translucent or iso (default: mip)",
+    )
+    snapshot.add_argument(
+        "--rotate",
+        type=values.angles,
+        metavar="ANGLES",
+        help="from where to look at a volume: degrees to the side, upwards and of roll, such as "
+        "30,20 (default: along z)",
+    )
+    snapshot.add_argument(
+        "--perspective",
+        type=float,
+        metavar="DEGREES",
+        help="field of view of a volume, from top to bottom (default: 0, without perspective)",
+    )
+    snapshot.add_argument(
+        "--memory",
+        type=values.size,
+        metavar="SIZE",
+        help="memory for a volume, such as 512M or 2G (default: 512M)",
+    )
     snapshot.set_defaults(run=_snapshot)
 
     write = commands.add_parser(
@@ -398,41 +431,9 @@ def _browse(options: argparse.Namespace, refusal: OpenError) -> int:
 
 
 def _snapshot(options: argparse.Namespace) -> int:
-    from dataclasses import replace
+    from opsin.snapshot_command import make_snapshot
 
-    from opsin.chunks.camera import fit, slice_index
-    from opsin.images.layer import Layer, layers_of_all
-    from opsin.images.points.layer import PointsLayer, sliced
-    from opsin.images.points.reader import open_points
-    from opsin.images.readers import open_images
-    from opsin.render.snapshot import save_png, snapshot
-
-    images: tuple[Image | Points, ...]
-    layers: tuple[Layer | PointsLayer, ...]
-    if _are_points(options.path):
-        points = open_points(options.path)
-        images, layers = (points,), (sliced(PointsLayer(points.name, points), options.position),)
-    else:
-        images = pixels = open_images(options.path)
-        layers = layers_of_all(pixels)
-    try:
-        _warn(images)
-        view = fit(layers, options.size)
-        if unknown := options.position.keys() - view.position.keys():
-            known = ", ".join(view.position) or "none"
-            raise UsageError(f"There is no slider {min(unknown)!r}: this image has {known}.")
-        view = replace(view, position={**view.position, **options.position})
-        if options.zoom is not None:
-            view = replace(view, zoom=options.zoom)
-        if options.center is not None:
-            view = replace(view, center=options.center)
-        if all(slice_index(layer, 0, view) is None for layer in layers if layer.visible):
-            raise UsageError(f"There is nothing at {_said(view.position)}: see `opsin info`.")
-        picture = snapshot(images[0], view, options.size, level=options.level, layers=layers)
-        save_png(picture, options.out)
-    finally:
-        for image in images:
-            image.close()
+    make_snapshot(options, points=_are_points(options.path), warn=_warn)
     return 0
 
 
@@ -513,7 +514,3 @@ def default_memory() -> int:
     except (AttributeError, OSError, ValueError):
         return DEFAULT_MEMORY
     return min(DEFAULT_MEMORY, physical // 4)
-
-
-def _said(position: Mapping[str, float]) -> str:
-    return ", ".join(f"{axis} = {world:g}" for axis, world in position.items())

@@ -69,15 +69,26 @@ def positions(text: str) -> dict[str, float]:
         ) from None
 
 
-def point(text: str) -> tuple[float, float]:
-    """World position from `Y,X`."""
+def point(text: str) -> tuple[float, ...]:
+    """World position from `Y,X` or `Z,Y,X`."""
     try:
-        y, x = map(finite, text.split(","))
+        place = tuple(map(finite, text.split(",")))
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a position: write it like 1200.5,340"
-        ) from None
-    return y, x
+        place = ()
+    if not 2 <= len(place) <= 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a position: write it like 1200.5,340")
+    return place
+
+
+def angles(text: str) -> tuple[float, ...]:
+    """Degrees from `30`, `30,20` or `30,20,10`."""
+    try:
+        turns = tuple(map(finite, text.split(",")))
+    except ValueError:
+        turns = ()
+    if not 1 <= len(turns) <= 3:
+        raise argparse.ArgumentTypeError(f"{text!r} are no angles: write them like 30,20")
+    return turns
 
 
 def zoom(text: str) -> float:
