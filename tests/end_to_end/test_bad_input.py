@@ -89,7 +89,8 @@ def bad(request: pytest.FixtureRequest, tmp_path: Path, zarr: Path) -> Iterator[
             (tmp_path / "empty.png").touch()
             yield str(tmp_path / "empty.png"), "empty.png"
         case "folder":
-            yield str(tmp_path), tmp_path.name
+            (tmp_path / "nothing").mkdir()
+            yield str(tmp_path / "nothing"), "nothing"
         case "no levels":
             for level in zarr.glob("[0-9]"):
                 shutil.rmtree(level)
