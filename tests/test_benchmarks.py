@@ -47,6 +47,23 @@ FIGURES = {
             ("jump", "pan", "play_t"), ("blur_vs_best", "at_target_vs_best", "waste")
         )
     },
+    "exascale.py": {
+        "pss_peak_mib",
+        *(
+            f"{flight}_{what}"
+            for flight, what in product(
+                ("mandelbrot", "mandelbulb"),
+                (
+                    "first_content_ms",
+                    "covered_ms",
+                    "target_ms",
+                    "cache_peak_mib",
+                    "chunks",
+                    "waste",
+                ),
+            )
+        ),
+    },
     "whole_image.py": {f"whole_run_{what}_vs_by_hand" for what in ("wall", "cpu", "host")},
     "look.py": {
         "first_content_ms",
@@ -58,10 +75,10 @@ FIGURES = {
         "view_settled_ms",
     },
 }
-WITHOUT_PEER = {"look.py", "rpc_soak.py"}
+WITHOUT_PEER = {"exascale.py", "look.py", "rpc_soak.py"}
 MAY_LACK_PEERS = {"rpc.py", "loader_sim.py"}
 """What they need comes from an index, which is not always there; and waste has no peer."""
-WITHOUT_IMAGE = {"points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
+WITHOUT_IMAGE = {"exascale.py", "points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
 

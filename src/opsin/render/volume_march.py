@@ -285,6 +285,8 @@ def shade(
 ) -> float:  # fmt: skip
     """How bright a surface is, lit from the eye: from 0.3 seen from the side to 1 facing it.
 
+    Half of it where nothing rises, as where the layer's box cuts through something solid.
+
     Args:
         labels: whether it is that of a label, or else where values rise.
         at: place in the brick.
@@ -309,7 +311,7 @@ def shade(
         towards += slope * direction[axis]
         squared += slope * slope
     if not squared > 0:
-        return 1.0
+        return 0.65
     return 0.3 + 0.7 * min(abs(towards) / math.sqrt(squared), 1.0)
 
 
