@@ -124,12 +124,13 @@ def main() -> None:
     links = _links(options)
     figures: list[Figure] = []
     with ProcessPoolExecutor(options.jobs) as pool:
-        runs = [(name, who, *link) for name in names for who in VIEWERS for link in links]
-        results = dict(zip(runs, pool.map(one, runs, [options.policy] * len(runs)), strict=True))
-    for name in names:
-        rows = {who: row([results[name, who, *link] for link in links]) for who in VIEWERS}
-        table(name, rows)
-        figures += figures_of(name, rows)
+        for name in names:
+            runs = [(name, who, *link) for who in VIEWERS for link in links]
+            found = list(pool.map(one, runs, [options.policy] * len(runs)))
+            results = dict(zip(runs, found, strict=True))
+            rows = {who: row([results[name, who, *link] for link in links]) for who in VIEWERS}
+            table(name, rows)
+            figures += figures_of(name, rows)
     conclude(f"{MEASURES}; {len(links)} links", figures, options.json)
 
 
