@@ -365,10 +365,10 @@ def test_a_plan_costs_what_is_wanted_whatever_the_size_of_the_image(
     looked_at = 0
     look = VisibleTree.look
 
-    def counted(self: VisibleTree, nodes: Sequence[int]) -> None:
+    def counted(self: VisibleTree, nodes: Sequence[int], follow: int = 0) -> None:
         nonlocal looked_at
         looked_at += len(nodes)
-        look(self, nodes)
+        look(self, nodes, follow)
 
     monkeypatch.setattr(VisibleTree, "look", counted)
     for levels in (8, 15, 21):

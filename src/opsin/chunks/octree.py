@@ -46,12 +46,17 @@ class Octree:
     """World position of the outer edge of the first voxel."""
     bricks: Ints
     """Number of bricks."""
+    counts: Ints
+    """The same, with one column per level."""
     reach: Floats
     """How far a region may lie beyond its brick, in world units, plus one voxel."""
     steps: Floats
     """Of shape (4, 3, levels), for the step from a level to the next finer one. Brick P begins at
     offset + ratio · P in bricks of the finer level, less half a brick; then their number; then the
     last P."""
+    halves: bool
+    """Whether each brick has two children along each axis, or one at the far edge, that lie in it;
+    so regions are where bricks are, inside of the layer."""
     low: Floats
     """World position of the layer's low corner; of shape (3,)."""
     high: Floats
@@ -83,11 +88,14 @@ class Octree:
             level: of the bricks, of shape (n,); none is 0.
             places: of shape (3, n), as the results are.
         """
+        if self.halves:
+            first = 2 * places
+            return first, np.minimum(first + 2, self.counts.take(level - 1, axis=1))
         offset, ratio, most, last = self.steps.take(level, axis=-1)
-        first = offset + ratio * places
-        stop = np.where(places == last, most, np.minimum(np.ceil(first + ratio), most))
-        first = np.where(places == 0, 0, np.maximum(np.ceil(first), 0))
-        return first.astype(np.int64), np.maximum(stop, first).astype(np.int64)
+        begin = offset + ratio * places
+        stop = np.where(places == last, most, np.minimum(np.ceil(begin + ratio), most))
+        start = np.where(places == 0, 0, np.maximum(np.ceil(begin), 0))
+        return start.astype(np.int64), np.maximum(stop, start).astype(np.int64)
 
 
 def octree(layer: Layer, displayed: Sequence[str]) -> Octree:
@@ -116,8 +124,14 @@ def _octree(levels: tuple[Level, ...], where: tuple[int, ...]) -> Octree:
         scale=scale,
         edge=edge,
         bricks=bricks,
+        counts=np.ascontiguousarray(bricks.T),
         reach=_overhangs(side, ratio, offset, bricks) + scale,
         steps=np.insert(steps, 0, 0, axis=-1),
+        halves=bool(
+            (np.abs(ratio - 2) * bricks[1:] < ROUNDING).all()
+            and (np.abs(offset) < ROUNDING).all()
+            and (bricks[1:] == -(-bricks[:-1] // 2)).all()
+        ),
         low=edge[0],
         high=edge[0] + scale[0] * shape[0],
     )

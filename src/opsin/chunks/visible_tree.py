@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import repeat
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,23 @@ from opsin.chunks.plan import WHOLE_BASE
 from opsin.chunks.volume_brick import SIDE, VolumeBrick
 from opsin.chunks.volume_camera import VolumeCamera, frustum, pixels_per_unit
 from opsin.images.layer import Layer
+from opsin.images.source import Index
 
 Number = TypeVar("Number", bound=np.generic)
 
 STICKY = 1.5
 """A refined brick is merged when its voxels are so many times smaller than they need to be."""
+
+
+class _Found(NamedTuple):
+    """Bricks, in the columns of arrays."""
+
+    levels: Ints
+    places: Ints
+    """Of shape (3, n)."""
+    corners: Floats
+    """Low and high ones of their regions, of shape (6, n)."""
+    parents: Ints
 
 
 class VisibleTree:
@@ -51,7 +63,9 @@ class VisibleTree:
         self.number = number
         self._tree = tree
         self._finest = finest
-        self._slices = [slice_index(layer, level, camera) or () for level in range(tree.base + 1)]
+        self._slices: list[Index] = [()] * (tree.base + 1)
+        if len(layer.axes) > len(camera.displayed):
+            self._slices = [slice_index(layer, k, camera) or () for k in range(tree.base + 1)]
         self._before = {brick[1:] for brick in refined if brick.layer == number}
         self._shapes = np.ascontiguousarray(tree.shape.T)
         self._voxel_bytes = samples(layer) * display_dtype(layer).itemsize
@@ -80,13 +94,13 @@ class VisibleTree:
         self.children: dict[int, range] = {}
         """The visible ones of a node, once they have been looked at; the nearest first."""
 
-    def bricks(self) -> list[VolumeBrick]:
-        """The bricks of all nodes."""
-        number, slices = self.number, self._slices
-        levels = self._levels[: self._count].tolist()
-        places = self._places[:, : self._count].tolist()
-        where = map(slices.__getitem__, levels)
-        return list(map(VolumeBrick, repeat(number), levels, where, *places))
+    def bricks(self, nodes: Sequence[int]) -> list[VolumeBrick]:
+        """The bricks of nodes."""
+        which = np.array(nodes, np.int64)
+        levels = self._levels.take(which).tolist()
+        places = self._places.take(which, axis=1).tolist()
+        slices = map(self._slices.__getitem__, levels)
+        return list(map(VolumeBrick, repeat(self.number), levels, slices, *places))
 
     def roots(self, most: int) -> range:
         """Add all roots if they are few, else the visible ones; at most the nearest `most`."""
@@ -117,39 +131,104 @@ class VisibleTree:
             some = (stop > first).all(axis=1)
             first, stop = first[some], stop[some]
 
-    def look(self, nodes: Sequence[int]) -> None:
-        """Add the visible children of nodes, none of which is of level 0."""
+    def look(self, nodes: Sequence[int], follow: int = 0) -> None:
+        """Add the visible children of nodes, none of which is of level 0.
+
+        Args:
+            nodes: which.
+            follow: of so many of the children, those nearest to the camera's centre, add the
+                children, too, and so on down the levels: it costs less at once than step by step.
+        """
         which = np.array(nodes)
-        levels = self._levels.take(which)
-        first, stop = self._tree.children(levels, self._places.take(which, axis=1))
+        found = self._children(
+            self._levels.take(which),
+            self._places.take(which, axis=1),
+            self._corners.take(which, axis=1),
+        )
+        every, followed = [found], []
+        while follow and len(found.levels) and self._is_coarse(int(found.levels[0])):
+            near = np.argsort(_distances(found.corners))[:follow]
+            followed.append(near)
+            found = self._children(
+                found.levels.take(near),
+                found.places.take(near, axis=1),
+                found.corners.take(near, axis=1),
+            )
+            every.append(found)
+        self._add_children(nodes, every, followed)
+
+    def _is_coarse(self, level: int) -> bool:
+        """Whether a brick of a level would be refined at the camera's centre."""
+        return bool(self._table[3, :, level].max() * self._camera.zoom * STICKY > 1)
+
+    def _children(self, levels: Ints, places: Ints, corners: Floats) -> _Found:
+        """The children of bricks, visible or not. Parents are columns of the arguments."""
+        first, stop = self._tree.children(levels, places)
         count = (stop - first)[..., np.newaxis]
         offsets = _offsets(*count.max(axis=(1, 2)).tolist())[:, np.newaxis]
         finer = levels - 1
-        edge, side, reach = self._table[:3].take(finer, axis=2)[..., np.newaxis]
+        edge, side = self._table[:2].take(finer, axis=2)[..., np.newaxis]
         place = first[..., np.newaxis] + offsets
-        low = edge + side * place
-        high = low + side
-        outer = self._corners.take(which, axis=1)[..., np.newaxis]
-        low = np.where(offsets == 0, outer[:3], np.maximum(low, outer[:3]))
-        high = np.where(offsets == count - 1, outer[3:], np.minimum(high, outer[3:]))
-        around = np.concatenate([low - reach, high + reach]).reshape(6, -1).T
-        seen = self._frustum.touches(around[:, :3], around[:, 3:])
-        exists = ((offsets < count) & (high > low)).all(axis=0)
-        found = np.flatnonzero(seen & exists.ravel())
-        parents = found // exists.shape[1]
-        corners = np.concatenate([low, high]).reshape(6, -1).take(found, axis=1)
-        distance = _distances(corners)
-        order = np.lexsort((distance, parents))
-        added = self._add(
+        begin = edge + side * place
+        outer = corners[..., np.newaxis]
+        low = np.maximum(begin, outer[:3])
+        high = np.minimum(begin + side, outer[3:])
+        if not self._tree.halves:
+            low = np.where(offsets == 0, outer[:3], low)
+            high = np.where(offsets == count - 1, outer[3:], high)
+        there = np.flatnonzero(((offsets < count) & (high > low)).all(axis=0))
+        parents = there // offsets.shape[-1]
+        return _Found(
             finer.take(parents),
-            place.reshape(3, -1).take(found.take(order), axis=1),
-            corners.take(order, axis=1),
+            place.reshape(3, -1).take(there, axis=1),
+            np.concatenate([low, high]).reshape(6, -1).take(there, axis=1),
+            parents,
+        )
+
+    def _add_children(
+        self, nodes: Sequence[int], every: Sequence[_Found], followed: Sequence[Ints]
+    ) -> None:
+        """Add what is visible of the children of nodes and of some of themselves.
+
+        Args:
+            nodes: the parents of the first generation.
+            every: the generations.
+            followed: of each generation but the last, the parents of the next one.
+        """
+        levels, places, corners, _ = (
+            np.concatenate(parts, axis=-1) for parts in zip(*every, strict=True)
+        )
+        reach = self._table[2].take(levels, axis=1)
+        seen = self._frustum.touches((corners[:3] - reach).T, (corners[3:] + reach).T)
+        owners: list[Ints] = [every[0].parents]
+        parents = [len(nodes)]
+        start, stop = 0, len(every[0].levels)
+        rows: list[Ints] = []
+        for found, near in zip(every[1:], followed, strict=True):
+            rows.append(start + near)
+            start, stop = stop, stop + len(found.levels)
+            # What lies in something that is not visible does not count.
+            seen[start:stop] &= seen[rows[-1]].take(found.parents)
+            owners.append(found.parents + sum(parents))
+            parents.append(len(near))
+        owner = np.concatenate(owners)
+        visible = np.flatnonzero(seen)
+        distance = _distances(corners.take(visible, axis=1))
+        visible = visible.take(order := np.lexsort((distance, owner.take(visible))))
+        added = self._add(
+            levels.take(visible),
+            places.take(visible, axis=1),
+            corners.take(visible, axis=1),
             distance.take(order),
         )
-        counts = np.bincount(parents, minlength=len(nodes))
+        numbers = np.full(len(levels), -1)
+        numbers[visible] = added
+        names = [*nodes, *(numbers[np.concatenate(rows)].tolist() if rows else ())]
+        counts = np.bincount(owner.take(visible), minlength=len(names))
         ends = (added.start + np.cumsum(counts)).tolist()
-        for node, start, end in zip(nodes, [added.start, *ends[:-1]], ends, strict=True):
-            self.children[node] = range(start, end)
+        for node, first, end in zip(names, [added.start, *ends[:-1]], ends, strict=True):
+            if node >= 0:
+                self.children[node] = range(first, end)
 
     def _add(self, levels: Ints, places: Ints, corners: Floats, distance: Floats) -> range:
         """Make nodes of bricks.

@@ -52,6 +52,10 @@ Cost = tuple[int, int]
 """Bricks, and their bytes."""
 
 
+NEAREST = 8
+"""Bricks of each level around the camera's centre that are looked at in advance."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumePlan:
     """What a view in 3D wants.
@@ -168,17 +172,22 @@ class _Planning:
 
     def result(self, held: Set[VolumeBrick]) -> VolumePlan:
         """The plan, for a canvas that holds some bricks."""
-        named = {tree: tree.bricks() for tree in self._trees}
+        nodes: dict[VisibleTree, list[int]] = {tree: [] for tree in self._trees}
+        for tree, node in self._roots:
+            nodes[tree].append(node)
+        for tree, node in self._refined:
+            nodes[tree] += tree.children[node]
+        named = {tree: dict(zip(own, tree.bricks(own), strict=True)) for tree, own in nodes.items()}
         roots = [(named[tree][node], tree.bytes[node]) for tree, node in self._roots]
         bricks: list[VolumeBrick] = []
         sizes: list[int] = []
         children: dict[VolumeBrick, tuple[VolumeBrick, ...]] = {}
         for tree, node in self._refined:
-            nodes = tree.children[node]
-            own = named[tree][nodes.start : nodes.stop]
-            children[named[tree][node]] = tuple(own)
-            bricks += own
-            sizes += tree.bytes[nodes.start : nodes.stop]
+            finer = tree.children[node]
+            own_bricks = tuple(map(named[tree].__getitem__, finer))
+            children[named[tree][node]] = own_bricks
+            bricks += own_bricks
+            sizes += tree.bytes[finer.start : finer.stop]
         replaced = _replaced(children, held)
         wants = [VolumeWant(brick, Tier.BASE, size) for brick, size in roots]
         kept: list[VolumeWant] = []
@@ -251,7 +260,7 @@ class _Queue:
                 count = min(BATCH, max(likely, 4))
                 near = self._heap[: 2 * count]
                 ahead = [n for _, _, n, t in near if t is tree and n not in tree.children]
-                tree.look([node, *ahead[: count - 1]])
+                tree.look([node, *ahead[: count - 1]], 0 if tree.children else NEAREST)
             return tree, node
         return None
 
