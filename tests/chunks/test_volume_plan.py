@@ -271,6 +271,39 @@ def test_a_camera_that_trembles_makes_no_brick_come_and_go(
         assert changes <= 1, (brick, refinements)
 
 
+def test_a_small_budget_does_not_flicker_when_what_is_visible_changes() -> None:
+    layer = volume((4096, 4096, 4096), levels=7)
+    start = replace(fit_volume([layer], (200, 150), looking(25, 15), 40), zoom=1.0)
+    policy = replace(ALL, bricks=120)
+    refined: Collection[VolumeBrick] = ()
+    states: dict[VolumeBrick, list[bool]] = {}
+    for tick in range(24):
+        aside = 20.0 * math.sin(tick)
+        moved = replace(start, center=(start.center[0], start.center[1], start.center[2] + aside))
+        plan = plan_volume({0: layer}, moved, set(), policy, PLENTY, refined)
+        assert plan.limited
+        refined = plan.children
+        for want in plan.wants:
+            states.setdefault(want.brick, []).append(want.brick in plan.children)
+    flips = sum(a != b for state in states.values() for a, b in pairwise(state))
+    assert flips <= 8
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), levels=st.sampled_from([1, 3]), seed=st.integers(0, 2**32))
+def test_voxels_beside_what_is_seen_are_wanted_too(
+    data: st.DataObject, levels: int, seed: int
+) -> None:
+    layer = volume((700, 600, 500), levels=levels)  # more bricks than are wanted whole
+    camera = data.draw(st.composite(views)([layer]))
+    plan = plan_volume({0: layer}, camera, set(), replace(ALL, quality=1e6), PLENTY)
+    wanted = {want.brick for want in plan.wants}
+    rng = np.random.default_rng(seed)
+    for point in seen_points(layer, camera, seed):
+        beside = point + rng.choice([-0.99, 0.99], 3)  # interpolation reads it
+        assert VolumeBrick(0, 0, (), *brick_at(layer, 0, beside)) in wanted
+
+
 def test_refining_and_merging_lie_apart() -> None:
     layer = volume((512, 512, 512), levels=4)
     start = replace(fit_volume([layer], (64, 64)), zoom=0.07)

@@ -158,7 +158,8 @@ def test_layers_that_come_and_go_share_one_bound() -> None:
         held = volumes([near, far], 1000, room)
         canvas = Canvas(loader, held)
         for layer in (near, far, near, far):
-            canvas.look(fit_volume([layer], (100, 100)))
+            canvas.look(fit_volume([layer], (400, 400)))
+            assert len(held.plan.wants) > 30
             await settle(canvas)  # type: ignore[arg-type]
             assert sum(slots.nbytes for slots in held._slots.values()) <= room
         canvas.close()

@@ -27,7 +27,7 @@ from opsin.images.layer import Layer, layers_of
 from opsin.images.memory import image_from_array
 from opsin.images.source import Array
 from opsin.render import colormaps, labels
-from opsin.render.volume import DENSITY, Mode, Projection, render_volume
+from opsin.render.volume import DENSITY, MODES, Mode, Projection, render_volume
 from opsin.render.volume_slots import VolumeSlots
 from tests.chunks.volumes import volume
 
@@ -262,6 +262,21 @@ def test_volumes_of_many_bricks_have_no_seams() -> None:
             assert np.abs(got - want).max() <= 1.01
 
 
+def test_a_brick_that_is_empty_shows_what_its_neighbour_has_at_the_border() -> None:
+    array = np.zeros((20, 20, 128), np.uint8)
+    array[:, :, 64] = 200  # the first column of the second brick
+    array[5, 5, 64] = 0
+    layer = layer_of(array, contrast=(0.0, 200.0))
+    whole = fit_volume([layer], (64, 80), looking(0))
+    camera = replace(whole, zoom=8.0)
+    for mode in MODES[:4]:
+        got = draw(layer, array, camera, mode, 1.0).astype(float)
+        want = expected(layer, array, camera, mode, 1.0)
+        assert np.abs(got - want).max() <= 1.01
+        middle = got[:, 24:32].max(axis=(0, 2))
+        assert mode == "minip" or (np.diff(middle) > 0).sum() > 2  # it rises to the border
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "float32", "float64"])
 def test_every_type_is_drawn(dtype: str) -> None:
     array = (nuclei() // 300).astype(dtype)
@@ -455,6 +470,29 @@ def test_from_coarse_to_fine_nothing_is_blank_and_it_ends_sharp(mode: Mode) -> N
     assert blur[0] > 1
     assert blur[-1] == 0
     assert all(after <= before * 1.1 for before, after in pairwise(blur))
+
+
+def test_what_a_coarser_neighbour_has_is_where_it_belongs() -> None:
+    rising = np.broadcast_to(np.arange(128, dtype=np.float32), (8, 8, 128)).copy()
+    layer, arrays = pyramid(rising, 2)
+    layer = replace(layer, contrast=(60.0, 68.0))
+    camera = VolumeCamera((3.5, 3.5, 63.5), 16.0, (128, 16))
+    held = [*all_bricks(arrays[1], 1), VolumeBrick(0, 0, (), 0, 0, 0)]
+    for mode in MODES[:3]:
+        slots = slots_of(layer, arrays, held)
+        got = render_volume({0: layer}, camera, {0: slots}, Projection(mode))[8, :, 0]
+        x = 63.5 + (np.arange(128) + 0.5 - 64) / 16
+        want = ((x - 60) / 8).clip(0, 1) * 255
+        assert np.abs(got - want).max() <= 1
+    dark = [*all_bricks(arrays[1], 1), VolumeBrick(0, 0, (), 0, 0, 0)]
+    arrays = [np.zeros_like(arrays[0]), arrays[1] * 0]
+    arrays[1][:, :, 32:] = 100
+    slots = slots_of(layer, arrays, dark)
+    seen = replace(layer, contrast=(0.0, 100.0))
+    fog = Projection("translucent", density=0.1)
+    got = render_volume({0: seen}, camera, {0: slots}, fog)[8, :, 0]
+    assert got[:50].max() == 0
+    assert 0 < got[58] < got[62] < got[64]  # in the brick that is empty itself
 
 
 def test_a_coarser_neighbour_continues_a_finer_brick() -> None:

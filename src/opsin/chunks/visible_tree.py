@@ -201,16 +201,13 @@ class VisibleTree:
         reach = self._table[2].take(levels, axis=1)
         seen = self._frustum.touches((corners[:3] - reach).T, (corners[3:] + reach).T)
         owners: list[Ints] = [every[0].parents]
-        parents = [len(nodes)]
-        start, stop = 0, len(every[0].levels)
         rows: list[Ints] = []
-        for found, near in zip(every[1:], followed, strict=True):
+        start, parents = 0, len(nodes)
+        for before, near, found in zip(every[:-1], followed, every[1:], strict=True):
             rows.append(start + near)
-            start, stop = stop, stop + len(found.levels)
-            # What lies in something that is not visible does not count.
-            seen[start:stop] &= seen[rows[-1]].take(found.parents)
-            owners.append(found.parents + sum(parents))
-            parents.append(len(near))
+            owners.append(parents + found.parents)
+            start += len(before.levels)
+            parents += len(near)
         owner = np.concatenate(owners)
         visible = np.flatnonzero(seen)
         distance = _distances(corners.take(visible, axis=1))
