@@ -8,8 +8,10 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +96,7 @@ def test_a_damaged_entry_is_a_miss_and_goes(tmp_path: Path, damage: str) -> None
     cache = DiskCache(tmp_path)
     assert get(cache, *NAMES[:2]) == [None, content(NAMES[1])]
     assert not path.exists()
-    cache.put(NAMES[0], content(NAMES[0]))
-    cache.close()
+    put(cache, NAMES[0])
     again = DiskCache(tmp_path)
     assert get(again, NAMES[0]) == [content(NAMES[0])]
     again.close()
@@ -124,6 +125,20 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="cannot be the disk cache"):
         DiskCache(tmp_path / "file")
+
+
+def test_whoever_makes_the_index_is_waited_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "index.sqlite", check_same_thread=False)) as other:
+        other.execute("CREATE TABLE something (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        later = threading.Timer(0.3, other.rollback)
+        later.start()
+        cache = DiskCache(tmp_path)
+        later.join()
+    put(cache, NAMES[0])
+    again = DiskCache(tmp_path)
+    assert get(again, NAMES[0]) == [content(NAMES[0])]
+    again.close()
 
 
 def _fill(folder: Path, seed: int, seconds: float) -> None:

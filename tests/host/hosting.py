@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 
 from opsin.host.host import Host
 from opsin.host.job import Job
@@ -16,6 +17,12 @@ from opsin.host.workspace import Workspace
 from opsin.images.layer import Layer, layers_of
 from opsin.images.memory import image_from_array
 from tests.host.plugins import write_plugin
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Of this process. It may have other children: those of `multiprocessing`, of a browser."""
+    children = psutil.Process().children()
+    return [child for child in children if "opsin.worker_main" in " ".join(child.cmdline())]
 
 
 @asynccontextmanager

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.chunks.camera import Camera
@@ -23,7 +22,7 @@ from opsin.host.workspace import Workspace
 from opsin.images.layer import layers_of
 from opsin.images.readers import open_image
 from opsin.rpc.pool import default_pool
-from tests.host.hosting import ended, hosting, layer, start
+from tests.host.hosting import ended, hosting, layer, start, worker_processes
 from tests.host.plugins import SOURCE, write_plugin
 from tests.rpc.process import nothing_leaks
 from tests.rpc.running import run, until
@@ -343,7 +342,7 @@ def test_a_worker_that_is_killed_fails_its_job_alone(tmp_path: Path) -> None:
             one = layer(PLANE)
             jobs = [start(host, tmp_path, "slow", image=one) for _ in range(2)]
             await until(lambda: all(job.done for job in jobs))
-            first, second = psutil.Process().children()[:2]
+            first, second = worker_processes()
             first.kill()
             await until(lambda: any(job.has_ended for job in jobs))
             (dead,) = [job for job in jobs if job.has_ended]
@@ -405,7 +404,7 @@ def test_what_cannot_be_run_is_said_before_anything_starts(tmp_path: Path) -> No
             with pytest.raises(PluginError, match="no operation 'dark'"):
                 start(host, tmp_path, "dark", image=one)
             assert host.jobs == {}
-            assert psutil.Process().children() == []
+            assert worker_processes() == []
 
     run(main(), 60)
 

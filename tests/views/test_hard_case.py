@@ -147,7 +147,7 @@ def test_steps_in_z_within_a_chunk_fetch_nothing_more() -> None:
         await until(lambda: not trial.loader._jobs, 60)
         assert sum(trial.source.asked.values()) == asked, "128 slices lie in one chunk"
 
-    run(test, 2 * BUDGET)
+    run(test, 3 * BUDGET)
 
 
 def test_playing_z_uses_each_chunk_for_several_slices_where_not_all_of_them_fit() -> None:

@@ -39,6 +39,8 @@ _TOLD_LATER = 5.0
 """Seconds for which the index may not know that a chunk was used or added …"""
 _TOLD_AT_ONCE = 32
 """… unless there are so many."""
+_PATIENCE = 10.0
+"""Seconds to wait for another process that has the index."""
 _NAME_LENGTH = 64
 _LEFT_OVER = 600.0
 """Seconds after which a file that is still being written belongs to nobody."""
@@ -122,8 +124,7 @@ class DiskCache:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """The index, in a transaction of its own."""
-        with closing(sqlite3.connect(self._index, timeout=10)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+        with closing(sqlite3.connect(self._index, timeout=_PATIENCE)) as connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 yield connection
@@ -205,16 +206,23 @@ class DiskCache:
 
     def _make_index(self) -> None:
         """Make sure that there is one; a new one if the file is damaged."""
-        try:
-            with self._connection() as index:
-                index.executescript(_SCHEMA)
-        except sqlite3.OperationalError:
-            raise  # locked for long, say: it is not ours alone
-        except sqlite3.DatabaseError:
-            for end in ("", "-wal", "-shm"):
-                self._index.with_name(self._index.name + end).unlink(missing_ok=True)
-            with self._connection() as index:
-                index.executescript(_SCHEMA)
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self._connection() as index:
+                    index.execute("PRAGMA journal_mode = WAL")
+                    index.executescript(_SCHEMA)
+                return
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait for who makes it, or repairs it, at the same time.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+            except sqlite3.DatabaseError:
+                if time.monotonic() > end:
+                    raise
+                for ending in ("", "-wal", "-shm"):
+                    self._index.with_name(self._index.name + ending).unlink(missing_ok=True)
 
     def _reconcile(self) -> None:
         """Let the index and the files agree, and remove what an interrupted process has left."""
