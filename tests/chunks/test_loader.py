@@ -12,6 +12,7 @@ from opsin.chunks import loader as loader_module
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.loader import Loader
 from opsin.chunks.queue import Queue
+from opsin.chunks.window import FIRST
 from opsin.errors import BudgetExceeded, Corrupt, Unreachable
 from tests.chunks.pyramid import pyramid, values
 
@@ -64,12 +65,12 @@ def test_what_is_no_longer_wanted_is_dropped_or_aborted() -> None:
         loader.add(image)
         client = loader.client(lambda _: None)
         client.want(singly(keys(*((0, i) for i in range(10)))))
-        await until(lambda: len(source.started) == 4)
-        assert loader.in_flight == 4 * CHUNK
+        await until(lambda: len(source.started) == FIRST)
+        assert loader.in_flight == FIRST * CHUNK
         client.want(singly(keys((9, 9))))
         await until(lambda: (0, (9, 9)) in source.started)
-        assert sum(source.cancelled.values()) == 4
-        assert len(source.started) == 5, "what was only queued was never asked for"
+        assert sum(source.cancelled.values()) == FIRST
+        assert len(source.started) == FIRST + 1, "what was only queued was never asked for"
         source.gate.set()
         await until(lambda: keys((9, 9))[0] in loader.cache)
         assert loader.in_flight == 0

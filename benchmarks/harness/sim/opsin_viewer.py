@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from harness.sim.canvas import Cell, Frame
 from harness.sim.simulate import World
@@ -34,8 +35,8 @@ class OpsinViewer:
         cores = VirtualCores(CORES, DECODING)
         self._layer = world.layer
         self._loader = Loader(budget, executor=cores, fetches=policy.fetches)
-        number = self._loader.add(world.image)
-        self._view = View({LAYER: world.layer}, {LAYER: number}, policy)
+        self._number = self._loader.add(world.image)
+        self._view = View({LAYER: world.layer}, {LAYER: self._number}, policy)
         self._client = self._loader.client(self._chunk_changed)
         self._canvas = Slots(SLOTS, len(world.image.levels) - 1)
         self._camera: Camera | None = None
@@ -72,6 +73,8 @@ class OpsinViewer:
         self._view.receive(message, asyncio.get_running_loop().time())
         self._plan()
         self._send()
+        if self._view.rests_at < math.inf:
+            asyncio.get_running_loop().call_at(self._view.rests_at, self._rest)
 
     def cell(self, level: int) -> tuple[int, int]:
         return BRICK, BRICK
@@ -87,8 +90,13 @@ class OpsinViewer:
         await self._loader.close()
 
     def _plan(self) -> None:
-        self._view.replan(lambda key: key in self._loader.cache)
+        self._view.replan(lambda key: key in self._loader.cache, self._loader.pace([self._number]))
         self._client.want(self._view.chunk_wants())
+
+    def _rest(self) -> None:
+        if self._view.rest(asyncio.get_running_loop().time()):
+            self._plan()
+            self._send()
 
     def _chunk_changed(self, key: ChunkKey) -> None:
         self._view.chunk_changed(key)

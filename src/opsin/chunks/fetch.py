@@ -26,13 +26,17 @@ The error is a `CancelledError` if the chunk was given up.
 class Fetch:
     """One chunk on its way. `give_up` drops or aborts it, unless it is being decoded already."""
 
-    __slots__ = ("_arrived", "_task", "_ticket", "decoding")
+    __slots__ = ("_arrived", "_task", "_ticket", "asked_at", "decoding", "waited")
 
     def __init__(self, arrived: Arrived) -> None:
         self._arrived: Arrived | None = arrived
         self._task: asyncio.Task[None] | None = None
         self._ticket: Ticket | None = None
         self.decoding = False
+        self.asked_at: float | None = None
+        """When its source was asked, by the loop's clock; None: it had not to be waited for."""
+        self.waited: float | None = None
+        """Seconds from then until its source had answered."""
 
     def give_up(self) -> None:
         """Stop as soon as that is possible; `arrived` is told then."""
@@ -82,6 +86,8 @@ class Fetcher:
                 partial(_read, direct, index), partial(_end_direct, fetch)
             )
             return fetch
+        if direct is None:
+            fetch.asked_at = asyncio.get_running_loop().time()
         task = asyncio.ensure_future(self._bring(fetch, source, level, index, direct))
         fetch._task = task
         self._tasks.add(task)
@@ -127,7 +133,10 @@ class Fetcher:
             with suppress(OpsinError):  # what was kept may be no chunk: then it is fetched
                 return await self._decoded(fetch, partial(_decode, source, level, index, kept)), 0
             fetch.decoding = False
+        loop = asyncio.get_running_loop()
+        fetch.asked_at = loop.time()
         encoded = await source.fetch(level, index)
+        fetch.waited = loop.time() - fetch.asked_at
         array = await self._decoded(fetch, partial(_decode, source, level, index, encoded))
         if cache is not None and name is not None and isinstance(encoded, bytes):
             cache.put(name, encoded)  # now, when it is known to be a chunk

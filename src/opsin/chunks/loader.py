@@ -9,6 +9,7 @@ queued, aborted while it is fetched, and kept for later once it is being decoded
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -23,6 +24,7 @@ from opsin.chunks.cache import Cache
 from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.fetch import Fetch, Fetcher
 from opsin.chunks.queue import Queue
+from opsin.chunks.window import Pace, Window
 from opsin.errors import BudgetExceeded, OpsinError, ReadError, Unreachable
 from opsin.images.image import Image, chunk_origin, copy_overlap
 from opsin.images.points import Points
@@ -31,6 +33,8 @@ from opsin.images.source import Array, Index
 RETRY_DELAYS = (0.2, 0.8, 2.4)
 """Seconds before each further attempt at a chunk whose source was unreachable."""
 
+FAR = 5
+"""Times as many chunks may be waited for as are read or decoded, where a link bears it."""
 FETCHES = 12
 """Chunks on their way at once."""
 
@@ -43,6 +47,8 @@ class _Job:
     size: int
     """Bytes of the chunk itself."""
     reserved: int
+    place: int = 1
+    """How many of its image were waited for when it was asked for, itself included."""
     fetch: Fetch | None = None
 
 
@@ -107,6 +113,7 @@ class Loader:
         self._resting: dict[ChunkKey, asyncio.TimerHandle] = {}
         self._ranks: dict[ChunkKey, int] = {}
         self._queue = Queue()
+        self._windows: list[Window] = []
         self._displaced = 0
         self._pumping = False
         self._closed = False
@@ -116,6 +123,7 @@ class Loader:
     def add(self, image: Image | Points) -> int:
         """Make an image, or points, loadable; its number is the first part of its chunk keys."""
         self.images.append(image)
+        self._windows.append(Window(FAR * self._fetches))
         return len(self.images) - 1
 
     def client(self, on_change: Callable[[ChunkKey], None]) -> Client:
@@ -153,6 +161,14 @@ class Loader:
             transient = max(transient, image.source.transient_bytes(key.level, key.grid))
         if size + transient > self.cache.budget:
             raise self._too_large(together, size + transient)
+
+    def pace(self, images: Iterable[int]) -> Pace:
+        """How fast the chunks of these images come: as those of the slowest one."""
+        windows = [self._windows[number] for number in images]
+        return Pace(
+            max((window.delay for window in windows), default=0.0),
+            min((window.bandwidth for window in windows), default=math.inf),
+        )
 
     @property
     def in_flight(self) -> int:
@@ -248,15 +264,32 @@ class Loader:
         while not self._closed:
             # With several images none may take all places: one may hang, or be slow. And where
             # some that are slow have taken all of them, any other still gets one.
-            crowded = len(self._jobs) >= self._fetches
-            full: set[int] = set()
+            waits = Counter(key.image for key, job in self._jobs.items() if self._waits(job))
+            busy = Counter(key.image for key, job in self._jobs.items() if not self._waits(job))
+            crowded = busy.total() >= self._fetches
+            # Where chunks are waited for, no more than their link bears.
+            full = {n for n, count in waits.items() if count >= self._windows[n].size}
             if crowded or len(self._queue) > 1:
                 most = 1 if crowded else max(1, self._fetches // 2)
-                busy = Counter(key.image for key in self._jobs)
-                full = {n for n, count in busy.items() if count >= most}
+                full |= {n for n, count in busy.items() if count >= most}
             key = self._queue.first(self._is_due, full)
             if key is None or not self._start(key):
                 return
+
+    def _waits(self, job: _Job) -> bool:
+        """Whether a job is one of a source that has to be waited for, and has not answered."""
+        return job.fetch is not None and job.fetch.asked_at is not None and not job.fetch.decoding
+
+    def _watch(self, job: _Job, error: BaseException | None) -> None:
+        """Learn from how long a source took."""
+        fetch = job.fetch
+        if fetch is None or fetch.asked_at is None:
+            return
+        window, now = self._windows[job.key.image], asyncio.get_running_loop().time()
+        if fetch.waited is not None:
+            window.answered(fetch.waited, job.size, fetch.asked_at + fetch.waited, job.place)
+        elif isinstance(error, asyncio.CancelledError):
+            window.gave_up(now - fetch.asked_at)
 
     def _is_due(self, key: ChunkKey) -> bool:
         return not (
@@ -274,7 +307,8 @@ class Loader:
             return True
         if not self.cache.reserve(size + transient, self._ranks[key]):
             return False
-        job = self._jobs[key] = _Job(key, size, size + transient)
+        place = 1 + sum(self._waits(j) for k, j in self._jobs.items() if k.image == key.image)
+        job = self._jobs[key] = _Job(key, size, size + transient, place)
         job.fetch = self._fetcher.start(image.source, key.level, key.grid, partial(self._end, job))
         return True
 
@@ -283,6 +317,7 @@ class Loader:
         key = job.key
         self.bytes_read += count
         del self._jobs[key]
+        self._watch(job, error)
         if array is not None and array.nbytes > job.size:
             error = ValueError(f"it has {array.nbytes} bytes, not {job.size}")
         if array is not None and error is None:

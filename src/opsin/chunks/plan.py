@@ -9,6 +9,11 @@ that have to be fetched for them, so that a heavy one does not hold up a light o
 4. the target level of the view that the present motion leads to;
 5. the neighbouring slices along the axis that moved last: their base, then their target level.
 
+While slices are *played*, one after the other, what counts is what can be there in time: slices
+that are gone by before a chunk of them could come are last, the present one included; those to come
+are wanted at the finest level that comes as fast as it is shown, and their base only where that is
+not there shortly before.
+
 Only what is visible is enumerated, so the size of an image does not matter.
 """
 
@@ -23,11 +28,21 @@ from enum import IntEnum
 from opsin.chunks.brick import BRICK, Brick, brick_bytes, brick_shape
 from opsin.chunks.camera import Camera, Rect, base_level, extent, slice_index, target_level
 from opsin.chunks.policy import Policy
+from opsin.chunks.window import Pace
 from opsin.images.layer import Layer
 
 WHOLE_BASE = 16
 """A base of up to this many bricks is wanted whole; a larger one only where it is visible."""
 
+
+MOST_SLICES = 32
+"""That are loaded ahead."""
+SHORTEST = 1 / 60
+"""Seconds for which a slice is shown at least, if a slider that moves is said to play."""
+SUSTAINED = 1.8
+"""Times the measured bandwidth that playing may ask for: a link that is not full gives more."""
+LEAD = 1.2
+"""Times the delay of a chunk before which a slice has to be asked for."""
 
 Ranked = tuple[float, int, Brick]
 """Distance from the centre of the canvas in device pixels, squared; layer id; brick."""
@@ -54,11 +69,20 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How the camera moves: world units per second, and which slider moved last (-1 or +1)."""
+    """How the camera moves.
+
+    Attributes:
+        velocity: world units per second.
+        axis: the slider that moved last, and `direction` which way (-1 or +1).
+        zooming: doublings of the zoom per second.
+        rate: world units per second along `axis`, if that goes on; 0 if it does not.
+    """
 
     velocity: tuple[float, float] = (0.0, 0.0)
     axis: str | None = None
     direction: int = 1
+    zooming: float = 0.0
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,7 @@ def plan(
     policy: Policy,
     slots: int,
     motion: Motion | None = None,
+    pace: Pace | None = None,
 ) -> Plan:
     """What a view wants, most urgent first.
 
@@ -85,9 +110,12 @@ def plan(
         held: the bricks that the canvas has.
         slots: bytes that the canvas can hold; a plan fills at most `policy.slot_share` of it
             (the base, if need be, all), by raising the target level of the layer that takes most.
+        motion: how the camera moves.
+        pace: how fast chunks come. Where slices are played, the target level rises until they can
+            come as fast as they are shown, and those that cannot come in time any more are last.
     """
     limit = int(slots * policy.slot_share)
-    motion = motion or Motion()
+    motion, pace = motion or Motion(), pace or Pace()
     shown = {
         number: layer
         for number, layer in layers.items()
@@ -96,7 +124,10 @@ def plan(
     sharp = replace(camera, zoom=camera.zoom * policy.quality)
     targets = {number: target_level(layer, sharp) for number, layer in shown.items()}
     bases = {number: base_level(layer, camera.displayed) for number, layer in shown.items()}
-    _raise_to_fit(shown, camera, targets, bases, limit)
+    slices = _slices(shown, camera, policy, motion, pace)
+    playing = slices.seconds < math.inf
+    sustained = min(pace.bandwidth * SUSTAINED * slices.seconds, limit)
+    _raise_to_fit(shown, camera, targets, bases, int(sustained))
 
     wants: dict[Brick, Want] = {}
     spent = 0
@@ -114,8 +145,10 @@ def plan(
 
     # What must be there is enumerated first, so that the extras get what is left over; the tiers
     # put it in order at the end.
-    add(Tier.BASE, [b for n in shown for b in _base(shown[n], n, camera, bases[n])], slots)
-    add(Tier.TARGET, [b for n in shown for b in _visible(shown[n], n, camera, targets[n])])
+    fine = [b for n in shown for b in _visible(shown[n], n, camera, targets[n])]
+    if not playing or any(brick not in held for *_, brick in fine):
+        add(Tier.BASE, [b for n in shown for b in _base(shown[n], n, camera, bases[n])], slots)
+    add(Tier.TARGET, fine)
     for step in policy.coarse_steps:
         add(
             Tier.COARSE,
@@ -127,30 +160,78 @@ def plan(
                 if not _covered(shown[n], b[2], targets[n], camera, held)
             ],
         )
-    if motion.velocity != (0.0, 0.0) and policy.lookahead:
-        ahead = replace(
-            camera,
-            center=(
-                camera.center[0] + motion.velocity[0] * policy.lookahead,
-                camera.center[1] + motion.velocity[1] * policy.lookahead,
-            ),
-        )
-        bricks = [b for n in shown for b in _visible(shown[n], n, ahead, targets[n])]
-        add(Tier.AHEAD, bricks)
-    if motion.axis is not None:
-        for neighbour in _neighbours(shown, camera, policy, motion):
-            there = {
-                n: layer
-                for n, layer in shown.items()
-                if slice_index(layer, 0, neighbour) is not None
-            }
-            base = [b for n, layer in there.items() for b in _base(layer, n, neighbour, bases[n])]
-            add(Tier.NEIGHBOUR, base)
-            fine = [
-                b for n, layer in there.items() for b in _visible(layer, n, neighbour, targets[n])
-            ]
-            add(Tier.NEIGHBOUR, fine)
-    return Plan(tuple(sorted(wants.values(), key=_urgency)), targets)
+    if (motion.velocity != (0.0, 0.0) or motion.zooming) and policy.lookahead:
+        ahead = _ahead(camera, motion, policy.lookahead)
+        sharper = replace(ahead, zoom=ahead.zoom * policy.quality)
+        aims = {n: max(target_level(layer, sharper), targets[n] - 1) for n, layer in shown.items()}
+        add(Tier.AHEAD, [b for n in shown for b in _visible(shown[n], n, ahead, aims[n])])
+    for number, there in enumerate(slices.cameras):
+        seen = [n for n, layer in shown.items() if slice_index(layer, 0, there) is not None]
+        fine = [b for n in seen for b in _visible(shown[n], n, there, targets[n])]
+        near = number < slices.near and any(brick not in held for *_, brick in fine)
+        if near or not playing:
+            add(Tier.NEIGHBOUR, [b for n in seen for b in _base(shown[n], n, there, bases[n])])
+    for there in slices.cameras:
+        seen = [n for n, layer in shown.items() if slice_index(layer, 0, there) is not None]
+        add(Tier.NEIGHBOUR, [b for n in seen for b in _visible(shown[n], n, there, targets[n])])
+    late = {
+        (n, level, slice_index(layer, level, there))
+        for there in slices.late
+        for n, layer in shown.items()
+        for level in range(targets[n], bases[n] + 1)
+    }
+    ordered = sorted(
+        wants.values(),
+        key=lambda want: (
+            (want.brick.layer, want.brick.level, want.brick.slice) in late,
+            *_urgency(want),
+        ),
+    )
+    return Plan(tuple(ordered), targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slices:
+    """The slices to be loaded ahead, as cameras, and what is known of their time.
+
+    Attributes:
+        cameras: in order.
+        late: those, the present one included, that are gone by before a chunk of them can come.
+        near: how many of `cameras` may be shown before their target level is there.
+        seconds: for which each slice is shown.
+    """
+
+    cameras: tuple[Camera, ...] = ()
+    late: tuple[Camera, ...] = ()
+    near: int = 0
+    seconds: float = math.inf
+
+
+def _slices(
+    layers: Mapping[int, Layer], camera: Camera, policy: Policy, motion: Motion, pace: Pace
+) -> _Slices:
+    step = _step(layers, motion.axis)
+    if step is None:
+        return _Slices()
+    seconds = step / motion.rate if motion.rate else math.inf
+    if not SHORTEST <= seconds < math.inf or not policy.lookahead:
+        return _Slices(tuple(_neighbours(camera, policy.neighbours, policy.behind, motion, step)))
+    passed = math.ceil(pace.delay * LEAD / seconds)
+    count = math.ceil((policy.lookahead + 2 * pace.delay) / seconds)
+    count = min(MOST_SLICES, max(policy.neighbours, count))
+    cameras = tuple(_neighbours(camera, count, policy.behind, motion, step))
+    late = (camera, *cameras[: passed - 1]) if passed else ()
+    return _Slices(cameras, late, passed + math.ceil(pace.delay / seconds) + 1, seconds)
+
+
+def _ahead(camera: Camera, motion: Motion, seconds: float) -> Camera:
+    """Where the present motion leads to."""
+    y, x = camera.center
+    return replace(
+        camera,
+        center=(y + motion.velocity[0] * seconds, x + motion.velocity[1] * seconds),
+        zoom=camera.zoom * 2 ** min(max(motion.zooming * seconds, -3.0), 3.0),
+    )
 
 
 def _urgency(want: Want) -> tuple[int, int]:
@@ -281,22 +362,25 @@ def _covered(layer: Layer, brick: Brick, target: int, camera: Camera, held: Set[
     return all(child in held for _, _, child in children)
 
 
-def _neighbours(
-    layers: Mapping[int, Layer], camera: Camera, policy: Policy, motion: Motion
-) -> Iterator[Camera]:
-    """Cameras at the next slices: ahead first, then behind."""
+def _step(layers: Mapping[int, Layer], axis: str | None) -> float | None:
+    """World units from one slice to the next along an axis; None if no layer has that axis."""
     steps = [
         layer.level(0).scale[i]
         for layer in layers.values()
-        for i, axis in enumerate(layer.axes)
-        if axis.name == motion.axis
+        for i, other in enumerate(layer.axes)
+        if other.name == axis
     ]
-    if not steps or motion.axis is None:
-        return
-    step = min(steps)
+    return min(steps, default=None)
+
+
+def _neighbours(
+    camera: Camera, ahead: int, behind: int, motion: Motion, step: float
+) -> Iterator[Camera]:
+    """Cameras at the next slices: ahead first, then behind."""
+    assert motion.axis is not None
     here = camera.position.get(motion.axis, 0.0)
-    for distance in range(1, max(policy.neighbours, policy.behind) + 1):
-        for sign, reach in ((1, policy.neighbours), (-1, policy.behind)):
+    for distance in range(1, max(ahead, behind) + 1):
+        for sign, reach in ((1, ahead), (-1, behind)):
             if distance <= reach:
                 there = here + sign * motion.direction * distance * step
                 yield replace(camera, position={**camera.position, motion.axis: there})

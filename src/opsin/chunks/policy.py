@@ -14,13 +14,15 @@ class Policy:
     Attributes:
         name: what a user calls it.
         coarse_steps: how many levels above the target are loaded on the way to it, in this order.
-        lookahead: seconds of the present motion that the predicted view lies ahead; 0: none.
+        lookahead: seconds of the present motion that the predicted view lies ahead, and of slices
+            that are loaded ahead while they are played; 0: none.
         neighbours: steps along the axis that moved last, in its direction, loaded ahead.
         behind: steps the other way.
         slot_share: largest share of a canvas's slots that a plan may fill.
         quality: data pixels per device pixel that the target level has at least.
         bricks: most bricks of a view in 3D.
-        fetches: chunks on their way at once.
+        fetches: chunks read or decoded at once; of sources that have to be waited for, as many as
+            their link bears.
     """
 
     name: str
@@ -37,7 +39,7 @@ class Policy:
 EXPLORE = Policy("explore")
 """For looking around."""
 
-PLAYBACK = Policy("playback", coarse_steps=(2,), lookahead=0.1, neighbours=4, behind=0)
+PLAYBACK = Policy("playback", coarse_steps=(2,), lookahead=0.5, neighbours=4, behind=0)
 """For playing z or t: the next slices count more than what lies beside the canvas."""
 
 REMOTE = Policy("remote", lookahead=0.6, neighbours=2, fetches=24)

@@ -135,6 +135,8 @@ class Stream:
             if not self._view.greeted or self._is_silent():
                 continue
             await self._send_news()
+            if self._view.rest(time.monotonic()):
+                self._replan = True
             if self._replan:
                 self._plan()
             failures, self._failures = self._failures, []
@@ -151,7 +153,8 @@ class Stream:
     def _plan(self) -> None:
         self._replan = False
         started = time.perf_counter()
-        self._view.replan(lambda key: key in self._loader.cache)
+        pace = self._loader.pace(self._scene.images.values())
+        self._view.replan(lambda key: key in self._loader.cache, pace)
         self._plan_ms = (time.perf_counter() - started) * 1000
         before = self._from_memory
         self._from_memory = {
@@ -164,11 +167,14 @@ class Stream:
 
     def _pause(self) -> float | None:
         """How long to sleep if nothing happens."""
+        rests = max(0.0, self._view.rests_at - time.monotonic())
         if self._scene_sent != self._scene.revision:
-            return SCENE_INTERVAL
+            return min(rests, SCENE_INTERVAL)
         if self._stats_due:
-            return STATS_INTERVAL
-        return PATIENCE if self._view.outstanding and not self._silent else None
+            return min(rests, STATS_INTERVAL)
+        if self._view.outstanding and not self._silent:
+            return min(rests, PATIENCE)
+        return rests if rests < math.inf else None
 
     def _is_silent(self) -> bool:
         """Whether the canvas has stopped taking bricks (a hidden tab, a frozen page).

@@ -10,16 +10,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from opsin.chunks.brick import Brick, ChunkKey, brick_chunks
 from opsin.chunks.camera import Camera
 from opsin.chunks.plan import Motion, Plan, Tier, Want, plan
 from opsin.chunks.policy import EXPLORE, Policy
+from opsin.chunks.window import Pace
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer
 from opsin.views.messages import Ack, FromCanvas, Hello, Look, Lost, Retry, brick_of
 
 SMALLEST_SLOTS = 2**20
+STEPS_EXPIRE = 1.0
+"""Seconds between two steps of a slider, at most, that count as one motion."""
 MOTION_EXPIRES = 0.5
 """Seconds after which a camera that did not move again counts as standing still."""
 
@@ -46,6 +50,9 @@ class View:
         self._look: Look | None = None
         self._camera: Camera | None = None
         self._looked_at = -math.inf
+        self._stepped_at = -math.inf
+        self.rests_at = math.inf
+        """When playing is over, if no further slice is shown until then."""
         self._motion = Motion()
         self._plan = Plan()
         self._missing: dict[Brick, set[ChunkKey]] = {}
@@ -89,6 +96,14 @@ class View:
                 self.failed.clear()
                 return True
 
+    def rest(self, now: float) -> bool:
+        """Notice at time `now` that playing is over; True: plan again."""
+        if now < self.rests_at:
+            return False
+        self.rests_at = math.inf
+        self._motion = replace(self._motion, rate=0.0)
+        return True
+
     def scene_changed(self) -> None:
         """Layers came or went: forget bricks of those that are gone."""
         self.held = {brick for brick in self.held if brick.layer in self._layers}
@@ -115,8 +130,13 @@ class View:
 
     # What to do
 
-    def replan(self, here: Callable[[ChunkKey], bool]) -> None:
-        """Plan for the present camera. `here` tells whether a chunk is in memory."""
+    def replan(self, here: Callable[[ChunkKey], bool], pace: Pace | None = None) -> None:
+        """Plan for the present camera.
+
+        Args:
+            here: tells whether a chunk is in memory.
+            pace: how fast chunks come.
+        """
         self._missing.clear()
         self._waiting.clear()
         camera, look = self._camera, self._look
@@ -124,7 +144,7 @@ class View:
             return
         shown = {n: self._layers[n] for n in look.visible if n in self._layers}
         shown = {n: layer for n, layer in shown.items() if _shows(layer, camera.displayed)}
-        self._plan = plan(shown, camera, self.held, self._policy, self._slots, self._motion)
+        self._plan = plan(shown, camera, self.held, self._policy, self._slots, self._motion, pace)
         for want in self._pending():
             missing = {key for key in self.chunks(want.brick) if not here(key)}
             self._missing[want.brick] = missing
@@ -182,8 +202,13 @@ class View:
     @property
     def settled(self) -> bool:
         """Whether everything visible was sent at its target level, or has failed."""
-        return self._look is not None and not any(
-            want.tier <= Tier.TARGET and want.tier != Tier.COARSE for want in self._pending()
+        playing = self.rests_at < math.inf
+        return (
+            self._look is not None
+            and not playing
+            and not any(
+                want.tier <= Tier.TARGET and want.tier != Tier.COARSE for want in self._pending()
+            )
         )
 
     @property
@@ -220,18 +245,30 @@ class View:
     def _follow(self, look: Look, now: float) -> None:
         camera = look.camera()
         before, elapsed = self._camera, now - self._looked_at
-        velocity, axis, direction = (0.0, 0.0), self._motion.axis, self._motion.direction
-        if before is not None:
-            if look.moving and 0 < elapsed < MOTION_EXPIRES and before.zoom == camera.zoom:
-                moved = [b - a for a, b in zip(before.center, camera.center, strict=True)]
-                if all(map(math.isfinite, moved)):
-                    velocity = (moved[0] / elapsed, moved[1] / elapsed)
-            for name, world in camera.position.items():
-                step = world - before.position.get(name, world)
-                if step:
-                    axis, direction = name, 1 if step > 0 else -1
-        self._motion = Motion(velocity, axis, direction)
+        velocity, zooming = (0.0, 0.0), 0.0
+        if before is not None and look.moving and 0 < elapsed < MOTION_EXPIRES:
+            moved = [b - a for a, b in zip(before.center, camera.center, strict=True)]
+            if all(map(math.isfinite, moved)):
+                velocity = (moved[0] / elapsed, moved[1] / elapsed)
+            zooming = math.log2(camera.zoom / before.zoom) / elapsed
+        self._motion = self._stepped(
+            replace(self._motion, velocity=velocity, zooming=zooming), camera, now
+        )
         self._look, self._camera, self._looked_at = look, camera, now
+
+    def _stepped(self, motion: Motion, camera: Camera, now: float) -> Motion:
+        """The motion along a slider: which one, which way, and how fast if it goes on."""
+        position = {} if self._camera is None else self._camera.position
+        since = now - self._stepped_at
+        for name, world in camera.position.items():
+            step = world - position.get(name, world)
+            if step:
+                goes_on = name == motion.axis and step * motion.direction > 0
+                rate = abs(step) / since if goes_on and 0 < since < STEPS_EXPIRE else 0.0
+                self._stepped_at = now
+                self.rests_at = now + 2 * since if rate else math.inf
+                return replace(motion, axis=name, direction=1 if step > 0 else -1, rate=rate)
+        return motion
 
 
 def _shows(layer: Layer, displayed: tuple[str, str]) -> bool:
