@@ -399,11 +399,14 @@ def _bind_children(control: Callable[[int, int], int]) -> None:
 
     def before() -> None:
         # The signal comes when the *thread* ends that forked, and the main thread is the last.
-        forks.by_main = threading.current_thread() is threading.main_thread()
+        by_main = threading.current_thread() is threading.main_thread()
+        forks.parent = os.getpid() if by_main else None
 
     def after() -> None:
-        if forks.by_main:
+        if forks.parent is not None:
             control(DIE_WITH_PARENT, signal.SIGKILL)
+            if os.getppid() != forks.parent:  # it was killed before that
+                os._exit(1)
 
     os.register_at_fork(before=before, after_in_child=after)
 

@@ -36,7 +36,10 @@ def shared_mappings() -> int:
 
 @contextmanager
 def nothing_leaks() -> Iterator[None]:
-    """After the block there are as many descriptors and shared mappings as before."""
+    """After the block there are no more descriptors and shared mappings than before.
+
+    There may be fewer: garbage of an earlier test that goes only now.
+    """
     gc.collect()
     default_pool().trim()
     before = descriptors(), shared_mappings()
@@ -44,7 +47,8 @@ def nothing_leaks() -> Iterator[None]:
     gc.collect()
     default_pool().trim()
     after = descriptors(), shared_mappings()
-    assert after == before, f"{before} before, {after} after"
+    assert not after[0] - before[0], f"{before} before, {after} after"
+    assert after[1] <= before[1], f"{before[1]} mappings before, {after[1]} after"
 
 
 @contextmanager
