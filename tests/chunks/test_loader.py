@@ -197,6 +197,49 @@ def test_a_read_larger_than_the_cache_still_comes_whole() -> None:
     run(test)
 
 
+def test_what_a_client_that_is_last_wants_comes_after_all_that_others_do() -> None:
+    async def test() -> None:
+        image, source = pyramid((4096, 4096), delay=0.001)
+        loader = Loader(64 * CHUNK, fetches=1)
+        loader.add(image)
+        started = source.started
+        reading = asyncio.ensure_future(loader.read(0, 0, (2048, 0), (2304, 1536), last=True))
+        await until(lambda: len(started) >= 1)
+        began = set(started)
+        wanted = keys(*((0, i) for i in range(12)))
+        loader.client(lambda _: None).want([[key] for key in wanted])
+        await reading
+        order = [place for _, place in started if (0, place) not in began]
+        rows = [row for row, _ in order]
+        assert rows == sorted(rows), f"a read came between: {order}"
+        assert {(0, key.grid) for key in wanted} < set(started)
+        await loader.close()
+
+    run(test)
+
+
+def test_a_read_tries_anew_what_was_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_module, "RETRY_DELAYS", (0.001,))
+
+    async def test() -> None:
+        image, source = pyramid((512, 512))
+        source.unreachable[0, (0, 0)] = 2
+        source.corrupt.add((0, (1, 1)))
+        loader = Loader(64 * CHUNK)
+        loader.add(image)
+        with pytest.raises(Unreachable):
+            await loader.read(0, 0, (0, 0), (256, 256))
+        got = await loader.read(0, 0, (0, 0), (256, 256))
+        np.testing.assert_array_equal(got, values(0, (0, 0), (256, 256), "uint16"))
+        for _ in range(2):
+            with pytest.raises(Corrupt):
+                await loader.read(0, 0, (256, 256), (512, 512))
+        assert source.started[0, (1, 1)] == 1, "what is corrupt stays so"
+        await loader.close()
+
+    run(test)
+
+
 def test_closing_ends_everything() -> None:
     async def test() -> None:
         image, source = pyramid((4096, 4096), delay=30)

@@ -9,6 +9,7 @@ queued, aborted while it is fetched, and kept for later once it is being decoded
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -53,11 +54,17 @@ class _Job:
 
 
 class Client:
-    """One view's wants. `on_change` is called on the loop when a wanted chunk came or failed."""
+    """One view's wants. `on_change` is called on the loop when a wanted chunk came or failed.
 
-    def __init__(self, loader: Loader, on_change: Callable[[ChunkKey], None]) -> None:
+    What a client that is `last` wants comes after all that others do.
+    """
+
+    def __init__(
+        self, loader: Loader, on_change: Callable[[ChunkKey], None], *, last: bool = False
+    ) -> None:
         self._loader = loader
         self._on_change = on_change
+        self.last = last
         self.groups: tuple[tuple[ChunkKey, ...], ...] = ()
         self.wants: frozenset[ChunkKey] = frozenset()
 
@@ -126,9 +133,9 @@ class Loader:
         self._windows.append(Window(FAR * self._fetches))
         return len(self.images) - 1
 
-    def client(self, on_change: Callable[[ChunkKey], None]) -> Client:
-        """A new client that wants nothing yet."""
-        client = Client(self, on_change)
+    def client(self, on_change: Callable[[ChunkKey], None], *, last: bool = False) -> Client:
+        """A new client that wants nothing yet; if it is `last`, others' wants come first."""
+        client = Client(self, on_change, last=last)
         self._clients.append(client)
         return client
 
@@ -175,8 +182,19 @@ class Loader:
         """Bytes set aside for chunks that are on their way."""
         return self.cache.reserved
 
-    async def read(self, image: int, level: int, start: Index, stop: Index) -> Array:
+    async def read(
+        self, image: int, level: int, start: Index, stop: Index, *, last: bool = False
+    ) -> Array:
         """A box of one level, through the cache; axes in the image's order.
+
+        What was unreachable before is tried anew.
+
+        Args:
+            image: its number.
+            level: 0 is the finest.
+            start: first pixel along each axis.
+            stop: last pixel along each axis, plus one.
+            last: all that views want comes first.
 
         Raises:
             ReadError: a chunk of it could not be read.
@@ -187,8 +205,11 @@ class Loader:
         geometry = pixels.levels[level]
         out = np.empty([b - a for a, b in zip(start, stop, strict=True)], pixels.dtype)
         missing = {ChunkKey(image, level, index) for index in geometry.chunks_in(start, stop)}
+        for key in missing:
+            if isinstance(self._failed.get(key), Unreachable):
+                del self._failed[key]
         changed = asyncio.Event()
-        client = self.client(lambda _key: changed.set())
+        client = self.client(lambda _key: changed.set(), last=last)
         try:
             while missing:
                 changed.clear()
@@ -236,7 +257,11 @@ class Loader:
         """A client changed its mind: put all wants in one order and act on it."""
         if self._closed:
             return
-        order = dict.fromkeys(_in_turns([client.groups for client in self._clients]))
+        first, last = (
+            _in_turns([client.groups for client in self._clients if client.last is late])
+            for late in (False, True)
+        )
+        order = dict.fromkeys(itertools.chain(first, last))
         self._ranks = {key: rank for rank, key in enumerate(order)}
         self._queue = Queue(order)
         self.cache.want(self._ranks)
