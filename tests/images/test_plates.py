@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 from opsin.cli import main
 from opsin.errors import Corrupt, OpenError, OpsinError, Unreachable
-from opsin.images import mosaic_layout
 from opsin.images.derived import stored_levels
 from opsin.images.description import describe, describe_text
 from opsin.images.image import Image
-from opsin.images.mosaic import mosaic_of
-from opsin.images.plate_metadata import parse_plate
 from opsin.images.readers import open_image, open_images
 from opsin.images.waiting import wait_for
+from opsin.images.zarr import mosaic_layout
+from opsin.images.zarr.mosaic import mosaic_of
+from opsin.images.zarr.plate_metadata import parse_plate
 from tests.fault_server import Site
 
 ROWS, COLUMNS = "BCD", ["2", "3", "4", "5"]

@@ -23,8 +23,8 @@ from opsin.images.source import Array, Direct, Encoded, Index, Provenance, Sourc
 from opsin.images.store import LocalStore
 from opsin.images.virtual_grid import virtual_chunks
 from opsin.images.waiting import on_thread, wait_for
-from opsin.images.zarr_array import ZarrArray, open_array
-from opsin.images.zarr_codecs import codec_names
+from opsin.images.zarr.array import ZarrArray, open_array
+from opsin.images.zarr.codecs import codec_names
 
 THREADS = 4
 """Of one image: so many chunks of what may be slow are read or computed at once."""

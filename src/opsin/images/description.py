@@ -8,7 +8,7 @@ from typing import Any
 
 from opsin.images.derived import stored_levels
 from opsin.images.image import Axis, Channel, Image, Level
-from opsin.images.mosaic import mosaic_of
+from opsin.images.zarr.mosaic import mosaic_of
 
 _SYMBOLS = {
     "angstrom": "Å",

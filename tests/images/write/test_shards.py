@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from opsin.images.write.shards import Shard, ShardMemory, Shards
-from opsin.images.zarr_codecs import crc32c
-from opsin.images.zarr_shards import MISSING
+from opsin.images.zarr.codecs import crc32c
+from opsin.images.zarr.shards import MISSING
 
 
 def stored(number: int) -> bytes | None:

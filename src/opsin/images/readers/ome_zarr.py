@@ -13,11 +13,11 @@ from opsin.images.readers.zarr_tree import tree
 from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.waiting import wait_for
-from opsin.images.zarr_image import plain_image
-from opsin.images.zarr_labels import image_with_labels, labels_in
-from opsin.images.zarr_node import METADATA, ZarrNode, read_node, series
-from opsin.images.zarr_plate import plate_images, well_images
-from opsin.images.zarr_scene import scene_images
+from opsin.images.zarr.image import plain_image
+from opsin.images.zarr.labels import image_with_labels, labels_in
+from opsin.images.zarr.node import METADATA, ZarrNode, read_node, series
+from opsin.images.zarr.plate import plate_images, well_images
+from opsin.images.zarr.scene import scene_images
 
 READS = "OME-Zarr (0.1 to 0.6)"
 

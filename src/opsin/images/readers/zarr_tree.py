@@ -19,10 +19,10 @@ from opsin.images.readers.node import Node, NodeKind
 from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.waiting import wait_for
-from opsin.images.zarr_array import METADATA_LIMIT, ZarrArray, array_of, open_array
-from opsin.images.zarr_image import multiscale_of
-from opsin.images.zarr_node import ZarrNode, checked_paths, paths_of, read_node, series
-from opsin.images.zarr_scene import scene_paths
+from opsin.images.zarr.array import METADATA_LIMIT, ZarrArray, array_of, open_array
+from opsin.images.zarr.image import multiscale_of
+from opsin.images.zarr.node import ZarrNode, checked_paths, paths_of, read_node, series
+from opsin.images.zarr.scene import scene_paths
 
 CHILDREN_LIMIT = 1000
 """Nodes of one group that are looked at."""

@@ -21,7 +21,7 @@ from opsin.images.waiting import on_thread
 from opsin.images.write.files import Files
 from opsin.images.write.layout import Layout
 from opsin.images.write.work import Kept, Piece, Work
-from opsin.images.zarr_array import open_array
+from opsin.images.zarr.array import open_array
 
 FETCHES = {"disk": 8, "network": 8, "memory": 2, "computed": 2}
 """Chunks of the original that are on their way at once, at most. From afar many, since each takes

@@ -16,8 +16,8 @@ import numpy as np
 
 from opsin.images.source import Index
 from opsin.images.write.codec import Stored
-from opsin.images.zarr_codecs import crc32c
-from opsin.images.zarr_shards import MISSING
+from opsin.images.zarr.codecs import crc32c
+from opsin.images.zarr.shards import MISSING
 
 KEPT_BYTES = 48 << 20
 """Encoded chunks that wait in memory; further ones wait in files."""

@@ -15,7 +15,7 @@ import numpy as np
 from opsin.images.source import Direct
 from opsin.images.store import LocalStore
 from opsin.images.write.layout import Layout
-from opsin.images.zarr_array import open_array
+from opsin.images.zarr.array import open_array
 
 CHUNKS = 16
 """That are read for a channel, at most."""

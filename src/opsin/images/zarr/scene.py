@@ -13,9 +13,9 @@ from opsin.images.ome_metadata import end_of
 from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.transformation import Transformation, parse_transformations
-from opsin.images.zarr_image import multiscale_of
-from opsin.images.zarr_labels import image_with_labels
-from opsin.images.zarr_node import ZarrNode, read_node
+from opsin.images.zarr.image import multiscale_of
+from opsin.images.zarr.labels import image_with_labels
+from opsin.images.zarr.node import ZarrNode, read_node
 
 IMAGES_LIMIT = 64
 """Images of a scene that are opened."""

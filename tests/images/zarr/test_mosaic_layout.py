@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin.images.image import Level
-from opsin.images.mosaic_layout import MosaicLevel, Stack, field_places, mosaic_levels
+from opsin.images.zarr.mosaic_layout import MosaicLevel, Stack, field_places, mosaic_levels
 
 SIDES = st.integers(1, 5000)
 

@@ -19,13 +19,13 @@ import numpy as np
 
 from opsin.errors import Corrupt
 from opsin.images.image import Image
-from opsin.images.mosaic_fields import Fields, Place
-from opsin.images.mosaic_layout import MosaicLevel
 from opsin.images.reduction import Mean, Pick
 from opsin.images.source import Array, Encoded, Index, Source
 from opsin.images.store import Store
 from opsin.images.waiting import on_thread
-from opsin.images.zarr_array import ZarrArray
+from opsin.images.zarr.array import ZarrArray
+from opsin.images.zarr.mosaic_fields import Fields, Place
+from opsin.images.zarr.mosaic_layout import MosaicLevel
 
 AT_ONCE = 16
 """Fields that one chunk of a reduced level reads at once, if they are small."""

@@ -12,8 +12,8 @@ import numpy as np
 from opsin.errors import OpenError, Unsupported
 from opsin.images.source import Index
 from opsin.images.text import shown
-from opsin.images.zarr_codecs import ChunkCodec, v2_codec, v3_codec
-from opsin.images.zarr_fallback import v2_fallback, v3_fallback
+from opsin.images.zarr.codecs import ChunkCodec, v2_codec, v3_codec
+from opsin.images.zarr.fallback import v2_fallback, v3_fallback
 
 INDEX_LIMIT = 32 << 20
 CHUNK_LIMIT = 2 << 30

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from opsin.errors import Corrupt, Unsupported
 from opsin.images.source import Array
-from opsin.images.zarr_codecs import ChunkCodec, v2_codec, v3_codec
+from opsin.images.zarr.codecs import ChunkCodec, v2_codec, v3_codec
 
 CHUNK = np.random.default_rng(3).integers(0, 900, (40, 30)).astype(np.uint16)
 COMPRESSORS: dict[str, Any] = {

@@ -17,8 +17,8 @@ from opsin.errors import Corrupt, OpenError, Unsupported
 from opsin.images.image import clipped
 from opsin.images.source import Array, Direct, Encoded, Index
 from opsin.images.store import LocalStore, Store
-from opsin.images.zarr_metadata import ZarrMetadata, parse_v2, parse_v3
-from opsin.images.zarr_shards import ShardIndexes
+from opsin.images.zarr.metadata import ZarrMetadata, parse_v2, parse_v3
+from opsin.images.zarr.shards import ShardIndexes
 
 METADATA_LIMIT = 32 << 20
 

@@ -30,7 +30,7 @@ from opsin.images.readers import open_image
 from opsin.images.source import Array
 from opsin.images.store import LocalStore
 from opsin.images.waiting import wait_for
-from opsin.images.zarr_array import ZarrArray, open_array
+from opsin.images.zarr.array import ZarrArray, open_array
 from tests.fault_server import Site
 
 RANDOM = np.random.default_rng(5)

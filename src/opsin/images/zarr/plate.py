@@ -8,16 +8,16 @@ from typing import Any
 
 from opsin.errors import OpenError, ReadError
 from opsin.images.image import Axis, Image
-from opsin.images.mosaic import Mosaic
-from opsin.images.mosaic_fields import Fields, Reference, Wells, joined
-from opsin.images.mosaic_layout import MosaicLevel, Stack, field_places, mosaic_levels
 from opsin.images.ome_metadata import parse_multiscale
-from opsin.images.plate_metadata import Plate, WellField, parse_plate, parse_well
 from opsin.images.store import Store
-from opsin.images.zarr_array import ZarrArray, read_json
-from opsin.images.zarr_image import ZarrSource
-from opsin.images.zarr_labels import image_with_labels
-from opsin.images.zarr_node import ZarrNode, attributes_of, read_node
+from opsin.images.zarr.array import ZarrArray, read_json
+from opsin.images.zarr.image import ZarrSource
+from opsin.images.zarr.labels import image_with_labels
+from opsin.images.zarr.mosaic import Mosaic
+from opsin.images.zarr.mosaic_fields import Fields, Reference, Wells, joined
+from opsin.images.zarr.mosaic_layout import MosaicLevel, Stack, field_places, mosaic_levels
+from opsin.images.zarr.node import ZarrNode, attributes_of, read_node
+from opsin.images.zarr.plate_metadata import Plate, WellField, parse_plate, parse_well
 
 TRIED = 8
 """Wells that are looked into for a first field."""

@@ -10,8 +10,8 @@ from opsin.images.image import Image
 from opsin.images.ome_metadata import checked_path
 from opsin.images.store import Store
 from opsin.images.transformation import Transformation
-from opsin.images.zarr_image import multiscale_image, multiscale_of
-from opsin.images.zarr_node import ZarrNode, read_node
+from opsin.images.zarr.image import multiscale_image, multiscale_of
+from opsin.images.zarr.node import ZarrNode, read_node
 
 
 async def image_with_labels(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:

@@ -16,10 +16,10 @@ from weakref import WeakKeyDictionary
 from opsin.errors import Corrupt, OpenError
 from opsin.images.image import Level
 from opsin.images.ome_metadata import parse_multiscale
-from opsin.images.plate_metadata import parse_well
 from opsin.images.store import Store
-from opsin.images.zarr_array import ZarrArray, array_of, read_json
-from opsin.images.zarr_node import attributes_of
+from opsin.images.zarr.array import ZarrArray, array_of, read_json
+from opsin.images.zarr.node import attributes_of
+from opsin.images.zarr.plate_metadata import parse_well
 
 Place: TypeAlias = tuple[int, int]
 """Row and column of a field in the mosaic."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from opsin.errors import Corrupt, Unsupported
-from opsin.images.zarr_codecs import KNOWN, Bytes, ChunkCodec, Decoder, known_decoder
+from opsin.images.zarr.codecs import KNOWN, Bytes, ChunkCodec, Decoder, known_decoder
 
 
 def v2_fallback(

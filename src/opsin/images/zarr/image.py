@@ -22,9 +22,9 @@ from opsin.images.source import Array, Direct, Encoded, Index, Source
 from opsin.images.store import Store
 from opsin.images.text import shown
 from opsin.images.transformation import Transformation
-from opsin.images.zarr_array import ZarrArray, open_array
-from opsin.images.zarr_codecs import codec_names
-from opsin.images.zarr_node import ZarrNode
+from opsin.images.zarr.array import ZarrArray, open_array
+from opsin.images.zarr.codecs import codec_names
+from opsin.images.zarr.node import ZarrNode
 
 
 class ZarrSource(Source):

@@ -10,7 +10,7 @@ from typing import Any
 from opsin.errors import ReadError
 from opsin.images.ome_metadata import checked_path
 from opsin.images.store import Store
-from opsin.images.zarr_array import read_json
+from opsin.images.zarr.array import read_json
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 SERIES_LIMIT = 64
