@@ -43,7 +43,7 @@ class Layout:
     steps: Steps
     """The axes that are halved, from level to level."""
     halved: tuple[int, ...]
-    """All of these, the two of the plane last."""
+    """All of these, the two of the plane last; none where the levels were not made by halving."""
     shards: tuple[int, ...] | None
     codec: CodecName
     ome: OmeVersion
@@ -71,22 +71,14 @@ class Layout:
 
 
 def layout_of(image: Image, options: Options) -> Layout:
-    """How an image is written.
-
-    Axes are put in the order that OME-Zarr demands: time, channels, another one, space.
-    Pixels of several samples become channels in their colours, which look alike.
+    """How an image is written: as `ordered` gives it.
 
     Raises:
         UsageError: it cannot be written so.
     """
-    order = _order(image)
-    axes = tuple(image.axes[axis] for axis in order)
-    _check_axes(image.name, axes)
-    finest = _ordered(image.levels[0], order)
-    channels = image.channels
-    if image.rgb and image.channel_axis is not None and not channels:
-        channels = _colours(image)
-    written = replace(image, axes=axes, levels=(finest,), channels=channels, rgb=False, warnings=())
+    whole, order = ordered(image)
+    finest = whole.levels[0]
+    written = replace(whole, levels=(finest,))
     halved = _halved(written, options)
     chunks, shards = _sizes(written, halved, options, together=image.rgb)
     levels, steps = pyramid_levels(written, halved, chunks, options.levels)
@@ -106,6 +98,26 @@ def layout_of(image: Image, options: Options) -> Layout:
         options.codec or (LABELS if image.kind == "labels" else IMAGE),
         options.ome,
     )
+
+
+def ordered(image: Image) -> tuple[Image, tuple[int, ...]]:
+    """The image with its axes in the order that OME-Zarr demands, and which ones they were before.
+
+    That is time, channels, another one, space. Pixels of several samples become channels in their
+    colours, which look alike. The source is still that of the original.
+
+    Raises:
+        UsageError: OME-Zarr has no such axes.
+    """
+    order = _order(image)
+    axes = tuple(image.axes[axis] for axis in order)
+    _check_axes(image.name, axes)
+    levels = tuple(_ordered(level, order) for level in image.levels)
+    channels = image.channels
+    if image.rgb and image.channel_axis is not None and not channels:
+        channels = _colours(image)
+    placed = replace(image, axes=axes, levels=levels, channels=channels, rgb=False, warnings=())
+    return placed, order
 
 
 def _order(image: Image) -> tuple[int, ...]:

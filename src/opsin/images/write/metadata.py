@@ -52,11 +52,11 @@ def _attributes(layout: Layout) -> Document:
         if axis.unit:
             entry["unit"] = axis.unit
         axes.append(entry)
-    mode = image.kind == "labels" or image.dtype == np.bool_
-    multiscale: Document = {
-        "name": image.name,
-        "type": f"{'x'.join('2' * len(layout.halved))} {'mode' if mode else 'mean'}",
-    }
+    multiscale: Document = {"name": image.name}
+    if layout.halved:
+        mode = image.kind == "labels" or image.dtype == np.bool_
+        how = "mode" if mode else "mean"
+        multiscale["type"] = f"{'x'.join('2' * len(layout.halved))} {how}"
     if layout.ome == "0.4":
         multiscale["version"] = layout.ome
     if layout.ome == "0.6":
