@@ -17,7 +17,7 @@ FIGURES = {
     "chunk_read.py": {
         f"{codec}_256_vs_{peer}" for codec, peer in product(CODECS, ("floor", "zarr_python"))
     },
-    "write_pyramid.py": {f"{what}_vs_zarr_python" for what in ("cpu", "peak", "wall")},
+    "write_pyramid.py": {f"{what}_vs_zarr_python" for what in ("cpu", "cpu_zstd", "peak", "wall")},
     "points.py": {
         f"{what}_vs_{peer}"
         for whats, peer in (

@@ -19,6 +19,7 @@ _HOME = {
     "Metadata": "opsin.types",
     "OpsinError": "opsin.errors",
     "Points": "opsin.types",
+    "PointsLayer": "opsin.images.points.layer",
     "Shapes": "opsin.types",
     "Surface": "opsin.types",
     "Table": "opsin.types",
@@ -30,10 +31,12 @@ _HOME = {
     "load": "opsin.host.blocking",
     "open_image": "opsin.images.readers",
     "open_images": "opsin.images.readers",
+    "open_points": "opsin.images.points.reader",
     "run": "opsin.host.blocking",
     "sharpen": "opsin.render.snapshot",
     "snapshot": "opsin.render.snapshot",
     "write_image": "opsin.images.write",
+    "write_points": "opsin.images.points.write",
 }
 
 __all__ = [
@@ -45,6 +48,7 @@ __all__ = [
     "Metadata",
     "OpsinError",
     "Points",
+    "PointsLayer",
     "Shapes",
     "Surface",
     "Table",
@@ -57,10 +61,12 @@ __all__ = [
     "load",
     "open_image",
     "open_images",
+    "open_points",
     "run",
     "sharpen",
     "snapshot",
     "write_image",
+    "write_points",
 ]
 
 if TYPE_CHECKING:
@@ -69,6 +75,9 @@ if TYPE_CHECKING:
     from opsin.errors import OpsinError
     from opsin.host.blocking import load, run
     from opsin.images.memory import image_from_array
+    from opsin.images.points.layer import PointsLayer
+    from opsin.images.points.reader import open_points
+    from opsin.images.points.write import write_points
     from opsin.images.readers import open_image, open_images
     from opsin.images.write import write_image
     from opsin.render.snapshot import sharpen, snapshot

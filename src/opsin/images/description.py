@@ -45,7 +45,7 @@ def describe(image: Image) -> dict[str, Any]:
     of wells by name, `wells` by path, `fields`: rows and columns of fields in a well, and `pitch`:
     pixels of the finest level from one field to the next, y and x), `warnings`.
     """
-    stored = stored_levels(image)
+    stored = _stored(image)
     return {
         "name": image.name,
         "kind": image.kind,
@@ -187,13 +187,18 @@ def _wells(image: Image) -> list[tuple[str, str]]:
     return [*lines, ("one field", f"every {y} × {x} pixels (y, x)")]
 
 
+def _stored(image: Image) -> int:
+    """How many of the levels are stored."""
+    return 0 if image.source.provenance == "computed" else stored_levels(image)
+
+
 def _span(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def _table(image: Image) -> list[str]:
     """The levels, one line each, in aligned columns."""
-    stored = stored_levels(image)
+    stored = _stored(image)
     rows = [("level", "shape", "chunks", "number", "size", "")]
     for number, level in enumerate(image.levels):
         rows.append(

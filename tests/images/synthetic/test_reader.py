@@ -34,8 +34,8 @@ def test_settings() -> None:
 
 
 THERE = (
-    "there are synthetic:cells, synthetic:checkerboard, synthetic:julia, synthetic:mandelbrot and "
-    "synthetic:mandelbulb."
+    "there are synthetic:cells, synthetic:checkerboard, synthetic:julia, synthetic:mandelbrot, "
+    "synthetic:mandelbulb and synthetic:points."
 )
 SETTINGS = (
     "settings are axes, chunk, dtype, levels and size, as in "

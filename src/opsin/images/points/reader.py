@@ -79,7 +79,7 @@ def _computed(place: Address) -> Points:
     assert place.formula is not None
     name, *settings = place.formula.split(",")
     if name != "points":
-        raise NotFound(f"There is no {place.text}: there are synthetic:points.")
+        raise NotFound(f"There is no {place.text}: points are synthetic:points.")
     given: dict[str, Any] = {}
     for setting in settings:
         key, _, value = setting.partition("=")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsin.errors import NotFound, Unsupported, UsageError
@@ -43,8 +43,10 @@ def open(address: Address) -> tuple[Image, ...]:
         raise Unsupported(f"{address.text} is no formula, such as synthetic:mandelbrot.")
     name, *parts = address.formula.split(",")
     if name not in GENERATORS:
-        there = _listed(f"synthetic:{known}" for known in sorted(GENERATORS))
-        raise NotFound(f"There is no {address.text}{_guess(name, GENERATORS)}: there are {there}.")
+        there = _listed(f"synthetic:{known}" for known in sorted([*GENERATORS, "points"]))
+        raise NotFound(
+            f"There is no {address.text}{_guess(name, [*GENERATORS, 'points'])}: there are {there}."
+        )
     settings: dict[str, Any] = {}
     for part in parts:
         setting, equals, value = part.partition("=")
@@ -96,9 +98,9 @@ _SETTINGS: Mapping[str, Callable[[Address, str, str], Any]] = {
 }
 
 
-def _guess(given: str, known: Mapping[str, object]) -> str:
+def _guess(given: str, known: Iterable[str]) -> str:
     """A question, where something known is spelled nearly like what is given."""
-    close = difflib.get_close_matches(given[:40], known, n=1)
+    close = difflib.get_close_matches(given[:40], list(known), n=1)
     return f" (do you mean {close[0]}?)" if close and close[0] != given else ""
 
 
