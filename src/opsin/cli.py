@@ -1,4 +1,4 @@
-"""Command line: `opsin view`, `info`, `snapshot`, `write`, `run`. Imports late what it needs."""
+"""Command line: `opsin view`, `serve`, `info`, `snapshot`, `write`, `run`. Imports late."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from opsin import option_values as values
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
 
 if TYPE_CHECKING:
-    from opsin.chunks.disk_cache import DiskCache
-    from opsin.images.image import Image, Kind
+    from opsin.images.image import Image
     from opsin.images.points import Points
 
-DEFAULT_MEMORY = 2 * 2**30
 OF_IMAGES: Mapping[str, object] = {
     **dict.fromkeys(("levels", "chunks", "shards", "codec", "image", "kind")),
     "ome": "0.5",
@@ -101,49 +99,33 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     view = commands.add_parser("view", help="open images in the browser", allow_abbrev=False)
-    view.add_argument(
-        "paths", nargs="*", metavar="PATH", help="file, folder, http(s) or s3 address"
+    _add_viewing(view)
+    view.add_argument("--no-browser", action="store_true", help="only print the address")
+    view.set_defaults(run=_view)
+
+    serve = commands.add_parser(
+        "serve",
+        help="show images to browsers and to other programs, as OME-Zarr",
+        description="Show images to browsers and to other programs, as OME-Zarr, without opening "
+        "a browser here.",
+        allow_abbrev=False,
     )
-    view.add_argument(
-        "--labels",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="the same, of labels that do not say so themselves, such as a mask in a TIFF; "
-        "may be given several times",
-    )
-    view.add_argument(
-        "--memory",
-        type=values.size,
-        metavar="SIZE",
-        help="memory for image data, such as 512M or 2G (default: a quarter of the memory, "
-        "at most 2G)",
-    )
-    view.add_argument(
-        "--policy",
-        default="explore",
-        metavar="NAME",
-        help="what is loaded first: explore (the default), playback, remote or low_memory",
-    )
-    view.add_argument(
-        "--disk-cache",
-        metavar="DIR",
-        help="where chunks that come over a network are kept for the next time "
-        "(default: a folder of the user's caches); off: nowhere",
-    )
-    view.add_argument(
-        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
-    )
-    view.add_argument(
-        "--plugin",
+    _add_viewing(serve)
+    serve.add_argument(
+        "--root",
         action="append",
         default=[],
         type=Path,
-        metavar="FILE",
-        help="a plugin to have at hand; may be given several times",
+        metavar="DIR",
+        help="a folder below which images may be opened by name; may be given several times",
     )
-    view.add_argument("--no-browser", action="store_true", help="only print the address")
-    view.set_defaults(run=_view)
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address of this computer to listen at (default: 127.0.0.1, for this computer only)",
+    )
+    serve.set_defaults(run=_serve)
 
     info = commands.add_parser("info", help="say what an image is", allow_abbrev=False)
     info.add_argument("path", metavar="PATH", help="file, folder, http(s) or s3 address")
@@ -314,61 +296,67 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_viewing(parser: argparse.ArgumentParser) -> None:
+    """Add what `view` and `serve` have in common."""
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="file, folder, http(s) or s3 address"
+    )
+    parser.add_argument(
+        "--labels",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the same, of labels that do not say so themselves, such as a mask in a TIFF; "
+        "may be given several times",
+    )
+    parser.add_argument(
+        "--memory",
+        type=values.size,
+        metavar="SIZE",
+        help="memory for image data, such as 512M or 2G (default: a quarter of the memory, "
+        "at most 2G)",
+    )
+    parser.add_argument(
+        "--policy",
+        default="explore",
+        metavar="NAME",
+        help="what is loaded first: explore (the default), playback, remote or low_memory",
+    )
+    parser.add_argument(
+        "--disk-cache",
+        metavar="DIR",
+        help="where chunks that come over a network are kept for the next time "
+        "(default: a folder of the user's caches); off: nowhere",
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port to listen at (default: a free one)"
+    )
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a plugin to have at hand; may be given several times",
+    )
+
+
 def _view(options: argparse.Namespace) -> int:
-    from opsin.chunks.policy import policy_named
-    from opsin.plugins.formats import read_plugin
-    from opsin.server.launch import bind, make_token, serve
-    from opsin.server.session import Session
+    from opsin.serve_command import view
 
     if not options.paths and not options.labels:
         raise UsageError("There is nothing to view: name a PATH, see `opsin view --help`.")
-    policy = policy_named(options.policy)
-    token, listener = make_token(), bind(options.port)
-    images, problems = _open_all(options.paths, options.labels)
-    if not images:
-        listener.close()
-        return 1
-    for plugin in options.plugin:
-        try:
-            read_plugin(plugin)
-        except OpsinError as error:  # the page says it too
-            _complain(str(error))
-    session = Session(
-        images,
-        options.memory or default_memory(),
-        notices=problems,
-        plugins=options.plugin,
-        policy=policy,
-        disk_cache=_disk_cache(options.disk_cache, images),
-    )
-
-    names = ", ".join(image.name for group in images for image in group)
-    _say(f"Opsin shows {names}. Ctrl-C stops it.")
-    serve(session, listener, token=token, browser=not options.no_browser, announce=_say)
-    return 0
+    return view(options, say=_say, complain=_complain)
 
 
-def _disk_cache(where: str | None, images: Sequence[Sequence[Image]]) -> DiskCache | None:
-    """The disk cache that was asked for, or the user's own; None if nothing comes from far away.
+def _serve(options: argparse.Namespace) -> int:
+    from opsin.serve_command import serve_all
 
-    Raises:
-        UsageError: the folder that was asked for cannot be used.
-    """
-    far = any(image.source.provenance == "network" for group in images for image in group)
-    if not far or where == "off":
-        return None
-    from platformdirs import user_cache_path
-
-    from opsin.chunks.disk_cache import DiskCache
-
-    if where is not None:
-        return DiskCache(Path(where).expanduser())
-    given = os.environ.get("OPSIN_CACHE")
-    try:
-        return DiskCache((Path(given) if given else user_cache_path("opsin", False)) / "chunks")
-    except UsageError as error:  # nobody asked for it
-        _complain(str(error))
-        return None
+    if not options.paths and not options.labels and not options.root:
+        raise UsageError(
+            "There is nothing to serve: name a PATH or a --root, see `opsin serve --help`."
+        )
+    return serve_all(options, say=_say, complain=_complain)
 
 
 def _are_points(path: str) -> bool:
@@ -478,39 +466,8 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def _open_all(
-    paths: Sequence[str], labels: Sequence[str]
-) -> tuple[list[tuple[Image, ...]], list[str]]:
-    """The images at each path, and a sentence for every path that cannot be opened."""
-    from opsin.images.readers import open_images
-
-    images: list[tuple[Image, ...]] = []
-    problems: list[str] = []
-    asked: list[tuple[str, Kind | None]] = [(path, None) for path in paths]
-    asked += [(path, "labels") for path in labels]
-    for path, kind in asked:
-        try:
-            opened = open_images(path, kind=kind)
-        except OpsinError as error:
-            problems.append(str(error))
-            _complain(str(error))
-            continue
-        _warn(opened)
-        images.append(opened)
-    return images, problems
-
-
 def _warn(images: Sequence[Image | Points]) -> None:
     """Print what was wrong with images that opened all the same."""
     for image in images:
         for warning in image.warnings:
             _complain(f"{image.name}: {warning}")
-
-
-def default_memory() -> int:
-    """A quarter of the computer's memory, at most 2 GiB."""
-    try:
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return DEFAULT_MEMORY
-    return min(DEFAULT_MEMORY, physical // 4)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
-from collections.abc import Iterator
+import ipaddress
+import re
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from html import escape
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -11,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+_ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Opsin</title>
@@ -26,21 +32,46 @@ _REFUSED = _PAGE.format(
 )
 
 
+def reading_token(token: str) -> str:
+    """The token that is in the address of an OME-Zarr.
+
+    It follows from the server's token, but not the other way round: who is given such an address
+    can read, and nothing else.
+    """
+    digest = hmac.digest(token.encode(), b"opsin: read OME-Zarr", hashlib.sha256)
+    return base64.urlsafe_b64encode(digest[:24]).decode()
+
+
 class Access:
     """ASGI middleware that lets through only this user's own pages.
 
     Every request needs a `Host` of this server (against DNS rebinding), an `Origin` of this server
     if it sends one (against other sites' scripts), and the token: in a cookie, set when a page is
     opened with `?token=…`, or as `Authorization: Bearer …`.
+
+    Below `/zarr/` the token, or the one for reading, is in the path, and in nothing else; whoever
+    knows it may come from any site, since viewers in a browser do. Nothing can be changed there.
+
+    Args:
+        app: what is behind it.
+        token: of the server.
+        port: of the server.
+        names: by which other computers may call this one, beside its IP addresses; None: it does
+            not listen to them.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, token: str, port: int, names: Collection[str] | None = None
+    ) -> None:
         self._app = app
+        self._tokens = (token.encode(), reading_token(token).encode())
         self._token = token.encode()
         self._cookie = f"opsin-token-{port}"
-        self._hosts = {f"{name}:{port}" for name in LOOPBACK}
+        self._port = port
+        self._open = names is not None
+        self._hosts = {f"{name.lower()}:{port}" for name in (*LOOPBACK, *(names or ()))}
         if port == 80:
-            self._hosts |= set(LOOPBACK)
+            self._hosts |= {name.removesuffix(":80") for name in self._hosts}
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,9 +90,17 @@ class Access:
 
     def _check(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if headers.get("host", "") not in self._hosts:
+        host = headers.get("host", "").lower()
+        if not self._is_own(host):
             return JSONResponse({"error": "This server does not answer to that name."}, 421)
-        if (origin := headers.get("origin")) is not None and origin not in self._origins:
+        path: str = scope["path"]
+        if path.startswith("/zarr/"):
+            given = path.split("/", 3)[2].encode(errors="replace")
+            if scope["type"] == "http" and self._may_read(given):
+                return None
+            return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
+        own = {*self._origins, f"http://{host}"}
+        if (origin := headers.get("origin")) is not None and origin.lower() not in own:
             return JSONResponse({"error": "Requests from other sites are refused."}, 403)
         if scope["type"] == "websocket" and origin is None:
             return JSONResponse({"error": "A page's socket names its origin."}, 403)
@@ -77,6 +116,24 @@ class Access:
         if "text/html" in headers.get("accept", ""):
             return HTMLResponse(_REFUSED, 401)
         return JSONResponse({"error": "The token is missing or has expired."}, 401)
+
+    def _is_own(self, host: str) -> bool:
+        """Whether a `Host` is a name of this server: a foreign one may be made to lead here.
+
+        An IP address cannot be, so where other computers may come any of them will do.
+        """
+        if host in self._hosts:
+            return True
+        match = _ADDRESS.fullmatch(host) if self._open else None
+        if match is None or int(match[2] or 80) != self._port:
+            return False
+        with suppress(ValueError):
+            ipaddress.ip_address(match[1].strip("[]"))
+            return True
+        return False
+
+    def _may_read(self, presented: bytes) -> bool:
+        return any(hmac.compare_digest(presented, token) for token in self._tokens)
 
     def _presented(self, headers: Headers) -> Iterator[str]:
         """The tokens that a request brings along.

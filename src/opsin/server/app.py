@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,17 +15,26 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from opsin.errors import OpsinError
 from opsin.render import colormaps
 from opsin.server.access import Access
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
+from opsin.server.zarr_routes import ZarrApp
 
 STATIC = Path(__file__).parent / "static"
 """The built web app; in the wheel, not in git."""
+MOST_OPENED = 20
+"""Images that one address opens, at most."""
 
 
-def make_app(session: Session, *, token: str, port: int) -> Starlette:
-    """The application that shows a session to those who have the token."""
+def make_app(
+    session: Session, *, token: str, port: int, names: Collection[str] | None = None
+) -> Starlette:
+    """The application that shows a session to those who have the token.
+
+    `names`: as `Access` takes them.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -38,7 +47,7 @@ def make_app(session: Session, *, token: str, port: int) -> Starlette:
     policy = "; ".join(
         (
             "default-src 'self'",
-            f"connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}",
+            "connect-src 'self' {sockets}",
             "img-src 'self' data: blob:",
             "style-src 'self' 'unsafe-inline'",
             "worker-src 'self' blob:",
@@ -49,13 +58,21 @@ def make_app(session: Session, *, token: str, port: int) -> Starlette:
         )
     )
 
-    async def index(_request: Request) -> Response:
+    async def index(request: Request) -> Response:
         page = STATIC / "index.html"
         if not page.is_file():
             return PlainTextResponse("The web app is not built: run `make setup`.", 503)
+        for name in request.query_params.getlist("open")[:MOST_OPENED]:
+            try:
+                await session.open(name)
+            except OpsinError as error:
+                session.scene.notify("error", f"{name}: {error}")
+        hosts = dict.fromkeys((f"127.0.0.1:{port}", f"localhost:{port}", request.headers["host"]))
         headers = {
             "Cache-Control": "no-cache",
-            "Content-Security-Policy": policy,
+            "Content-Security-Policy": policy.replace(
+                "{sockets}", " ".join(f"ws://{host}" for host in hosts)
+            ),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
@@ -65,9 +82,10 @@ def make_app(session: Session, *, token: str, port: int) -> Starlette:
         routes=[
             Route("/", index),
             *routes(),
+            Mount("/zarr", ZarrApp(session)),
             Mount("/", StaticFiles(directory=STATIC, check_dir=False)),
         ],
-        middleware=[Middleware(Access, token=token, port=port)],
+        middleware=[Middleware(Access, token=token, port=port, names=names)],
         exception_handlers=ERRORS,
         lifespan=lifespan,
     )

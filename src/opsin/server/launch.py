@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import ipaddress
+import itertools
 import os
 import re
 import secrets
@@ -11,36 +14,47 @@ import sys
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import uvicorn
 
 from opsin.errors import UsageError
 from opsin.images.draft import is_alive
+from opsin.server.access import reading_token
 from opsin.server.app import make_app
 from opsin.server.session import Session
 
+HERE = "127.0.0.1"
+MOST_SAID = 10
+"""Images whose addresses are printed, at most."""
 REDIRECT_SECONDS = 60
 """How long the file that sends the browser to the server is kept."""
 
 
-def bind(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1; port 0 takes a free one.
+def bind(port: int, host: str = HERE) -> socket.socket:
+    """A listening socket on an address of this computer; port 0 takes a free one.
 
     Raises:
-        UsageError: the port is taken or not allowed.
+        UsageError: the port is taken or not allowed, or the address is none of this computer.
     """
+    try:
+        (family, *_), *_ = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UsageError(f"{host} is no address of this computer: leave --host out.") from None
     # asyncio turns Nagle's algorithm off (40 ms per answer) only where the protocol is named.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"{host} is no address of this computer: leave --host out.") from None
         reason = error.strerror if isinstance(error, OSError) else "ports go up to 65535"
         raise UsageError(
             f"Port {port} cannot be used ({reason}): choose another with --port, or leave it out."
@@ -71,19 +85,25 @@ def serve(
     token: str,
     browser: bool = True,
     announce: Callable[[str], None] = print,
+    host: str = HERE,
 ) -> None:
     """Serve a session until Ctrl-C, SIGTERM or SIGHUP (the terminal is closed).
 
     Args:
+        session: what is shown.
         listener: from `bind`; it is closed at the end.
         token: what a browser needs to be let in.
         browser: open the user's browser on it.
-        announce: is given the address, token included.
+        announce: is given the addresses, tokens included, line by line.
+        host: what `bind` was given.
     """
     port = listener.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/?token={token}"
+    called = _called(host)
+    origin = f"http://{f'[{called}]' if ':' in called else called}:{port}"
+    address = f"{origin}/?token={token}"
+    names = None if is_loopback(host) else {called, socket.gethostname(), socket.getfqdn()}
     config = uvicorn.Config(
-        make_app(session, token=token, port=port),
+        make_app(session, token=token, port=port, names=names),
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",
@@ -102,6 +122,8 @@ def serve(
     before = {number: signal.signal(number, stop) for number in _stopping()}
     try:
         announce(address)
+        for line in _zarr_addresses(session, f"{origin}/zarr/{reading_token(token)}/"):
+            announce(line)
         if browser:
             with suppress(OSError):
                 redirect = _redirect_file(address)
@@ -120,6 +142,44 @@ def serve(
             with suppress(OSError):  # others may have theirs in it
                 redirect.parent.rmdir()
         listener.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this computer can reach a server at this address."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(str(place[0])).is_loopback for *_, place in found)
+
+
+def _called(host: str) -> str:
+    """What others call this computer, if the server listens to all of them, else the address."""
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host
+    if not everywhere:
+        return host
+    full = socket.getfqdn()
+    return socket.gethostname() if full.startswith("localhost") else full
+
+
+def _zarr_addresses(session: Session, base: str) -> Iterator[str]:
+    """Where other programs find the images, one line each; all of them are at `base`."""
+    offers = session.shelf.offers
+    if offers:
+        yield "As OME-Zarr, for other programs:"
+    for name in itertools.islice(offers, MOST_SAID):
+        yield f"  {base}{quote(name)}"
+    if len(offers) > MOST_SAID:
+        yield f"  and {len(offers) - MOST_SAID} more, which are listed at {base}"
+    for name, why in itertools.islice(session.shelf.refused.items(), MOST_SAID):
+        yield f"  not {name}: {why}"
+    for name, folder in session.library.roots.folders.items():
+        yield f"What lies below {folder}, as OME-Zarr or in the page:"
+        yield f"  {base}{quote(name)}/FILE.zarr"
+        yield f"  {base.partition('/zarr/')[0]}/?open={quote(name)}/FILE"
 
 
 def _stopping() -> tuple[signal.Signals, ...]:

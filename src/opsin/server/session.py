@@ -24,7 +24,11 @@ from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of, layers_of_all
 from opsin.images.readers import open_image
 from opsin.images.source import Array
+from opsin.images.write.codec import CodecName
 from opsin.render.histogram import Histogram, auto_contrast, histogram
+from opsin.server.library import Group, Library
+from opsin.server.roots import Roots
+from opsin.server.shelf import Offer, Shelf
 from opsin.views.scene import Scene
 
 log = logging.getLogger("opsin")
@@ -32,6 +36,8 @@ log = logging.getLogger("opsin")
 MOST_LAYERS = 1000
 OPENING = 4
 """Layers whose contrast is found out at once."""
+CONTRAST_WAIT = 10.0
+"""Seconds that other programs wait for a contrast before they get an image without one."""
 PREVIEW = 512
 """Rows and columns from the middle of an image that give a first contrast."""
 
@@ -46,6 +52,9 @@ class Session:
         plugins: files of plugins to have at hand, beside those of the user's workspace.
         policy: what is loaded first.
         disk_cache: where chunks that come over a network are kept; closed with the session.
+        roots: folders below which images may be opened by name.
+        codec: how chunks are compressed for other programs.
+        no_plugins: a sentence that says why no plugins run here; None: they do.
     """
 
     def __init__(
@@ -56,16 +65,26 @@ class Session:
         plugins: Sequence[Path] = (),
         policy: Policy = EXPLORE,
         disk_cache: DiskCache | None = None,
+        roots: Roots | None = None,
+        codec: CodecName = "none",
+        no_plugins: str | None = None,
     ) -> None:
         self.policy = policy
         self.loader = Loader(memory, fetches=policy.fetches, disk_cache=disk_cache)
         self.scene = Scene()
         self.saved_view: Mapping[str, Any] | None = None
+        self.library = Library(roots or Roots(), self.loader)
+        self.shelf = Shelf(codec, taken=tuple(self.library.roots.folders))
+        self._beside: dict[int, asyncio.Task[list[Layer]]] = {}
+        """Layers of images that are in no scene, with their contrast."""
+        self._offers: dict[int, Offer] = {}
+        """Of images from the library, by the number of the first of a group."""
         for text in notices:
             self.scene.notify("error", text)
         self._waiting: dict[int, tuple[Layer, int]] = {}
         for group in images:
             numbers = {id(image): self.loader.add(image) for image in group}
+            self.shelf.put([(image, numbers[id(image)]) for image in group])
             for image in group:
                 for text in image.warnings:
                     self.scene.notify("warning", f"{image.name}: {text}")
@@ -74,11 +93,14 @@ class Session:
         self._tell_of_units(image for group in images for image in group)
         self._plugins = plugins
         self._host: Host | None = None
-        self._no_host = "The server has not started."
+        self._no_plugins = no_plugins
+        self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
         """The layers that the results of ended jobs became."""
         self._removed: dict[int, tuple[Layer, int]] = {}
         self._opening: list[asyncio.Task[None]] = []
+        self._contrasts: dict[int, asyncio.Task[None]] = {}
+        """By layer: what finds out its contrast."""
         self._places = asyncio.Semaphore(OPENING)
         if len(self._waiting) > MOST_LAYERS:
             self.scene.notify(
@@ -93,9 +115,9 @@ class Session:
             if layer.contrast is not None or layer.image.kind == "labels":
                 self.scene.put(number, layer, image)
             else:
-                self.scene.expect(number)
-                self._opening.append(asyncio.create_task(self._open(number, layer, image)))
-        self._start_host()
+                self._expect(number, layer, image)
+        if self._no_plugins is None:
+            self._start_host()
 
     @property
     def host(self) -> Host:
@@ -112,10 +134,14 @@ class Session:
         """Cancel all jobs, stop all loading and close the images. Idempotent."""
         if self._host is not None:
             await self._host.close()
-        for task in self._opening:
+        await self.library.close()
+        tasks = [*self._opening, *self._contrasts.values(), *self._beside.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._opening.clear()
+        self._contrasts.clear()
+        self._beside.clear()
         await self.loader.close()
 
     async def histogram(
@@ -153,6 +179,88 @@ class Session:
             raise UsageError(f"Layer {number} was not removed.")
         self.scene.put(number, *self._removed.pop(number))
 
+    async def open(self, name: str) -> None:
+        """Put the image of this name, below the roots, into the scene, if it is not there.
+
+        Raises:
+            OpenError, ReadError, BudgetExceeded: as `Library.open` does.
+        """
+        group = await self.library.open(name)
+        numbers = {id(image): number for image, number in group}
+        known = {number for _, number in (*self._waiting.values(), *self._removed.values())}
+        if known & set(numbers.values()):
+            return
+        self.shelf.put(group)
+        for layer in layers_of_all([image for image, _ in group]):
+            number = self._next_layer()
+            self._waiting[number] = (layer, numbers[id(layer.image)])
+            if layer.contrast is not None or layer.image.kind == "labels":
+                self.scene.put(number, layer, numbers[id(layer.image)])
+            else:
+                self._expect(number, layer, numbers[id(layer.image)])
+
+    async def offered(self, address: str) -> tuple[Offer, str] | None:
+        """What an address below `/zarr/TOKEN/` leads into, and the key in it; None if nothing.
+
+        Raises:
+            OpsinError: there is something, but it cannot be opened.
+        """
+        name, _, key = address.partition("/")
+        offer = self.shelf.offers.get(name)
+        if offer is None:
+            found = await self.library.find(address)
+            if found is None:
+                return None
+            group, key = found
+            offer = self._offer_of(group)
+        folder, _, below = key.partition("/")
+        label, _, rest = below.partition("/")
+        if folder == "labels" and label in offer.labels:
+            return offer.labels[label], rest
+        return offer, key
+
+    def _offer_of(self, group: Group) -> Offer:
+        if not group:
+            raise UsageError("There is no image.")
+        number = group[0][1]
+        if number not in self._offers:
+            self._offers[number] = self.shelf.make(group)
+        return self._offers[number]
+
+    async def shown(self, offer: Offer) -> list[Layer]:
+        """The layers as which an offer is shown, with contrast as far as that is known by now."""
+        numbers = sorted(n for n, (_, image) in self._waiting.items() if image == offer.number)
+        if not numbers:
+            if offer.number not in self._beside:
+                found = self._with_contrasts(layers_of(offer.image), offer.number)
+                self._beside[offer.number] = asyncio.create_task(found)
+            await asyncio.wait([self._beside[offer.number]], timeout=CONTRAST_WAIT)
+            task = self._beside[offer.number]
+            return task.result() if task.done() else list(layers_of(offer.image))
+        tasks = [self._contrasts[number] for number in numbers if number in self._contrasts]
+        if tasks:
+            await asyncio.wait(tasks, timeout=CONTRAST_WAIT)
+        known = {**self._waiting, **self._removed}
+        return [self.scene.layers.get(number, known[number][0]) for number in numbers]
+
+    async def _with_contrasts(self, layers: Sequence[Layer], image: int) -> list[Layer]:
+        async def found(layer: Layer) -> Layer:
+            try:
+                return await self._with_contrast(layer, image)
+            except OpsinError as error:
+                log.warning("%s: %s", layer.name, error)
+                return layer
+
+        return list(await asyncio.gather(*map(found, layers[:MOST_LAYERS])))
+
+    def _expect(self, number: int, layer: Layer, image: int) -> None:
+        """Put a layer into the scene as soon as its contrast is known."""
+        self.scene.expect(number)
+        self._contrasts[number] = asyncio.create_task(self._open(number, layer, image))
+
+    def _next_layer(self) -> int:
+        return 1 + max((*self.scene.layers, *self._waiting, *self._removed), default=-1)
+
     def _start_host(self) -> None:
         try:
             self._host = Host(Workspace())
@@ -182,8 +290,9 @@ class Session:
                 self.scene.notify("error", f"{result.name}: {error}")
                 continue
             number = self.loader.add(image)
+            self.shelf.put([(image, number)])
             for layer in layers_of(replace(image, name=self._free_name(result.name))):
-                place = 1 + max((*self.scene.layers, *self._waiting, *self._removed), default=-1)
+                place = self._next_layer()
                 self.job_layers[job.id].append(place)
                 self._waiting[place] = (layer, number)
                 if layer.contrast is None and image.kind == "image":
@@ -212,13 +321,7 @@ class Session:
 
     async def _open(self, number: int, layer: Layer, image: int) -> None:
         try:
-            async with self._places:
-                position = fit([layer], (1, 1)).position
-                if stored_levels(layer.image) == len(layer.image.levels):
-                    values = await self._coarsest(layer, image, position)
-                else:  # the coarsest level is computed from all the others: that would take long
-                    values = await self._middle(layer, image, position)
-                layer = replace(layer, contrast=await asyncio.to_thread(auto_contrast, values))
+            layer = await self._with_contrast(layer, image)
         except OpsinError as error:
             # The layer opens all the same: other parts of it may be readable.
             self.scene.notify("error", f"{layer.name}: {error}")
@@ -227,6 +330,18 @@ class Session:
             self.scene.notify("error", f"{layer.name}: {type(error).__name__}: {error}")
             log.exception("%s", layer.name)
         self.scene.put(number, layer, image)
+
+    async def _with_contrast(self, layer: Layer, image: int) -> Layer:
+        """The layer with a contrast from its coarsest level, if it has none."""
+        if layer.contrast is not None or layer.image.kind == "labels":
+            return layer
+        async with self._places:
+            position = fit([layer], (1, 1)).position
+            if stored_levels(layer.image) == len(layer.image.levels):
+                values = await self._coarsest(layer, image, position)
+            else:  # the coarsest level is computed from all the others: that would take long
+                values = await self._middle(layer, image, position)
+            return replace(layer, contrast=await asyncio.to_thread(auto_contrast, values))
 
     async def _middle(self, layer: Layer, image: int, position: Mapping[str, float]) -> Array:
         """The middle of the coarsest level that is stored."""

@@ -1,0 +1,145 @@
+"""Serve command: images to a browser here (`opsin view`), or to all who have the token."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from platformdirs import user_cache_path
+
+from opsin.chunks.disk_cache import DiskCache
+from opsin.chunks.policy import policy_named
+from opsin.errors import OpsinError, UsageError
+from opsin.images.image import Image, Kind
+from opsin.images.readers import open_images
+from opsin.images.write.codec import CodecName
+from opsin.plugins.formats import read_plugin
+from opsin.server.launch import HERE, bind, is_loopback, make_token, serve
+from opsin.server.roots import Roots
+from opsin.server.session import Session
+
+DEFAULT_MEMORY = 2 * 2**30
+NO_PLUGINS = "No plugins run on this server, because other computers can reach it."
+
+Say: TypeAlias = Callable[[str], None]
+
+
+def view(options: argparse.Namespace, *, say: Say, complain: Say) -> int:
+    """Show images in a browser until that is stopped; the exit status.
+
+    Raises:
+        UsageError: an option makes no sense.
+    """
+    browser = not options.no_browser
+    return _run(options, "shows", HERE, Roots(), browser=browser, say=say, complain=complain)
+
+
+def serve_all(options: argparse.Namespace, *, say: Say, complain: Say) -> int:
+    """Serve images, and what lies below roots, until that is stopped; the exit status.
+
+    Raises:
+        UsageError: an option makes no sense.
+    """
+    roots = Roots(options.root)
+    return _run(options, "serves", options.host, roots, browser=False, say=say, complain=complain)
+
+
+def _run(
+    options: argparse.Namespace,
+    does: str,
+    host: str,
+    roots: Roots,
+    *,
+    browser: bool,
+    say: Say,
+    complain: Say,
+) -> int:
+    policy, near = policy_named(options.policy), is_loopback(host)
+    if options.plugin and not near:
+        raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --plugin or --host.")
+    token, listener = make_token(), bind(options.port, host)
+    groups: list[tuple[Image, ...]] = []
+    problems: list[str] = []
+    for opened in _opened(options):
+        if isinstance(opened, OpsinError):
+            problems.append(str(opened))
+            complain(str(opened))
+            continue
+        groups.append(opened)
+        for image in opened:
+            for warning in image.warnings:
+                complain(f"{image.name}: {warning}")
+    if not groups and not roots.folders:
+        listener.close()
+        return 1
+    for plugin in options.plugin:
+        try:
+            read_plugin(plugin)
+        except OpsinError as error:  # the page says it too
+            complain(str(error))
+    if not near:
+        complain(
+            f"With --host {host} other computers can reach this server: whoever has the token sees "
+            "these images, and the connection is not encrypted."
+        )
+    codec: CodecName = "none" if near else "zstd"
+    session = Session(
+        groups,
+        options.memory or default_memory(),
+        notices=problems,
+        plugins=options.plugin,
+        policy=policy,
+        disk_cache=_disk_cache(options.disk_cache, groups, complain),
+        roots=roots,
+        codec=codec,
+        no_plugins=None if near else NO_PLUGINS,
+    )
+    names = [image.name for group in groups for image in group]
+    names += [f"what lies below {folder}" for folder in roots.folders.values()]
+    say(f"Opsin {does} {', '.join(names)}. Ctrl-C stops it.")
+    serve(session, listener, token=token, browser=browser, announce=say, host=host)
+    return 0
+
+
+def _opened(options: argparse.Namespace) -> Iterator[tuple[Image, ...] | OpsinError]:
+    """The images at each path, or why it cannot be opened."""
+    asked: list[tuple[str, Kind | None]] = [(path, None) for path in options.paths]
+    asked += [(path, "labels") for path in options.labels]
+    for path, kind in asked:
+        try:
+            yield open_images(path, kind=kind)
+        except OpsinError as error:
+            yield error
+
+
+def _disk_cache(
+    where: str | None, groups: Sequence[Sequence[Image]], complain: Say
+) -> DiskCache | None:
+    """The disk cache that was asked for, or the user's own; None if nothing comes from far away.
+
+    Raises:
+        UsageError: the folder that was asked for cannot be used.
+    """
+    far = any(image.source.provenance == "network" for group in groups for image in group)
+    if not far or where == "off":
+        return None
+    if where is not None:
+        return DiskCache(Path(where).expanduser())
+    given = os.environ.get("OPSIN_CACHE")
+    try:
+        return DiskCache((Path(given) if given else user_cache_path("opsin", False)) / "chunks")
+    except UsageError as error:  # nobody asked for it
+        complain(str(error))
+        return None
+
+
+def default_memory() -> int:
+    """A quarter of the computer's memory, at most 2 GiB."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return DEFAULT_MEMORY
+    return min(DEFAULT_MEMORY, physical // 4)
