@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from opsin.chunks.brick import BRICK, Brick, display_dtype
+from opsin.chunks.brick import Brick, brick_side, display_dtype
 from opsin.chunks.loader import Loader
 from opsin.images.source import Array
-from opsin.views.messages import decode_frame, encode_frame, wire_key
+from opsin.views.messages import AnyBrick, brick_of, decode_frame, encode_frame, wire_key
 from opsin.views.scene import Scene
 from opsin.views.stream import Stream
 
@@ -23,7 +23,7 @@ class Canvas:
     def __init__(self, loader: Loader, scene: Scene, slots: int = 2**28) -> None:
         self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.got: list[dict[str, Any]] = []
-        self.bricks: dict[Brick, Array] = {}
+        self.bricks: dict[AnyBrick, Array] = {}
         self.scene = scene
         self.slots = slots
         self.taken = 0
@@ -36,10 +36,13 @@ class Canvas:
         message = json.loads(header)
         self.got.append(message)
         if message["type"] == "brick":
-            number, level, where, row, column = message["key"]
-            brick = Brick(number, level, tuple(where), row, column)
+            number, level, where, *place = message["key"]
+            brick = brick_of((number, level, tuple(where), *place))
             dtype = display_dtype(self.scene.layers[brick.layer]).newbyteorder("<")
-            pixels = np.frombuffer(bytes(payload), dtype).reshape(*message["shape"], -1)
+            pixels = np.frombuffer(bytes(payload), dtype)
+            uniform = pixels.size < np.prod(message["shape"])
+            shape = [1] * len(message["shape"]) if uniform else message["shape"]
+            pixels = pixels.reshape(*shape, -1)
             self.bricks[brick] = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
     def say(self, **message: Any) -> None:
@@ -92,8 +95,9 @@ class Canvas:
         """A plane of a level, put together from bricks; 0 where there is none."""
         plane = np.zeros(size, display_dtype(self.scene.layers[layer]))
         for brick, pixels in self.bricks.items():
-            if (brick.layer, brick.level, brick.slice) == (layer, level, where):
-                y, x = brick.row * BRICK, brick.column * BRICK
+            if isinstance(brick, Brick) and brick[:3] == (layer, level, where):
+                side = brick_side(self.scene.layers[layer])
+                y, x = brick.row * side, brick.column * side
                 plane[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
         return plane
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from opsin.chunks.camera import Camera, slice_index, target_level
+from opsin.chunks.octree import octree
+from opsin.chunks.volume_camera import VolumeCamera, pixels_per_unit
 from opsin.errors import ProtocolError
 from opsin.images.image import Axis, Image, Level
 from opsin.images.layer import Layer
@@ -21,6 +23,7 @@ FIXTURES = Path(__file__).parents[2] / "protocol" / "fixtures"
 TYPES = {
     "hello": messages.Hello,
     "view": messages.Look,
+    "volume": messages.VolumeLook,
     "ack": messages.Ack,
     "lost": messages.Lost,
     "retry": messages.Retry,
@@ -92,3 +95,25 @@ def test_slices() -> None:
         for level in range(len(layer.image.levels)):
             expected = None if case["slices"] is None else tuple(case["slices"][level])
             assert slice_index(layer, level, camera) == expected, case
+
+
+def test_volumes() -> None:
+    found = fixture("volumes.json")
+    layers = {name: layer_of(text) for name, text in found["layers"].items()}
+    for case in found["trees"]:
+        tree = octree(layers[case["layer"]], "zyx")
+        assert tree.base == case["base"]
+        for brick in case["children"]:
+            first, stop = tree.children(np.array([brick["level"]]), np.array([brick["place"]]).T)
+            assert (first[:, 0].tolist(), stop[:, 0].tolist()) == (brick["first"], brick["stop"])
+    for case in found["sizes"]:
+        camera = VolumeCamera(
+            (0, 0, 0), case["zoom"], tuple(case["size"]), tuple(case["orientation"]),
+            case["perspective"],
+        )  # fmt: skip
+        assert camera.axes == pytest.approx(np.array(case["axes"]), abs=1e-6)
+        low, high = np.array(case["low"]), np.array(case["high"])
+        half, forward = (high - low) / 2, camera.axes[2]
+        nearest = low + half - (np.abs(forward) @ half) * forward
+        pixels = (case["voxel"] * pixels_per_unit(camera, nearest)).max()
+        assert pixels == pytest.approx(case["pixels"], rel=1e-6)

@@ -16,7 +16,7 @@ from opsin.chunks.camera import target_level
 from opsin.chunks.plan import visible_bricks
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer, layers_of
-from opsin.views.messages import Ack, Hello, Look, Lost, Retry, wire_key
+from opsin.views.messages import Ack, AnyBrick, Hello, Look, Lost, Retry, wire_key
 from opsin.views.view import View
 from tests.chunks.pyramid import pyramid
 
@@ -45,14 +45,14 @@ class Canvas:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self.held: dict[Brick, int] = {}
-        self.base: set[Brick] = set()
-        self.wire: deque[tuple[Brick, int]] = deque()
+        self.held: dict[AnyBrick, int] = {}
+        self.wire: deque[tuple[AnyBrick, int]] = deque()
 
-    def take(self, keep: set[Brick]) -> Ack:
+    def take(self, keep: set[AnyBrick], room: int = 0) -> Ack:
+        """Take a brick, which needs so much `room`, or as much as its values."""
         brick, size = self.wire.popleft()
-        self.held[brick] = size
-        evicted: list[Brick] = []
+        self.held[brick] = room or size
+        evicted: list[AnyBrick] = []
         for old in list(self.held):
             if sum(self.held.values()) <= self.slots:
                 break
@@ -81,7 +81,7 @@ def test_it_settles_to_the_target_and_never_loses_a_parent_before_its_children(
     view.receive(current, now)
     view.replan(here.__contains__)
 
-    def base(at: Look) -> set[Brick]:
+    def base(at: Look) -> set[AnyBrick]:
         level = len(layer.image.levels) - 1
         return {b for _, _, b in visible_bricks(layer, 0, at.camera(), level)}
 
@@ -116,6 +116,7 @@ def test_it_settles_to_the_target_and_never_loses_a_parent_before_its_children(
                 if missing:
                     view.unready(brick, missing)
                 else:
+                    assert isinstance(brick, Brick)
                     size = brick_bytes(layer, brick, ("y", "x"))
                     assert brick not in view.held, "a held brick was sent again"
                     canvas.wire.append((brick, size))

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.chunks.brick import BRICK, Brick
+from opsin.chunks.brick import Brick, brick_side
 from opsin.chunks.camera import target_level
 from opsin.chunks.loader import Loader
 from opsin.chunks.plan import visible_bricks
@@ -44,6 +44,7 @@ class Walk:
                 levels=self.chance.randrange(1, 5),
                 dtype=self.chance.choice(["uint8", "uint16", "float32"]),
                 delay=self.chance.choice([0.0, 0.001]),
+                provenance=self.chance.choice(["disk", "network"]),
             )
             self.sources.append(source)
             self.scene.put(number, layers_of(image)[0], self.loader.add(image))
@@ -110,9 +111,10 @@ class Walk:
                 np.testing.assert_array_equal(canvas.bricks[brick], self.pixels(brick))
 
     def pixels(self, brick: Brick) -> Array:
-        shape = self.scene.layers[brick.layer].level(brick.level).shape
-        start = (brick.slice[0], brick.row * BRICK, brick.column * BRICK)
-        stop = [min(a + n, s) for a, n, s in zip(start, (1, BRICK, BRICK), shape, strict=True)]
+        layer = self.scene.layers[brick.layer]
+        shape, side = layer.level(brick.level).shape, brick_side(layer)
+        start = (brick.slice[0], brick.row * side, brick.column * side)
+        stop = [min(a + n, s) for a, n, s in zip(start, (1, side, side), shape, strict=True)]
         found = values(brick.level, start, tuple(stop), self.sources[brick.layer].dtype)
         return found.reshape(found.shape[1:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any, Literal, TypeAlias
 
@@ -9,6 +10,8 @@ import msgspec
 
 from opsin.chunks.brick import Brick
 from opsin.chunks.camera import Camera
+from opsin.chunks.volume_brick import VolumeBrick
+from opsin.chunks.volume_camera import WIDEST, VolumeCamera
 from opsin.errors import ProtocolError
 from opsin.images.source import Provenance
 
@@ -17,7 +20,11 @@ LARGEST_HEADER = 2**20
 LARGEST_CANVAS = 16384
 """Device pixels along one side of a canvas, at most."""
 
-WireKey: TypeAlias = tuple[int, int, tuple[int, ...], int, int]
+LOWEST_QUALITY, HIGHEST_QUALITY = 1 / 16, 4.0
+"""Voxels per device pixel that a canvas may ask for."""
+
+AnyBrick: TypeAlias = Brick | VolumeBrick
+WireKey: TypeAlias = tuple[int | tuple[int, ...], ...]
 Severity: TypeAlias = Literal["info", "warning", "error"]
 
 
@@ -47,12 +54,62 @@ class Look(msgspec.Struct, frozen=True, tag="view"):
         Raises:
             ProtocolError: a number in it is out of any sensible range.
         """
-        numbers = (*self.center, self.zoom, *self.position.values())
-        if not all(abs(number) < 1e300 for number in numbers) or self.zoom <= 1e-300:
-            raise ProtocolError("A view needs finite numbers and a zoom above 0.")
-        if not all(0 < side <= LARGEST_CANVAS for side in self.size):
-            raise ProtocolError(f"A canvas has 1 to {LARGEST_CANVAS} pixels along each side.")
+        _check(self.center, self.zoom, self.size, self.position)
         return Camera(self.center, self.zoom, self.size, self.position, self.displayed)
+
+
+class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
+    """What the canvas looks at now, in 3D."""
+
+    generation: int
+    center: tuple[float, float, float]
+    zoom: float
+    size: tuple[int, int]
+    displayed: tuple[str, str, str]
+    position: dict[str, float]
+    visible: tuple[int, ...]
+    orientation: tuple[float, float, float, float]
+    perspective: float = 0.0
+    quality: float = 1.0
+    moving: bool = False
+
+    def camera(self) -> VolumeCamera:
+        """The camera of this message.
+
+        Raises:
+            ProtocolError: a number in it is out of any sensible range.
+        """
+        _check(self.center, self.zoom, self.size, self.position)
+        if not 0.5 < math.hypot(*self.orientation) < 2:
+            raise ProtocolError("An orientation is a unit quaternion.")
+        if not 0 <= self.perspective <= WIDEST:
+            raise ProtocolError(f"A perspective has 0 to {WIDEST:g} degrees.")
+        if not LOWEST_QUALITY <= self.quality <= HIGHEST_QUALITY:
+            raise ProtocolError(f"A quality is {LOWEST_QUALITY:g} to {HIGHEST_QUALITY:g}.")
+        return VolumeCamera(
+            self.center,
+            self.zoom,
+            self.size,
+            self.orientation,
+            self.perspective,
+            self.position,
+            self.displayed,
+        )
+
+
+def _check(
+    center: tuple[float, ...], zoom: float, size: tuple[int, int], position: dict[str, float]
+) -> None:
+    """See to it that what all cameras have makes sense.
+
+    Raises:
+        ProtocolError: it does not.
+    """
+    numbers = (*center, zoom, *position.values())
+    if not all(abs(number) < 1e300 for number in numbers) or zoom <= 1e-300:
+        raise ProtocolError("A view needs finite numbers and a zoom above 0.")
+    if not all(0 < side <= LARGEST_CANVAS for side in size):
+        raise ProtocolError(f"A canvas has 1 to {LARGEST_CANVAS} pixels along each side.")
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack"):
@@ -60,6 +117,10 @@ class Ack(msgspec.Struct, frozen=True, tag="ack"):
 
     bytes: int
     evicted: tuple[WireKey, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in self.evicted:
+            brick_of(key)
 
 
 class Lost(msgspec.Struct, frozen=True, tag="lost"):
@@ -70,10 +131,11 @@ class Retry(msgspec.Struct, frozen=True, tag="retry"):
     """Try again what has failed."""
 
 
-FromCanvas: TypeAlias = Hello | Look | Ack | Lost | Retry
+FromCanvas: TypeAlias = Hello | Look | VolumeLook | Ack | Lost | Retry
 _TYPES: dict[str, type[FromCanvas]] = {
     "hello": Hello,
     "view": Look,
+    "volume": VolumeLook,
     "ack": Ack,
     "lost": Lost,
     "retry": Retry,
@@ -107,7 +169,7 @@ class Defaults(msgspec.Struct, frozen=True):
     blending: str
 
 
-class LayerInfo(msgspec.Struct, frozen=True):
+class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """A layer, as the canvas needs to know it."""
 
     id: int
@@ -120,6 +182,7 @@ class LayerInfo(msgspec.Struct, frozen=True):
     levels: tuple[LevelInfo, ...]
     defaults: Defaults
     range: tuple[float, float]
+    brick: int = 512
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -146,11 +209,11 @@ class SceneMessage(msgspec.Struct, frozen=True, tag="scene"):
 
 
 class BrickMessage(msgspec.Struct, frozen=True, tag="brick"):
-    """The header of a brick; its values are the payload."""
+    """The header of a brick; its values are the payload, or one of them if all are equal."""
 
     generation: int
     key: WireKey
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     bytes: int
     range: tuple[float, float] | None
     provenance: Provenance
@@ -187,14 +250,24 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def wire_key(brick: Brick) -> WireKey:
+def wire_key(brick: AnyBrick) -> WireKey:
     """A brick's address as messages carry it."""
-    return (brick.layer, brick.level, brick.slice, brick.row, brick.column)
+    return tuple(brick)
 
 
-def brick_of(key: WireKey) -> Brick:
-    """The brick that a message's key addresses."""
-    return Brick(*key)
+def brick_of(key: WireKey) -> AnyBrick:
+    """The brick that a message's key addresses.
+
+    Raises:
+        ProtocolError: it is no address of a brick.
+    """
+    for kind in (Brick, VolumeBrick):
+        if len(key) == len(kind._fields):
+            where = key[2]
+            numbers = (*key[:2], *key[3:])
+            if isinstance(where, tuple) and all(isinstance(number, int) for number in numbers):
+                return kind(*key)  # type: ignore[arg-type]
+    raise ProtocolError("A brick's key is [layer, level, slice, row, column], or with a depth.")
 
 
 def encode_frame(message: Any, payload: bytes | memoryview = b"") -> bytes:

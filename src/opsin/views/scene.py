@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from opsin.chunks.brick import display_dtype, samples
+from opsin.chunks.brick import brick_side, display_dtype, samples
 from opsin.images.layer import Layer
 from opsin.views.messages import (
     AxisInfo,
@@ -110,6 +110,7 @@ def describe(number: int, layer: Layer) -> LayerInfo:
             blending=layer.blending,
         ),
         range=(_finite(span[0]), _finite(span[1])),
+        brick=brick_side(layer),
     )
 
 

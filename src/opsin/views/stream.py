@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from opsin.chunks.brick import Brick, ChunkKey, assemble
+from opsin.chunks.brick import ChunkKey
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
+from opsin.chunks.volume_brick import VolumeBrick
 from opsin.errors import BudgetExceeded, OpsinError
 from opsin.images.source import Array, Provenance
 from opsin.views.messages import (
+    AnyBrick,
     BrickMessage,
     Failed,
     NoticeMessage,
@@ -27,6 +29,7 @@ from opsin.views.messages import (
     plain_text,
     wire_key,
 )
+from opsin.views.planner import assembled
 from opsin.views.scene import Scene
 from opsin.views.view import View
 
@@ -69,12 +72,12 @@ class Stream:
         self._heard = time.monotonic()
         self._silent = False
         self._notices_sent = 0
-        self._failures: list[Brick] = []
+        self._failures: list[AnyBrick] = []
         self._plan_ms = 0.0
         self._stats_at = 0.0
         self._told_settled = -2
         self._stats_due = False
-        self._from_memory: dict[Brick, bool] = {}
+        self._from_memory: dict[AnyBrick, bool] = {}
 
     async def run(self) -> None:
         """Serve the canvas until its socket ends.
@@ -203,7 +206,7 @@ class Stream:
         for notice in scene.notices[told:]:
             await self._send(encode_frame(NoticeMessage(notice.severity, notice.text)))
 
-    def _fail_if_hopeless(self, brick: Brick) -> None:
+    def _fail_if_hopeless(self, brick: AnyBrick) -> None:
         """Fail a brick if a chunk of it has failed, or if its chunks do not fit the budget."""
         keys = tuple(self._view.chunks(brick))
         failures = (self._loader.failure(key) for key in keys)
@@ -231,7 +234,7 @@ class Stream:
             await self._send(frame)
         return any_sent
 
-    def _frame(self, brick: Brick) -> tuple[bytes, int] | None:
+    def _frame(self, brick: AnyBrick) -> tuple[bytes, int] | None:
         """The frame of a brick; None if a part of it was let go of since it was complete."""
         layer = self._scene.layers[brick.layer]
         keys = {key.grid: key for key in self._view.chunks(brick)}
@@ -243,19 +246,24 @@ class Stream:
             self._client.want(self._view.chunk_wants())
             return None
         here = {index: chunk for index, chunk in chunks.items() if chunk is not None}
-        values = assemble(layer, brick, self._view.displayed, here.__getitem__)
+        displayed = self._view.displayed
+        values = assembled(layer, brick, displayed, here.__getitem__)
         provenance: Provenance = "memory"
         if not self._from_memory.pop(brick, False):
             provenance = layer.image.source.provenance
+        shape = values.shape[: len(displayed)]
+        if isinstance(brick, VolumeBrick) and is_uniform(values):
+            values = np.ascontiguousarray(values[0, 0, 0])
+        labels = layer.image.kind == "labels" and not isinstance(brick, VolumeBrick)
         header = BrickMessage(
             generation=self._view.generation,
             key=wire_key(brick),
-            shape=(values.shape[0], values.shape[1]),
+            shape=shape,
             bytes=values.nbytes,
-            range=None if layer.image.kind == "labels" else value_range(values),
+            range=None if labels else value_range(values),
             provenance=provenance,
         )
-        return encode_frame(header, values.data.cast("B")), values.nbytes
+        return encode_frame(header, values.reshape(-1).data.cast("B")), values.nbytes
 
     async def _send_stats(self) -> None:
         now = time.monotonic()
@@ -282,6 +290,11 @@ class Stream:
             plan_ms=round(self._plan_ms, 3),
         )
         await self._send(encode_frame(stats))
+
+
+def is_uniform(values: Array) -> bool:
+    """Whether all voxels of a brick are equal; shape (depth, rows, columns), maybe samples."""
+    return bool((values == values[0, 0, 0]).all())
 
 
 def value_range(values: Array) -> tuple[float, float] | None:

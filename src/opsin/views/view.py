@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from opsin.chunks.brick import Brick, ChunkKey, brick_chunks
-from opsin.chunks.camera import Camera
-from opsin.chunks.plan import Motion, Plan, Tier, Want, plan
+from opsin.chunks.brick import ChunkKey
+from opsin.chunks.plan import Tier
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.chunks.window import Pace
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer
-from opsin.views.messages import Ack, FromCanvas, Hello, Look, Lost, Retry, brick_of
+from opsin.views.messages import (
+    Ack,
+    AnyBrick,
+    FromCanvas,
+    Hello,
+    Look,
+    Lost,
+    Retry,
+    VolumeLook,
+    brick_of,
+)
+from opsin.views.planner import AnyWant, Planner, SlicePlanner, VolumePlanner, chunks_of
 
 SMALLEST_SLOTS = 2**20
-STEPS_EXPIRE = 1.0
-"""Seconds between two steps of a slider, at most, that count as one motion."""
-MOTION_EXPIRES = 0.5
-"""Seconds after which a camera that did not move again counts as standing still."""
 
 
 class View:
@@ -47,19 +52,14 @@ class View:
         self._policy = policy
         self._slots = 0
         self._credit = 0
-        self._look: Look | None = None
-        self._camera: Camera | None = None
-        self._looked_at = -math.inf
-        self._stepped_at = -math.inf
-        self.rests_at = math.inf
-        """When playing is over, if no further slice is shown until then."""
-        self._motion = Motion()
-        self._plan = Plan()
-        self._missing: dict[Brick, set[ChunkKey]] = {}
-        self._waiting: dict[ChunkKey, set[Brick]] = {}
-        self.held: set[Brick] = set()
-        self.failed: dict[Brick, str] = {}
-        self._under_way: deque[tuple[Brick, int]] = deque()
+        self._look: Look | VolumeLook | None = None
+        self._planner: Planner | None = None
+        self._wants: Sequence[AnyWant] = ()
+        self._missing: dict[AnyBrick, set[ChunkKey]] = {}
+        self._waiting: dict[ChunkKey, set[AnyBrick]] = {}
+        self.held: set[AnyBrick] = set()
+        self.failed: dict[AnyBrick, str] = {}
+        self._under_way: deque[tuple[AnyBrick, int]] = deque()
         self.outstanding = 0
 
     # What happened
@@ -81,7 +81,7 @@ class View:
                 return False
             case _ if not self._slots:
                 raise ProtocolError("A canvas says hello first.")
-            case Look():
+            case Look() | VolumeLook():
                 self._follow(message, now)
                 return True
             case Ack():
@@ -98,30 +98,26 @@ class View:
 
     def rest(self, now: float) -> bool:
         """Notice at time `now` that playing is over; True: plan again."""
-        if now < self.rests_at:
-            return False
-        self.rests_at = math.inf
-        self._motion = replace(self._motion, rate=0.0)
-        return True
+        return self._planner is not None and self._planner.rest(now)
 
     def scene_changed(self) -> None:
         """Layers came or went: forget bricks of those that are gone."""
         self.held = {brick for brick in self.held if brick.layer in self._layers}
         self.failed = {b: reason for b, reason in self.failed.items() if b.layer in self._layers}
 
-    def sent(self, brick: Brick, size: int) -> None:
+    def sent(self, brick: AnyBrick, size: int) -> None:
         """A brick of `size` bytes is on its way to the canvas."""
         self.outstanding += size
         self._under_way.append((brick, size))
         self.held.add(brick)
         self._settle(brick)
 
-    def fail(self, brick: Brick, reason: str) -> None:
+    def fail(self, brick: AnyBrick, reason: str) -> None:
         """A brick cannot be had."""
         self.failed[brick] = reason
         self._settle(brick)
 
-    def chunk_changed(self, key: ChunkKey) -> tuple[Brick, ...]:
+    def chunk_changed(self, key: ChunkKey) -> tuple[AnyBrick, ...]:
         """A chunk came or failed: the wanted bricks that it is a part of."""
         bricks = self._waiting.pop(key, set())
         for brick in bricks:
@@ -139,23 +135,23 @@ class View:
         """
         self._missing.clear()
         self._waiting.clear()
-        camera, look = self._camera, self._look
-        if camera is None or look is None:
+        planner, look = self._planner, self._look
+        if planner is None or look is None:
             return
         shown = {n: self._layers[n] for n in look.visible if n in self._layers}
-        shown = {n: layer for n, layer in shown.items() if _shows(layer, camera.displayed)}
-        self._plan = plan(shown, camera, self.held, self._policy, self._slots, self._motion, pace)
+        shown = {n: layer for n, layer in shown.items() if _shows(layer, planner.displayed)}
+        self._wants = planner.plan(shown, self.held, self._policy, self._slots, pace)
         for want in self._pending():
             missing = {key for key in self.chunks(want.brick) if not here(key)}
             self._missing[want.brick] = missing
             for key in missing:
                 self._waiting.setdefault(key, set()).add(want.brick)
 
-    def chunks(self, brick: Brick) -> Iterator[ChunkKey]:
+    def chunks(self, brick: AnyBrick) -> Iterator[ChunkKey]:
         """The chunks that a brick is made of."""
         image = self._images[brick.layer]
         layer = self._layers[brick.layer]
-        for index in brick_chunks(layer, brick, self.displayed):
+        for index in chunks_of(layer, brick, self.displayed):
             yield ChunkKey(image, brick.level, index)
 
     def chunk_wants(self) -> Iterator[tuple[ChunkKey, ...]]:
@@ -163,7 +159,7 @@ class View:
         for want in self._pending():
             yield tuple(self.chunks(want.brick))
 
-    def next_brick(self) -> Brick | None:
+    def next_brick(self) -> AnyBrick | None:
         """The most urgent brick that is complete in memory, if the canvas has credit for it."""
         for want in self._pending():
             if self._missing.get(want.brick):
@@ -173,13 +169,13 @@ class View:
             return want.brick
         return None
 
-    def unready(self, brick: Brick, missing: set[ChunkKey]) -> None:
+    def unready(self, brick: AnyBrick, missing: set[ChunkKey]) -> None:
         """A brick turned out to lack chunks that were let go of in the meantime."""
         self._missing[brick] = missing
         for key in missing:
             self._waiting.setdefault(key, set()).add(brick)
 
-    def pending(self) -> Iterator[tuple[Brick, bool]]:
+    def pending(self) -> Iterator[tuple[AnyBrick, bool]]:
         """What is wanted and not yet held, in order, and whether it is complete in memory."""
         for want in self._pending():
             yield want.brick, not self._missing.get(want.brick)
@@ -190,9 +186,14 @@ class View:
         return self._slots > 0
 
     @property
-    def displayed(self) -> tuple[str, str]:
-        """The two axes that the canvas shows."""
-        return ("y", "x") if self._camera is None else self._camera.displayed
+    def displayed(self) -> tuple[str, ...]:
+        """The axes that the canvas shows."""
+        return () if self._planner is None else self._planner.displayed
+
+    @property
+    def rests_at(self) -> float:
+        """When playing is over, if no further slice is shown until then."""
+        return math.inf if self._planner is None else self._planner.rests_at
 
     @property
     def generation(self) -> int:
@@ -214,17 +215,17 @@ class View:
     @property
     def targets(self) -> Mapping[int, int]:
         """The level that each visible layer aims at."""
-        return self._plan.targets or {}
+        return {} if self._planner is None else self._planner.targets
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """Bricks that this camera wants to see, and how many of them are held and have failed."""
-        seen = [w.brick for w in self._plan.wants if w.tier in (Tier.BASE, Tier.TARGET)]
+        seen = [w.brick for w in self._wants if w.tier in (Tier.BASE, Tier.TARGET)]
         failed = sum(brick in self.failed for brick in seen)
         return len(seen), sum(brick in self.held for brick in seen), failed
 
-    def _pending(self) -> Iterator[Want]:
-        for want in self._plan.wants:
+    def _pending(self) -> Iterator[AnyWant]:
+        for want in self._wants:
             if want.brick not in self.held and want.brick not in self.failed:
                 yield want
 
@@ -236,41 +237,26 @@ class View:
         if size:
             raise ProtocolError("What is acknowledged are whole bricks that are under way.")
 
-    def _settle(self, brick: Brick) -> None:
+    def _settle(self, brick: AnyBrick) -> None:
         for key in self._missing.pop(brick, ()):
             bricks = self._waiting.get(key)
             if bricks is not None:
                 bricks.discard(brick)
 
-    def _follow(self, look: Look, now: float) -> None:
-        camera = look.camera()
-        before, elapsed = self._camera, now - self._looked_at
-        velocity, zooming = (0.0, 0.0), 0.0
-        if before is not None and look.moving and 0 < elapsed < MOTION_EXPIRES:
-            moved = [b - a for a, b in zip(before.center, camera.center, strict=True)]
-            if all(map(math.isfinite, moved)):
-                velocity = (moved[0] / elapsed, moved[1] / elapsed)
-            zooming = math.log2(camera.zoom / before.zoom) / elapsed
-        self._motion = self._stepped(
-            replace(self._motion, velocity=velocity, zooming=zooming), camera, now
-        )
-        self._look, self._camera, self._looked_at = look, camera, now
-
-    def _stepped(self, motion: Motion, camera: Camera, now: float) -> Motion:
-        """The motion along a slider: which one, which way, and how fast if it goes on."""
-        position = {} if self._camera is None else self._camera.position
-        since = now - self._stepped_at
-        for name, world in camera.position.items():
-            step = world - position.get(name, world)
-            if step:
-                goes_on = name == motion.axis and step * motion.direction > 0
-                rate = abs(step) / since if goes_on and 0 < since < STEPS_EXPIRE else 0.0
-                self._stepped_at = now
-                self.rests_at = now + 2 * since if rate else math.inf
-                return replace(motion, axis=name, direction=1 if step > 0 else -1, rate=rate)
-        return motion
+    def _follow(self, look: Look | VolumeLook, now: float) -> None:
+        planner = self._planner
+        if isinstance(look, Look):
+            if isinstance(planner, SlicePlanner):
+                planner.follow(look, now)
+            else:
+                self._planner = SlicePlanner(look, now)
+        elif isinstance(planner, VolumePlanner):
+            planner.follow(look)
+        else:
+            self._planner = VolumePlanner(look)
+        self._look = look
 
 
-def _shows(layer: Layer, displayed: tuple[str, str]) -> bool:
-    names = [axis.name for axis in layer.axes]
-    return all(name in names for name in displayed) and displayed[0] != displayed[1]
+def _shows(layer: Layer, displayed: tuple[str, ...]) -> bool:
+    names = {axis.name for axis in layer.axes}
+    return names.issuperset(displayed) and len(set(displayed)) == len(displayed)
