@@ -27,9 +27,14 @@ def values(level: int, start: tuple[int, ...], stop: tuple[int, ...], dtype: str
 class PyramidSource(Source):
     """Chunks computed by `values`, after a delay; counts what was asked of it."""
 
-    provenance: Provenance = "disk"
-
-    def __init__(self, levels: tuple[Level, ...], dtype: str, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        levels: tuple[Level, ...],
+        dtype: str,
+        delay: float = 0.0,
+        provenance: Provenance = "disk",
+    ) -> None:
+        self._provenance = provenance
         self.levels = levels
         self.dtype = dtype
         self.delay = delay
@@ -40,6 +45,10 @@ class PyramidSource(Source):
         self.unreachable: Counter[tuple[int, Index]] = Counter()
         self.corrupt: set[tuple[int, Index]] = set()
         self.closed = False
+
+    @property
+    def provenance(self) -> Provenance:
+        return self._provenance
 
     async def fetch(self, level: int, index: Index) -> Encoded | None:
         key = (level, index)
@@ -84,6 +93,7 @@ def pyramid(
     rgb: bool = False,
     delay: float = 0.0,
     scale: float = 1.0,
+    provenance: Provenance = "disk",
 ) -> tuple[Image, PyramidSource]:
     """An image of `levels` levels, each half the one before along y and x."""
     geometry: list[Level] = []
@@ -102,7 +112,7 @@ def pyramid(
                 tuple(scale * (f - 1) / 2 for f in factor),
             )
         )
-    source = PyramidSource(tuple(geometry), dtype, delay)
+    source = PyramidSource(tuple(geometry), dtype, delay, provenance)
     types = {"t": "time", "c": "channel"}
     image = Image(
         name="pyramid",

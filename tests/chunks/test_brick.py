@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 from opsin.chunks.brick import (
     BRICK,
+    SMALL_BRICK,
     Brick,
     assemble,
     brick_bytes,
     brick_chunks,
     brick_shape,
+    brick_side,
     display_dtype,
 )
 from opsin.images.layer import layers_of
-from opsin.images.source import Array, Index
+from opsin.images.source import Array, Index, Provenance
 from tests.chunks.pyramid import pyramid, values
 
 
@@ -25,19 +27,21 @@ from tests.chunks.pyramid import pyramid, values
     chunk=st.integers(100, 700),
     height=st.integers(1, 1300),
     width=st.integers(1, 1300),
+    provenance=st.sampled_from(["disk", "network"]),
     data=st.data(),
 )
 def test_a_brick_is_the_pixels_of_its_place(
-    axes: str, chunk: int, height: int, width: int, data: st.DataObject
+    axes: str, chunk: int, height: int, width: int, provenance: Provenance, data: st.DataObject
 ) -> None:
     sizes = {"y": height, "x": width, "z": 3, "t": 2, "c": 2}
     shape = tuple(sizes[name] for name in axes)
-    image, source = pyramid(shape, axes=axes, chunk=chunk)
+    image, source = pyramid(shape, axes=axes, chunk=chunk, provenance=provenance)
     layer = layers_of(image)[-1]
+    side = brick_side(layer)
     others = [name for name in axes if name not in "yxc"]
     where = tuple(data.draw(st.integers(0, sizes[name] - 1)) for name in others)
-    row = data.draw(st.integers(0, (height - 1) // BRICK))
-    column = data.draw(st.integers(0, (width - 1) // BRICK))
+    row = data.draw(st.integers(0, (height - 1) // side))
+    column = data.draw(st.integers(0, (width - 1) // side))
     brick = Brick(0, 0, where, row, column)
 
     asked: set[Index] = set()
@@ -54,14 +58,31 @@ def test_a_brick_is_the_pixels_of_its_place(
     if axes.index("x") < axes.index("y"):
         plane = plane.T
     rows, columns = (
-        slice(row * BRICK, (row + 1) * BRICK),
-        slice(column * BRICK, (column + 1) * BRICK),
+        slice(row * side, (row + 1) * side),
+        slice(column * side, (column + 1) * side),
     )
     np.testing.assert_array_equal(got, plane[rows, columns])
     assert got.flags.c_contiguous
     assert got.shape == brick_shape(layer, brick, ("y", "x"))
     assert got.nbytes == brick_bytes(layer, brick, ("y", "x"))
     assert asked == set(brick_chunks(layer, brick, ("y", "x")))
+
+
+@pytest.mark.parametrize(
+    ("provenance", "chunk", "side"),
+    [
+        ("disk", 100, BRICK),
+        ("memory", 256, BRICK),
+        ("network", 256, SMALL_BRICK),
+        ("computed", 64, SMALL_BRICK),
+        ("network", 257, BRICK),
+    ],
+)
+def test_bricks_are_small_where_small_chunks_are_waited_for(
+    provenance: Provenance, chunk: int, side: int
+) -> None:
+    image, _ = pyramid((3, 2000, 2000), axes="zyx", chunk=chunk, provenance=provenance)
+    assert brick_side(layers_of(image)[0]) == side
 
 
 def test_an_rgb_brick_holds_its_samples_last() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.chunks.brick import BRICK, Brick, brick_bytes
+from opsin.chunks.brick import Brick, brick_bytes, brick_side
 from opsin.chunks.camera import Camera, fit, target_level
 from opsin.chunks.plan import Motion, Tier, plan, visible_bricks
 from opsin.chunks.policy import (
@@ -35,11 +35,13 @@ def layer(*args: object, **kwargs: object) -> Layer:
     x=st.floats(-500, 5000),
     zoom=st.floats(0.02, 8),
     size=st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    provenance=st.sampled_from(["disk", "network"]),
 )
 def test_every_visible_pixel_is_wanted_at_the_target_level(
-    y: float, x: float, zoom: float, size: tuple[int, int]
+    y: float, x: float, zoom: float, size: tuple[int, int], provenance: str
 ) -> None:
-    one = layer((4096, 4096), levels=4)
+    one = layer((4096, 4096), levels=4, provenance=provenance)
+    side = brick_side(one)
     camera = Camera((y, x), zoom, size)
     found = plan({7: one}, camera, set(), EXPLORE, PLENTY)
     target = target_level(one, camera)
@@ -53,7 +55,7 @@ def test_every_visible_pixel_is_wanted_at_the_target_level(
             inside = -0.5 <= row < level.shape[0] - 0.5 and -0.5 <= column < level.shape[1] - 0.5
             if inside:
                 pixel = int(row + 0.5), int(column + 0.5)
-                assert (pixel[0] // BRICK, pixel[1] // BRICK) in wanted
+                assert (pixel[0] // side, pixel[1] // side) in wanted
 
 
 def test_the_base_comes_first_then_coarse_then_the_target_from_the_centre_out() -> None:

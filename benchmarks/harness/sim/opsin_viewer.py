@@ -10,7 +10,7 @@ from harness.sim.simulate import World
 from harness.sim.slots import Slots
 from harness.sim.virtual_loop import VirtualCores
 
-from opsin.chunks.brick import BRICK, ChunkKey, brick_bytes
+from opsin.chunks.brick import ChunkKey, brick_bytes, brick_side
 from opsin.chunks.camera import Camera
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import Policy
@@ -77,7 +77,8 @@ class OpsinViewer:
             asyncio.get_running_loop().call_at(self._view.rests_at, self._rest)
 
     def cell(self, level: int) -> tuple[int, int]:
-        return BRICK, BRICK
+        side = brick_side(self._layer)
+        return side, side
 
     def held(self, level: int, where: Index) -> set[Cell]:
         return self._canvas.planes.get((level, where), set())

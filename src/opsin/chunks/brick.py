@@ -11,7 +11,7 @@ from opsin.images.image import chunk_origin, copy_overlap
 from opsin.images.layer import Layer
 from opsin.images.source import Array, Index
 
-BRICK = 512
+BRICK, SMALL_BRICK = 512, 256
 """Rows and columns of a whole brick."""
 
 
@@ -55,13 +55,28 @@ def samples(layer: Layer) -> int:
     return layer.image.shape[axis] if layer.image.rgb and axis is not None else 1
 
 
+def brick_side(layer: Layer) -> int:
+    """Rows and columns of a layer's whole bricks.
+
+    They are smaller where small chunks have to be waited for: a brick is shown when its last chunk
+    has come, and one at the edge of a view brings chunks that nobody sees.
+    """
+    image = layer.image
+    if image.source.provenance in ("memory", "disk"):
+        return BRICK
+    names, chunks = image.axis_names, image.levels[0].chunks
+    small = all(chunks[names.index(n)] <= SMALL_BRICK for n in ("y", "x") if n in names)
+    return SMALL_BRICK if small else BRICK
+
+
 def brick_shape(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> tuple[int, int]:
     """Rows and columns of a brick, cut at the end of its level."""
     shape = layer.level(brick.level).shape
     names = [axis.name for axis in layer.axes]
-    rows = shape[names.index(displayed[0])] - brick.row * BRICK
-    columns = shape[names.index(displayed[1])] - brick.column * BRICK
-    return min(BRICK, rows), min(BRICK, columns)
+    side = brick_side(layer)
+    rows = shape[names.index(displayed[0])] - brick.row * side
+    columns = shape[names.index(displayed[1])] - brick.column * side
+    return min(side, rows), min(side, columns)
 
 
 def brick_bytes(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> int:
@@ -72,7 +87,8 @@ def brick_bytes(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> int:
 
 def brick_box(layer: Layer, brick: Brick, displayed: tuple[str, str]) -> tuple[Index, Index]:
     """First and last-plus-one pixel of a brick along every axis of the *image*."""
-    return grid_box(layer, brick.level, brick.slice, displayed, (brick.row, brick.column), BRICK)
+    places, side = (brick.row, brick.column), brick_side(layer)
+    return grid_box(layer, brick.level, brick.slice, displayed, places, side)
 
 
 def grid_box(

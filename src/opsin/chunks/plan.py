@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from opsin.chunks.brick import BRICK, Brick, brick_bytes, brick_shape
+from opsin.chunks.brick import Brick, brick_bytes, brick_shape, brick_side
 from opsin.chunks.camera import Camera, Rect, base_level, extent, slice_index, target_level
 from opsin.chunks.policy import Policy
 from opsin.chunks.window import Pace
@@ -275,7 +275,7 @@ def visible_bricks(
     where = slice_index(layer, level, camera)
     if where is None:
         return
-    geometry = layer.level(level)
+    geometry, side = layer.level(level), brick_side(layer)
     names = [axis.name for axis in layer.axes]
     y0, x0, y1, x1 = camera.rect if rect is None else rect
     spans: list[range] = []
@@ -288,8 +288,8 @@ def visible_bricks(
         if not (last >= 0 and first <= size - 1):
             return
         first, last = max(first, 0), min(last, size - 1)  # before rounding: they may be infinite
-        spans.append(range(math.floor(first) // BRICK, math.ceil(last) // BRICK + 1))
-        steps.append((origin, scale))
+        spans.append(range(math.floor(first) // side, math.ceil(last) // side + 1))
+        steps.append((origin - scale / 2, scale * side))
     for row in spans[0]:
         dy = (_middle(row, steps[0]) - camera.center[0]) * camera.zoom
         for column in spans[1]:
@@ -299,7 +299,7 @@ def visible_bricks(
 
 def _middle(position: int, step: tuple[float, float]) -> float:
     origin, scale = step
-    return origin + scale * ((position + 0.5) * BRICK - 0.5)
+    return origin + scale * (position + 0.5)
 
 
 def _visible(layer: Layer, number: int, camera: Camera, level: int) -> list[Ranked]:
@@ -309,9 +309,9 @@ def _visible(layer: Layer, number: int, camera: Camera, level: int) -> list[Rank
 def _base(layer: Layer, number: int, camera: Camera, level: int) -> list[Ranked]:
     shape = layer.level(level).shape
     names = [axis.name for axis in layer.axes]
-    count = 1
+    count, side = 1, brick_side(layer)
     for name in camera.displayed:
-        count *= math.ceil(shape[names.index(name)] / BRICK)
+        count *= math.ceil(shape[names.index(name)] / side)
     whole = extent(layer, camera.displayed) if count <= WHOLE_BASE else None
     return list(visible_bricks(layer, number, camera, level, whole))
 
@@ -352,10 +352,10 @@ def _covered(layer: Layer, brick: Brick, target: int, camera: Camera, held: Set[
     geometry = layer.level(brick.level)
     names = [axis.name for axis in layer.axes]
     i, j = (names.index(name) for name in camera.displayed)
-    scale, origin = geometry.scale, geometry.translation
-    y0 = origin[i] + scale[i] * (brick.row * BRICK - 0.5)
-    x0 = origin[j] + scale[j] * (brick.column * BRICK - 0.5)
-    y1, x1 = y0 + scale[i] * BRICK, x0 + scale[j] * BRICK
+    scale, origin, side = geometry.scale, geometry.translation, brick_side(layer)
+    y0 = origin[i] + scale[i] * (brick.row * side - 0.5)
+    x0 = origin[j] + scale[j] * (brick.column * side - 0.5)
+    y1, x1 = y0 + scale[i] * side, x0 + scale[j] * side
     low_y, low_x, high_y, high_x = camera.rect
     rect = (max(y0, low_y), max(x0, low_x), min(y1, high_y), min(x1, high_x))
     children = visible_bricks(layer, brick.layer, camera, target, rect)

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from opsin.chunks.brick import BRICK, Assembly, Brick, brick_box, brick_chunks, display_dtype
+from opsin.chunks.brick import (
+    Assembly,
+    Brick,
+    brick_box,
+    brick_chunks,
+    brick_side,
+    display_dtype,
+)
 from opsin.chunks.camera import Camera, slice_index
 from opsin.chunks.plan import Plan, Tier, plan
 from opsin.chunks.policy import Policy
@@ -113,7 +120,7 @@ def _best(
     axes = [image.axis(name) for name in camera.displayed]
     kept = axes if not image.rgb or image.channel_axis is None else [*axes, image.channel_axis]
     others = [axis for axis in range(len(start)) if axis not in kept]
-    dtype = display_dtype(layer)
+    dtype, side = display_dtype(layer), brick_side(layer)
     box = np.zeros([b - a for a, b in zip(start, stop, strict=True)], dtype)
     plane = box.transpose(others + kept)[(0,) * len(others)]
     for number in reversed(range(level, len(image.levels))):
@@ -122,7 +129,9 @@ def _best(
             if brick.level != number or brick.slice != where:
                 continue
             rows, columns = (
-                _Enlarged(image.levels, level, number, axis, start[axis], stop[axis], place, size)
+                _Enlarged(
+                    image.levels, level, number, axis, start[axis], stop[axis], place * side, size
+                )
                 for axis, place, size in zip(axes, brick[3:], values.shape[:2], strict=True)
             )
             target = plane[rows.pixels, columns.pixels]
@@ -144,7 +153,7 @@ class _Enlarged:
         axis: int,
         start: int,
         stop: int,
-        place: int,
+        origin: int,
         size: int,
     ) -> None:
         fine, coarse = levels[level], levels[number]
@@ -152,10 +161,10 @@ class _Enlarged:
         where = (world - coarse.translation[axis]) / coarse.scale[axis]
         if level == number:
             where = np.arange(start, stop, dtype=np.float64)  # exactly
-        own = np.floor(where + 0.5).clip(0, coarse.shape[axis] - 1) - place * BRICK
+        own = np.floor(where + 0.5).clip(0, coarse.shape[axis] - 1) - origin
         first, last = np.searchsorted(own, [0, size])
         self.pixels = slice(int(first), int(last))
-        where = where[first:last] - place * BRICK
+        where = where[first:last] - origin
         low = np.floor(where)
         self.nearest = own[first:last].astype(np.int64)
         self.low = low.clip(0, size - 1).astype(np.int64)
