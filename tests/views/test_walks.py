@@ -134,7 +134,7 @@ def test_every_view_settles_to_the_pixels_of_its_target_level(seed: int) -> None
                 if view._under_way and b'"type":"brick"' in frame[:60]:
                     delivered += 1
                     brick = view._under_way[-1][0]
-                    assert brick in {want.brick for want in view._plan.wants}, "nobody wants it"
+                    assert brick in {want.brick for want in view._wants}, "nobody wants it"
                 await send(frame)
 
             canvas.stream._send = checked

@@ -3,7 +3,7 @@ import { layerOf, pyramid } from "../../tests/viewer/layers.ts";
 import { random, whole } from "../../tests/viewer/random.ts";
 import type { BrickKey, Slice } from "./brick_key.ts";
 import { type DrawList, drawList, drawOrder, hasBase } from "./draw_list.ts";
-import { BRICK, isMinified, levelPosition, planeOf, type Sight, targetLevel } from "./geometry.ts";
+import { isMinified, levelPosition, planeOf, type Sight, targetLevel } from "./geometry.ts";
 import { pointedTexel } from "./pointed_texel.ts";
 import { ShownSlices, slicesAt } from "./shown_slices.ts";
 import { SlotTable } from "./slots.ts";
@@ -19,7 +19,8 @@ test("target first, then finer from near to far, then coarser from near to far",
 
 function randomLayer(next: () => number): Layer {
   const shape = [whole(next, 1, 4), whole(next, 400, 5000), whole(next, 400, 5000)];
-  return layerOf(pyramid(shape, whole(next, 1, 5), 0.5));
+  const brick = next() < 0.5 ? 256 : 512;
+  return { ...layerOf(pyramid(shape, whole(next, 1, 5), 0.5)), brick };
 }
 
 function randomSight(next: () => number, layer: Layer): Sight {
@@ -33,10 +34,11 @@ function randomSight(next: () => number, layer: Layer): Sight {
 
 function allKeys(layer: Layer, slice: Slice): BrickKey[] {
   const keys: BrickKey[] = [];
+  const side = layer.brick ?? 512;
   for (let level = 0; level < layer.levels.length; level++) {
     const [, height = 1, width = 1] = layer.levels[level]?.shape ?? [];
-    for (let row = 0; row * BRICK < height; row++) {
-      for (let column = 0; column * BRICK < width; column++) {
+    for (let row = 0; row * side < height; row++) {
+      for (let column = 0; column * side < width; column++) {
         keys.push([layer.id, level, slice, row, column]);
       }
     }
@@ -46,9 +48,10 @@ function allKeys(layer: Layer, slice: Slice): BrickKey[] {
 
 function contentOf(layer: Layer, key: BrickKey): Content {
   const [, height = 1, width = 1] = layer.levels[key[1]]?.shape ?? [];
+  const side = layer.brick ?? 512;
   return {
-    rows: Math.min(height - key[3] * BRICK, BRICK),
-    columns: Math.min(width - key[4] * BRICK, BRICK),
+    rows: Math.min(height - key[3] * side, side),
+    columns: Math.min(width - key[4] * side, side),
   };
 }
 
@@ -76,7 +79,9 @@ function wantedLevel(
     if (!plane || !slice) continue;
     const p = levelPosition(plane, sight, x, y);
     const index = (axis: 0 | 1, shift: number) =>
-      Math.floor(Math.min(Math.max(Math.floor(p[axis] + shift), 0), plane.shape[axis] - 1) / BRICK);
+      Math.floor(
+        Math.min(Math.max(Math.floor(p[axis] + shift), 0), plane.shape[axis] - 1) / plane.brick,
+      );
     const held = (shiftY: number, shiftX: number) =>
       slots.get([layer.id, level, slice, index(0, shiftY), index(1, shiftX)]) !== null;
     if (held(0.5, 0.5)) return level;
@@ -128,6 +133,7 @@ test("fragments stay within the bricks that they are given", () => {
     const slices = layer.levels.map(() => [0]);
     for (const brick of drawList(layer, SHOWN, slices, sight, slots).bricks) {
       const { rows, columns } = brick.slot.content;
+      const edge = layer.brick ?? 512;
       const last = [
         brick.start[0] + (brick.rect.y1 - brick.rect.y0 - 1) * brick.step[0],
         brick.start[1] + (brick.rect.x1 - brick.rect.x0 - 1) * brick.step[1],
@@ -137,7 +143,7 @@ test("fragments stay within the bricks that they are given", () => {
         [0, rows, 1],
         [1, columns, 0],
       ] as const) {
-        const limit = brick.neighbours[side] ? BRICK : Math.max(count, BRICK) + BRICK;
+        const limit = brick.neighbours[side] ? edge : Math.max(count, edge) + edge;
         expect(brick.start[axis]).toBeGreaterThan(-(2 ** layer.levels.length));
         expect(last[axis]).toBeLessThan(limit + 1e-6);
       }
@@ -173,7 +179,8 @@ test("the pointed texel is the nearest data pixel, wherever bricks meet", () => 
         Math.min(Math.max(Math.floor((p[axis] ?? 0) + 0.5), 0), (plane.shape[axis] ?? 1) - 1),
       );
       const [, , , row, column] = texel.slot.key;
-      expect([row * BRICK + texel.row, column * BRICK + texel.column]).toEqual(wanted);
+      const side = plane.brick;
+      expect([row * side + texel.row, column * side + texel.column]).toEqual(wanted);
     }
   }
 });

@@ -9,7 +9,6 @@
 import { planeName, type Slice } from "./brick_key.ts";
 import {
   allBricks,
-  BRICK,
   baseLevel,
   brickRange,
   cellRect,
@@ -211,7 +210,7 @@ function localPosition(
   column: number,
 ): { readonly start: Pair; readonly step: Pair } {
   const [y, x] = levelPosition(plane, sight, rect.x0, rect.y0);
-  const origin: Pair = [row * BRICK, column * BRICK];
+  const origin: Pair = [row * plane.brick, column * plane.brick];
   return {
     start: [y - origin[0], x - origin[1]],
     step: [1 / (sight.zoom * plane.scale[0]), 1 / (sight.zoom * plane.scale[1])],

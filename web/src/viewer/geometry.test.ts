@@ -103,6 +103,6 @@ test("world, canvas and level coordinates agree", () => {
   const sight: Sight = { center: [10, 20], zoom: 4, size: [100, 50] };
   expect(toWorld(sight, 50, 25)).toEqual([10, 20]);
   expect(toWorld(sight, 0, 0)).toEqual([10 - 25 / 4, 20 - 50 / 4]);
-  const plane = { shape: [9, 9], scale: [0.5, 2], translation: [1, 3] } as const;
+  const plane = { shape: [9, 9], scale: [0.5, 2], translation: [1, 3], brick: 512 } as const;
   expect(levelPosition(plane, sight, 49.5, 24.5)).toEqual([18, 8.5]);
 });

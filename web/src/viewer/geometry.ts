@@ -3,7 +3,7 @@
 import type { Slice } from "./brick_key.ts";
 import type { Camera, Layer, Pair } from "./types.ts";
 
-/** Rows and columns of a brick, but for those at the end of a level. */
+/** Rows and columns of a brick, but for those at the end of a level, where a layer says nothing else. */
 export const BRICK = 512;
 /** A level counts as fine enough when it misses one data pixel per device pixel by less than this. */
 export const LEVEL_TOLERANCE = 1e-6;
@@ -28,7 +28,13 @@ export type Rect = {
 };
 
 /** One level along the two displayed axes: [rows, columns]. */
-export type Plane = { readonly shape: Pair; readonly scale: Pair; readonly translation: Pair };
+export type Plane = {
+  readonly shape: Pair;
+  readonly scale: Pair;
+  readonly translation: Pair;
+  /** Rows and columns of a whole brick. */
+  readonly brick: number;
+};
 
 type Displayed = Camera["displayed"];
 
@@ -48,6 +54,7 @@ export function planeOf(layer: Layer, level: number, displayed: Displayed): Plan
     shape: pick(geometry.shape),
     scale: pick(geometry.scale),
     translation: pick(geometry.translation),
+    brick: layer.brick ?? BRICK,
   };
 }
 
@@ -198,8 +205,8 @@ export function cellRect(
 ): Rect {
   const edge = (axis: 0 | 1, index: number, before: number): number => {
     if (index <= 0) return Number.NEGATIVE_INFINITY;
-    if (index * BRICK >= plane.shape[axis]) return Number.POSITIVE_INFINITY;
-    return plane.translation[axis] + plane.scale[axis] * (index * BRICK - before);
+    if (index * plane.brick >= plane.shape[axis]) return Number.POSITIVE_INFINITY;
+    return plane.translation[axis] + plane.scale[axis] * (index * plane.brick - before);
   };
   const low: Pair = [edge(0, row, shift.low[0]), edge(1, column, shift.low[1])];
   const high: Pair = [edge(0, row + 1, shift.high[0]), edge(1, column + 1, shift.high[1])];
@@ -217,7 +224,7 @@ export function levelPosition(plane: Plane, sight: Sight, x: number, y: number):
 
 export function allBricks(plane: Plane): Rect {
   const [rows, columns] = plane.shape;
-  return { x0: 0, y0: 0, x1: Math.ceil(columns / BRICK), y1: Math.ceil(rows / BRICK) };
+  return { x0: 0, y0: 0, x1: Math.ceil(columns / plane.brick), y1: Math.ceil(rows / plane.brick) };
 }
 
 /** Rows and columns of the bricks that may draw something within `bounds`; half open, never too few. */
@@ -227,8 +234,8 @@ export function brickRange(plane: Plane, sight: Sight, bounds: Rect): Rect {
   const last = levelPosition(plane, sight, bounds.x1 - 1, bounds.y1 - 1);
   // Half a pixel and rounding: one brick more at an edge costs a look into a map.
   const index = (axis: 0 | 1, position: number) => {
-    const count = Math.ceil(plane.shape[axis] / BRICK);
-    return Math.min(Math.max(Math.floor(position / BRICK), 0), count - 1);
+    const count = Math.ceil(plane.shape[axis] / plane.brick);
+    return Math.min(Math.max(Math.floor(position / plane.brick), 0), count - 1);
   };
   return {
     x0: index(1, first[1] - 1),

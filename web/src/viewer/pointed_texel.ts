@@ -1,7 +1,6 @@
 /** Which data pixel is drawn under a device pixel. Pure. */
 
 import type { DrawList } from "./draw_list.ts";
-import { BRICK } from "./geometry.ts";
 import type { Slot } from "./slots.ts";
 import type { Pair } from "./types.ts";
 
@@ -29,16 +28,17 @@ export function pointedTexel<Content extends Sized>(
   // The last half pixel of a dual cell is nearest to the neighbour's first one.
   const [right, lower, diagonal] = brick.neighbours;
   let slot = brick.slot;
-  if (column >= BRICK && row >= BRICK && diagonal) {
+  const { rows, columns } = slot.content;
+  if (column >= columns && row >= rows && diagonal) {
     slot = diagonal;
-    row -= BRICK;
-    column -= BRICK;
-  } else if (column >= BRICK && right) {
+    row -= rows;
+    column -= columns;
+  } else if (column >= columns && right) {
     slot = right;
-    column -= BRICK;
-  } else if (row >= BRICK && lower) {
+    column -= columns;
+  } else if (row >= rows && lower) {
     slot = lower;
-    row -= BRICK;
+    row -= rows;
   }
   return {
     slot,
