@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 OPSIN = Path(sys.executable).with_name("opsin")
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
+ADDRESS = re.compile(r"http://[\w.-]+:\d+/\?token=\S+")
 
 
 @dataclass
@@ -49,13 +50,32 @@ class Running:
     def text(self) -> str:
         return "".join(self.output)
 
+    def zarrs(self, count: int) -> list[str]:
+        """The addresses of OME-Zarrs that it prints, as soon as there are so many."""
+        deadline = time.monotonic() + 20
+        while len(found := re.findall(r"^ +(http://\S+/zarr/\S+)$", self.text, re.M)) < count:
+            assert time.monotonic() < deadline, f"no {count} addresses: {self.text}"
+            time.sleep(0.01)
+        return found
 
-@contextmanager
+
 def opsin_view(
     paths: Sequence[str | Path], *flags: str, environment: dict[str, str] | None = None
-) -> Iterator[Running]:
+) -> AbstractContextManager[Running]:
     """Run `opsin view` on paths; it is stopped with Ctrl-C at the end and must leave cleanly."""
-    command = [str(OPSIN), "view", *map(str, paths), "--no-browser", *flags]
+    return _running(["view", *map(str, paths), "--no-browser", *flags], environment)
+
+
+def opsin_serve(
+    paths: Sequence[str | Path], *flags: str | Path, environment: dict[str, str] | None = None
+) -> AbstractContextManager[Running]:
+    """The same with `opsin serve`."""
+    return _running(["serve", *map(str, paths), *map(str, flags)], environment)
+
+
+@contextmanager
+def _running(words: Sequence[str], environment: dict[str, str] | None) -> Iterator[Running]:
+    command = [str(OPSIN), *words]
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -128,7 +128,9 @@ def test_a_token_in_a_header_works_for_programs(server: Running) -> None:
     assert httpx.get(server.origin + "/api/view", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", "203.0.113.9:{port}", ""]
+)
 def test_another_host_name_is_refused(server: Running, host: str) -> None:
     headers = {"Host": host.format(port=server.port)}
     answer = httpx.get(server.origin, headers=headers, cookies=server.cookies)

@@ -93,6 +93,8 @@ class ZarrApp:
                 sent = _failure(503, f"It did not come within {LONGEST:.0f} s.", RETRY)
             except OpsinError as error:
                 sent = _failed(error)
+            except asyncio.CancelledError:
+                sent = _failure(503, "The server is stopping.")
             await _send(send, sent, head=head)
 
     async def _body(self, request: Request, place: AsyncExitStack) -> tuple[Stored, str, str]:
