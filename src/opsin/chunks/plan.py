@@ -87,10 +87,14 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Wants in order, held ones included, and the level each visible layer aims at."""
+    """Wants in order, held ones included, and the level each visible layer aims at.
+
+    `passing`: these levels are coarser than they will be once the slices are no longer played.
+    """
 
     wants: tuple[Want, ...] = ()
     targets: Mapping[int, int] | None = None
+    passing: bool = False
 
 
 def plan(
@@ -126,6 +130,8 @@ def plan(
     bases = {number: base_level(layer, camera.displayed) for number, layer in shown.items()}
     slices = _slices(shown, camera, policy, motion, pace)
     playing = slices.seconds < math.inf
+    _raise_to_fit(shown, camera, targets, bases, limit)
+    at_rest = targets.copy()
     sustained = min(pace.bandwidth * SUSTAINED * slices.seconds, limit)
     _raise_to_fit(shown, camera, targets, bases, int(sustained))
 
@@ -187,7 +193,7 @@ def plan(
             *_urgency(want),
         ),
     )
-    return Plan(tuple(ordered), targets)
+    return Plan(tuple(ordered), targets, targets != at_rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,10 @@ class Planner(Protocol):
     def targets(self) -> Mapping[int, int]:
         """The level that each visible layer aims at."""
 
+    @property
+    def passing(self) -> bool:
+        """Whether these are coarser than they will be once the slices are no longer played."""
+
     def plan(
         self,
         layers: Mapping[int, Layer],
@@ -87,6 +91,7 @@ class SlicePlanner:
         self.rests_at = math.inf
         self._motion = Motion()
         self.targets: Mapping[int, int] = {}
+        self.passing = False
 
     @property
     def displayed(self) -> tuple[str, str]:
@@ -120,7 +125,7 @@ class SlicePlanner:
         # Bricks of volumes among the held ones are never asked for.
         slices = cast("Set[Brick]", held)
         made = plan(layers, self._camera, slices, policy, slots, self._motion, pace)
-        self.targets = made.targets or {}
+        self.targets, self.passing = made.targets or {}, made.passing
         return made.wants
 
     def rest(self, now: float) -> bool:
@@ -149,6 +154,7 @@ class VolumePlanner:
     """Plans for looks at volumes; what was refined before stays refined a little longer."""
 
     rests_at = math.inf
+    passing = False
 
     def __init__(self, look: VolumeLook) -> None:
         self._plan = VolumePlan()

@@ -203,10 +203,9 @@ class View:
     @property
     def settled(self) -> bool:
         """Whether everything visible was sent at its target level, or has failed."""
-        playing = self.rests_at < math.inf
         return (
-            self._look is not None
-            and not playing
+            self._planner is not None
+            and not self._planner.passing
             and not any(
                 want.tier <= Tier.TARGET and want.tier != Tier.COARSE for want in self._pending()
             )
