@@ -23,7 +23,7 @@ from opsin.chunks.camera import Camera, target_level
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE
 from opsin.chunks.volume_camera import VolumeCamera, fit_volume, looking
-from opsin.images.image import Image, Level
+from opsin.images.image import Image
 from opsin.images.layer import layers_of
 from opsin.images.readers import open_image
 from opsin.images.source import Array, Index, Source
@@ -257,24 +257,29 @@ async def volume(folder: Path, quick: bool) -> Report:
 
 
 def surface_of(flight: Flight, view: VolumeCamera) -> tuple[float, ...]:
-    """Where the line of sight through the middle first meets the Mandelbulb."""
+    """Where the line of sight through the middle meets what is solid at every level.
+
+    From level to level it is looked for near where it was at the coarser one, and it is some voxels
+    thick: there is dust in front of it, which other levels do not show.
+    """
     image = flight.image
     center, forward = np.array(view.center), view.axes[2]
-    coarse = image.levels[-1]
-    whole = image.read(len(image.levels) - 1)
 
-    def voxel(distance: float, level: Level) -> tuple[int, ...]:
-        place = center + distance * forward
-        return tuple(np.round((place - level.translation) / level.scale).astype(int).tolist())
+    def solid(level: int, distance: float) -> bool:
+        geometry = image.levels[level]
+        place = (center + distance * forward - geometry.translation) / geometry.scale
+        box = [slice(max(round(at) - 1, 0), round(at) + 2) for at in place.tolist()]
+        return bool((image.read(level, box) >= THRESHOLD).all())
 
-    steps = np.linspace(-0.5, 0, 64) * image.shape[0]
-    first = next(n for n, at in enumerate(steps) if whole[voxel(at, coarse)] >= THRESHOLD)
-    low, high = float(steps[first - 1]), float(steps[first])
-    while high - low > 1:
-        middle = (low + high) / 2
-        solid = image.read(0, voxel(middle, image.levels[0])) >= THRESHOLD
-        low, high = (low, middle) if solid else (middle, high)
-    return tuple((center + high * forward).tolist())
+    coarsest = len(image.levels) - 1
+    half = image.levels[coarsest].scale[0] / 2
+    steps = np.arange(-0.5 * image.shape[0], 0, half)
+    found = next(float(at) for at in steps if solid(coarsest, at))
+    for level in reversed(range(coarsest)):
+        step = image.levels[level].scale[0]
+        near = (found + number * step for number in range(-2, 3))
+        found = next((at for at in near if solid(level, at)), found)
+    return tuple((center + found * forward).tolist())
 
 
 def main() -> None:
