@@ -29,7 +29,7 @@ from opsin.cli import _parser
 from opsin.images.description import describe
 from opsin.images.memory import image_from_array
 from opsin.images.readers import open_images
-from tests.server.running import opsin_view
+from tests.server.running import opsin_serve, opsin_view
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -41,6 +41,8 @@ PAGES = {
 SHELL = {"", "sh", "console"}
 WITH_SERVERS = "docs/guides/rpc.md"
 """Its blocks are run by tests/rpc/test_guide.py, with the servers that they call."""
+SERVED = "docs/guides/sharing.md"
+"""Its Python is run by tests/server/test_guide.py, with the server that it reads from."""
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 STAND_INS = {
@@ -171,7 +173,11 @@ def test_there_is_something_to_test() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if "```python" in PAGES[page].read_text() and page != WITH_SERVERS],
+    [
+        page
+        for page in PAGES
+        if "```python" in PAGES[page].read_text() and page not in (WITH_SERVERS, SERVED)
+    ],
 )
 def test_python_runs_and_gives_what_the_page_says(
     page: str, desk: Path, monkeypatch: pytest.MonkeyPatch
@@ -219,7 +225,7 @@ def test_consoles_answer_what_the_pages_say(desk: Path) -> None:
 
 
 def test_commands_of_the_pages_work(desk: Path) -> None:
-    """All but `opsin view` (below); what sets up a checkout is only looked up."""
+    """All but `opsin view` and `serve` (below); what sets up a checkout is only looked up."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
     def ran(block: Block, address: str) -> int:
@@ -230,7 +236,7 @@ def test_commands_of_the_pages_work(desk: Path) -> None:
                     assert target in targets, command.place
                 case ("source", ".venv/bin/activate"):
                     pass
-                case ("opsin", "view", *_):
+                case ("opsin", "view" | "serve", *_):
                     pass
                 case ("opsin", *_) | ("python", "examples/look_from_python.py", *_):
                     done = run(shlex.join(from_here(command.words, address)), desk)
@@ -252,7 +258,7 @@ def test_commands_of_the_pages_work(desk: Path) -> None:
 def test_views_of_the_pages_open(desk: Path) -> None:
     """Each set of options and kinds of paths is started once, and serves the app."""
     views = [command for block in all_blocks("", "sh") for command in commands(block)]
-    views = [command for command in views if command.words[:2] == ("opsin", "view")]
+    views = [command for command in views if command.words[1:2] in (("view",), ("serve",))]
     pages = {view.place.rpartition(":")[0] for view in views}
     assert pages >= {"README.md", "docs/get-started.md", "docs/guides/command-line.md"}
 
@@ -260,7 +266,8 @@ def test_views_of_the_pages_open(desk: Path) -> None:
         words = [STAND_INS.get(w, w) for w in with_free_port(from_here(view.words, address))[2:]]
         words = [str(desk / word) if (desk / word).exists() else word for word in words]
         words = [word for word in words if word != "--no-browser"]  # opsin_view adds it
-        with opsin_view(words, environment=view.environment) as server:
+        start = opsin_view if view.words[1] == "view" else opsin_serve
+        with start(words, environment=view.environment) as server:
             assert "opsin:" not in server.text, f"{view.place}: {server.text}"
             assert view.environment.get("OPSIN_TOKEN", server.token) == server.token
             headers = {"Authorization": f"Bearer {server.token}"}
@@ -280,7 +287,14 @@ def test_views_of_the_pages_open(desk: Path) -> None:
             )
         flags = {word for word in view.words if word.startswith("-")}
         distinct.setdefault(
-            (*sorted({*flags, *view.environment}), any(remote), any(computed), len(paths)), view
+            (
+                view.words[1],
+                *sorted({*flags, *view.environment}),
+                any(remote),
+                any(computed),
+                len(paths),
+            ),
+            view,
         )
     assert len(distinct) >= 6
     with served(desk) as address, ThreadPoolExecutor(4) as pool:
