@@ -124,6 +124,10 @@ class ZarrImage:
             stop[original] = min(start[original] + level.chunks[axis], level.shape[axis])
         return Piece(number, tuple(start), tuple(stop))
 
+    def chunk_bytes(self, level: int) -> int:
+        """Bytes of a chunk of a level, not compressed."""
+        return math.prod(self.levels[level].chunks) * self._image.dtype.itemsize
+
     def encode(self, level: int, box: Array) -> Stored:
         """The bytes of a chunk from the box that it holds. What sticks out of the level is 0."""
         chunk = box.transpose(self._order)

@@ -21,14 +21,15 @@ from starlette.types import Receive, Scope, Send
 from opsin.errors import NotFound, OpsinError, Unreachable, UsageError
 from opsin.images.write.codec import Stored
 from opsin.server.answer import PIECE, Answer, answer, tag_of
+from opsin.server.room import Room
 from opsin.server.session import Session
 from opsin.server.shelf import Offer
 from opsin.server.zarr_image import Piece
 
 READS = 4
 """Chunks of one image that are read at once. Views come first, but what has begun goes on."""
-ANSWERS = 16
-"""Chunks in memory at once, those included that are being sent."""
+ANSWERS = 64 << 20
+"""Bytes of chunks in memory at once, those included that are being sent."""
 LONGEST = 60.0
 """Seconds until a chunk that does not come is given up."""
 STUCK = 30.0
@@ -64,7 +65,7 @@ class ZarrApp:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._reads: dict[int, asyncio.Semaphore] = {}
-        self._answers = asyncio.Semaphore(ANSWERS)
+        self._answers = Room(ANSWERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -113,7 +114,9 @@ class ZarrApp:
             return document, JSON, tag_of(document)
         # An image whose source hangs must not keep others from being read.
         async with self._reads.setdefault(offer.number, asyncio.Semaphore(READS)):
-            await place.enter_async_context(self._answers)
+            # As it is read, and as it is sent.
+            room = 2 * offer.zarr.chunk_bytes(piece.level)
+            await place.enter_async_context(self._answers.take(room))
             body, tag = await self._chunk(offer, piece)
             return body, BYTES, tag
 
