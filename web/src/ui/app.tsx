@@ -9,8 +9,8 @@ import type { HostParts } from "./host/host_parts.ts";
 import { Hud, ProgressLine } from "./hud.tsx";
 import { ConnectionBanner, NoticeList } from "./notice_list.tsx";
 import type { Notices } from "./notices.ts";
+import { Overlays } from "./overlays/overlays.tsx";
 import type { Playback } from "./playback.ts";
-import { ScaleBar } from "./scale_bar.tsx";
 import { SidePanel } from "./side_panel.tsx";
 import { CanvasHolder, EmptyStage } from "./stage.tsx";
 import { StatusBar } from "./status_bar.tsx";
@@ -54,9 +54,9 @@ export function App({ canvas, notices, tools }: AppProps) {
         {tools && (
           <>
             <ProgressLine desk={tools.desk} />
-            <Toolbar commands={tools.commands} />
+            <Toolbar desk={tools.desk} commands={tools.commands} />
             <Hud desk={tools.desk} commands={tools.commands} />
-            <ScaleBar desk={tools.desk} />
+            <Overlays desk={tools.desk} />
             <ConnectionBanner connection={tools.desk.connection.value} />
           </>
         )}

@@ -17,6 +17,7 @@ import type {
 } from "../viewer/types.ts";
 import { type Change, type Deed, type Edit, History, isChange } from "./history.ts";
 import type { Notices } from "./notices.ts";
+import { OverlaySwitches } from "./overlays/switches.ts";
 import type { Server } from "./server.ts";
 import { indexOf, positionOf, type SliderAxis, sliderAxes } from "./slider_axes.ts";
 
@@ -30,6 +31,7 @@ export class Desk {
   readonly server: Server;
   readonly colormaps: Colormaps;
   readonly notices: Notices;
+  readonly overlays = new OverlaySwitches();
 
   readonly scene = signal<Scene | null>(null);
   readonly camera = signal<Camera | null>(null);

@@ -1,8 +1,12 @@
 /** The commands that have a button. */
 import type { Commands } from "./commands.ts";
+import type { Desk } from "./desk.ts";
 import { Icon, IconButton } from "./icons.tsx";
+import { OverlayMenu } from "./overlays/overlay_menu.tsx";
 
-export function Toolbar({ commands }: { readonly commands: Commands }) {
+type ToolbarProps = { readonly desk: Desk; readonly commands: Commands };
+
+export function Toolbar({ desk, commands }: ToolbarProps) {
   const full = commands.fullScreen.value;
   return (
     <div class="toolbar" role="toolbar" aria-label="Commands">
@@ -19,6 +23,7 @@ export function Toolbar({ commands }: { readonly commands: Commands }) {
         hint="Home"
         onClick={() => commands.run("fit")}
       />
+      <OverlayMenu desk={desk} />
       <IconButton
         icon="link"
         label="Copy link to this view"

@@ -2,6 +2,7 @@
 import { effect, untracked } from "@preact/signals";
 import type { LayerSettings } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
+import { USUAL } from "./overlays/switches.ts";
 import {
   changedSettings,
   type Decoded,
@@ -43,6 +44,7 @@ export class ViewKeeper {
     const watch = effect(() => {
       this.#desk.camera.value;
       this.#desk.settings.value;
+      this.#desk.overlays.chosen.value;
       if (this.#restored) this.#writeSoon();
     });
     const followHash = () => this.#followHash();
@@ -98,6 +100,7 @@ export class ViewKeeper {
     const fitting = stateForScene(state, scene, names);
     if (report) this.#report(fitting);
     const viewer = this.#desk.viewer;
+    this.#desk.overlays.show(fitting.state?.overlays ?? USUAL);
     const layers = fitting.state?.layers ?? {};
     for (const layer of scene.layers) {
       const settings: Partial<LayerSettings> = layers[String(layer.id)] ?? {};
@@ -127,10 +130,12 @@ export class ViewKeeper {
         changedSettings(this.#desk.viewer.layer(layer.id), layer.defaults),
       ] as const;
     });
+    const overlays = this.#desk.overlays.chosen.peek();
     return {
       version: 1,
       camera: camera && { center: camera.center, zoom: camera.zoom, position: camera.position },
       layers: Object.fromEntries(layers.filter(([, changed]) => Object.keys(changed).length > 0)),
+      ...(overlays ? { overlays } : {}),
     };
   }
 

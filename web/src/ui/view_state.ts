@@ -5,11 +5,14 @@
  * wrong is left out and named, and nothing that is wrong ever reaches the viewer.
  */
 import type { Blending, Camera, LayerSettings, Pair, Scene } from "../viewer/types.ts";
+import { OVERLAYS, type OverlayName } from "./overlays/switches.ts";
 
 export type ViewState = {
   readonly version: 1;
   readonly camera: Pick<Camera, "center" | "zoom" | "position"> | null;
   readonly layers: Readonly<Record<string, Partial<LayerSettings>>>;
+  /** What is drawn over the image; left out where it is the usual. */
+  readonly overlays?: readonly OverlayName[];
 };
 
 export type Decoded = {
@@ -64,9 +67,12 @@ export function decodeState(json: unknown): Decoded {
   } else if (json["layers"] != null) {
     wrong.push("the layers");
   }
+  const overlays = json["overlays"] == null ? null : decodeOverlays(json["overlays"]);
+  if (json["overlays"] != null && overlays === null) wrong.push("the overlays");
   const problems =
     wrong.length > 0 ? [`Part of the view in this address was ignored: ${shortList(wrong)}.`] : [];
-  return { state: { version: 1, camera, layers: Object.fromEntries(layers) }, problems };
+  const state = { version: 1, camera, layers: Object.fromEntries(layers) } as const;
+  return { state: overlays ? { ...state, overlays } : state, problems };
 }
 
 /** The part of a state that fits a scene: layers and colour maps that exist, axes that are there. */
@@ -98,7 +104,7 @@ export function stateForScene(
       Object.entries(state.camera.position).filter(([axis]) => axes.has(axis)),
     ),
   };
-  return { state: { version: 1, camera, layers: Object.fromEntries(layers) }, problems };
+  return { state: { ...state, camera, layers: Object.fromEntries(layers) }, problems };
 }
 
 /** What differs from the defaults: all that an address needs to hold. */
@@ -114,6 +120,12 @@ export function changedSettings(
 
 export function isColour(text: string): boolean {
   return /^#[0-9a-f]{6}$/i.test(text);
+}
+
+function decodeOverlays(value: unknown): readonly OverlayName[] | null {
+  if (!Array.isArray(value)) return null;
+  const known = OVERLAYS.map(({ name }) => name).filter((name) => value.includes(name));
+  return known.length === value.length ? known : null;
 }
 
 function decodeCamera(value: unknown): ViewState["camera"] {

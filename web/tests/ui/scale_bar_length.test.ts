@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { roundStep, scaleBarLength } from "../../src/ui/scale_bar_length.ts";
+import { roundStep, scaleBarLength } from "../../src/ui/overlays/scale_bar_length.ts";
 import { readableLength, spaceSymbol, unitSymbol } from "../../src/ui/units.ts";
 
 describe("units", () => {

@@ -16,6 +16,7 @@ const STATE: ViewState = {
     "0": { visible: false, opacity: 0.25, contrast: [-3.5, 1e6] },
     "2": { gamma: 0.5, colormap: "#00ff7f", blending: "minimum" },
   },
+  overlays: ["scaleBar", "boxes"],
 };
 
 /** A small generator with a seed: a failing case can be repeated. */
@@ -130,9 +131,10 @@ describe("a part that is wrong", () => {
       ...STATE,
       camera: { center: [0, "NaN"], zoom: 1 },
       layers: { "0": { opacity: 7, gamma: 2 }, x: {} },
+      overlays: ["scaleBar", "clock"],
     });
     expect(state).toEqual({ version: 1, camera: null, layers: { "0": { gamma: 2 } } });
-    expect(problems.join()).toMatch(/the camera; opacity of layer 0; layer x/);
+    expect(problems.join()).toMatch(/the camera; opacity of layer 0; layer x and 1 more/);
   });
 
   test.each([{ zoom: 0 }, { zoom: -1 }, { zoom: null }, { center: [1, 2, 3] }, { position: [1] }])(

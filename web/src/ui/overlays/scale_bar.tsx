@@ -1,19 +1,20 @@
 /** A scale bar over the canvas. */
-import type { Desk } from "./desk.ts";
+import type { Desk } from "../desk.ts";
+import { spaceSymbol } from "../units.ts";
 import { scaleBarLength } from "./scale_bar_length.ts";
-import { spaceSymbol } from "./units.ts";
 
 const LONGEST = 140;
 
 export function ScaleBar({ desk }: { readonly desk: Desk }) {
   const camera = desk.camera.value;
-  if (!camera || !(camera.zoom > 0)) return null;
-  const horizontal = camera.displayed[1];
+  const zoom = camera?.volume?.zoom ?? camera?.zoom ?? 0;
+  const horizontal = camera?.volume?.displayed[2] ?? camera?.displayed[1];
+  if (!(zoom > 0)) return null;
   const axis = desk.layers.value
     .flatMap((layer) => layer.axes)
     .find((candidate) => candidate.name === horizontal);
   if (!axis) return null;
-  const bar = scaleBarLength(devicePixelRatio / camera.zoom, spaceSymbol(axis.unit), LONGEST);
+  const bar = scaleBarLength(devicePixelRatio / zoom, spaceSymbol(axis.unit), LONGEST);
   if (!bar) return null;
   return (
     <div class="scale-bar" role="img" aria-label={`Scale bar: ${bar.label}`}>

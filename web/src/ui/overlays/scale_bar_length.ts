@@ -1,6 +1,6 @@
 /** How long a scale bar is, and what it says: 1, 2 or 5 times a power of ten of a good unit. */
-import { formatAt, trimmed } from "./numbers.ts";
-import { readableLength } from "./units.ts";
+import { formatAt, trimmed } from "../numbers.ts";
+import { readableLength } from "../units.ts";
 
 export type ScaleBarLength = {
   /** CSS pixels. */

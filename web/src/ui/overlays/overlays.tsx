@@ -1,0 +1,23 @@
+/** What is drawn over the image, as chosen. */
+import type { Desk } from "../desk.ts";
+import { AxisArrows } from "./axis_arrows.tsx";
+import { BoundingBoxes } from "./bounding_boxes.tsx";
+import { ColourBars } from "./colour_bars.tsx";
+import { PositionStamp } from "./position_stamp.tsx";
+import { ScaleBar } from "./scale_bar.tsx";
+
+export function Overlays({ desk }: { readonly desk: Desk }) {
+  if (desk.layers.value.length === 0) return null;
+  const { overlays } = desk;
+  return (
+    <>
+      {overlays.isShown("boxes") && <BoundingBoxes desk={desk} />}
+      <div class="overlay-corner">
+        {overlays.isShown("position") && <PositionStamp desk={desk} />}
+        {overlays.isShown("axes") && <AxisArrows desk={desk} />}
+        {overlays.isShown("scaleBar") && <ScaleBar desk={desk} />}
+      </div>
+      {overlays.isShown("colourBars") && <ColourBars desk={desk} />}
+    </>
+  );
+}
