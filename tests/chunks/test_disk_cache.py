@@ -212,6 +212,8 @@ def session(site: Site, folder: Path) -> tuple[Array, int]:
         image = loader.add(open_image(f"{site.url}/image.zarr"))
         found = await loader.read(image, 0, (0, 0), (400, 300))
         count = loader.bytes_read
+        came = {entry.provenance for entry in loader.journal.since(0)}
+        assert came == {"network" if count else "disk"}
         await loader.close()
         return found, count
 

@@ -24,6 +24,7 @@ from opsin.chunks.brick import ChunkKey
 from opsin.chunks.cache import Cache
 from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.fetch import Fetch, Fetcher
+from opsin.chunks.journal import End, Entry, Journal
 from opsin.chunks.queue import Queue
 from opsin.chunks.window import Pace, Window
 from opsin.errors import BudgetExceeded, OpsinError, ReadError, Unreachable
@@ -50,6 +51,8 @@ class _Job:
     reserved: int
     place: int = 1
     """How many of its image were waited for when it was asked for, itself included."""
+    began: float = 0.0
+    """By the loop's clock."""
     fetch: Fetch | None = None
 
 
@@ -108,6 +111,7 @@ class Loader:
     ) -> None:
         self.cache: Cache[ChunkKey] = Cache(budget, owner=attrgetter("image"))
         self.bytes_read = 0
+        self.journal = Journal()
         self.images: list[Image | Points] = []
         # As many as chunks on their way: reads that hang must not keep others from being decoded.
         self._fetcher = Fetcher(fetches, executor, disk_cache)
@@ -316,6 +320,17 @@ class Loader:
         elif isinstance(error, asyncio.CancelledError):
             window.gave_up(now - fetch.asked_at)
 
+    def _note(self, job: _Job, count: int, error: BaseException | None) -> None:
+        """Write into the journal how a job has ended."""
+        end: End = "came"
+        if error is not None:
+            end = "given up" if isinstance(error, asyncio.CancelledError) else "failed"
+        provenance = self.images[job.key.image].source.provenance
+        if provenance == "network" and end == "came" and job.fetch and job.fetch.waited is None:
+            provenance = "disk"  # the disk cache had it
+        ended = asyncio.get_running_loop().time()
+        self.journal.add(Entry(job.key, job.began, ended, count, provenance, end))
+
     def _is_due(self, key: ChunkKey) -> bool:
         return not (
             key in self._jobs or key in self._failed or key in self._resting or key in self.cache
@@ -333,7 +348,8 @@ class Loader:
         if not self.cache.reserve(size + transient, self._ranks[key]):
             return False
         place = 1 + sum(self._waits(j) for k, j in self._jobs.items() if k.image == key.image)
-        job = self._jobs[key] = _Job(key, size, size + transient, place)
+        began = asyncio.get_running_loop().time()
+        job = self._jobs[key] = _Job(key, size, size + transient, place, began)
         job.fetch = self._fetcher.start(image.source, key.level, key.grid, partial(self._end, job))
         return True
 
@@ -343,6 +359,7 @@ class Loader:
         self.bytes_read += count
         del self._jobs[key]
         self._watch(job, error)
+        self._note(job, count, error)
         if array is not None and array.nbytes > job.size:
             error = ValueError(f"it has {array.nbytes} bytes, not {job.size}")
         if array is not None and error is None:
