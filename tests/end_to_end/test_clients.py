@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
+from opsin.images.memory import image_from_array
 from opsin.images.readers import open_image
 from tests.end_to_end.app import decode_png
 from tests.end_to_end.clients import (
@@ -23,6 +24,7 @@ from tests.end_to_end.clients import (
     viv_address,
 )
 from tests.server.running import Running, opsin_view
+from tests.server.serving import serving
 
 DATA = Path(__file__).parents[1] / "data"
 CELLS = DATA / "nuclei/test/images/000.png"
@@ -238,3 +240,25 @@ def test_viv_shows_a_level_of_a_generated_image(
     with open_image(PATTERN) as image:
         seen = image.read(2, around((300, 260), got.shape))
     np.testing.assert_allclose(got[..., 0], grey(seen, 0, 65535), atol=1)
+
+
+# all of them
+
+
+def test_chunks_that_are_compressed_for_a_network_are_understood(page: Page, viv: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 60_000, (300, 400), np.uint16)
+    image = image_from_array(pixels, name="noise")
+    with serving([[image]], codec="zstd") as server:
+        address = f"{server.zarr}/noise.zarr"
+        page.goto(f"{viv}/zarrita.html")
+        page.wait_for_function("() => window.read !== undefined")
+        got, _ = read(page, address, "0", (0, 0), (300, 400))
+        np.testing.assert_array_equal(got, pixels)
+        shader = GREY.format(low=0, high=65535)
+        layer = {"type": "image", "source": f"{address}/|zarr3:", "shader": shader}
+        picture = shown(page, neuroglancer_address(viv, layer, "yx", [149.5, 199.5]))
+        expected = grey(pixels[around((150, 200), picture.shape)], 0, 65535)
+        np.testing.assert_allclose(picture[..., 0], expected, atol=1)
+        what = {"selection": {}, "target": [200, 150, 0], "zoom": 0, "contrast": [0, 65535]}
+        picture = drawn(page, viv_address(viv, address=address, **what))
+        np.testing.assert_allclose(picture[..., 0], grey(pixels, 0, 65535), atol=1)

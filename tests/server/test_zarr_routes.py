@@ -386,62 +386,77 @@ def test_a_page_opens_what_lies_below_a_root_by_its_address(tmp_path: Path) -> N
 # Several at once
 
 
+def look(server: Serving) -> int:
+    """Bytes of bricks that a canvas gets until it has all."""
+    with connect(
+        server.origin.replace("http", "ws") + "/api/stream",
+        origin=Origin(server.origin),
+        additional_headers={"Authorization": f"Bearer {TOKEN}"},
+        max_size=2**24,
+    ) as link:
+        link.send(
+            encode_frame({"type": "hello", "version": VERSION, "slots": 2**26, "credit": 2**24})
+        )
+        view = {
+            "type": "view",
+            "generation": 1,
+            "center": [512.0, 512.0],
+            "zoom": 1.0,
+            "size": [1024, 1024],
+            "displayed": ["y", "x"],
+            "position": {},
+            "visible": [0],
+            "moving": False,
+        }
+        link.send(encode_frame(view))
+        got = 0
+        while True:
+            frame = link.recv(timeout=20)
+            assert isinstance(frame, bytes)
+            header, payload = decode_frame(frame)
+            message = json.loads(header)
+            if message["type"] == "brick":
+                got += len(payload)
+                ack = {"type": "ack", "bytes": len(payload), "evicted": []}
+                link.send(encode_frame(ack))
+            if message["type"] == "stats" and message["settled"]:
+                return got
+
+
 def test_several_browsers_and_programs_share_one_cache() -> None:
     image, source = quiet(1024, 1024)
     with serving([[image]]) as server:
         (name,) = server.session.shelf.offers
         until(lambda: bool(server.session.scene.layers))
 
-        def look() -> int:
-            """Bytes of bricks that a canvas gets until it has all."""
-            with connect(
-                server.origin.replace("http", "ws") + "/api/stream",
-                origin=Origin(server.origin),
-                additional_headers={"Authorization": f"Bearer {TOKEN}"},
-                max_size=2**24,
-            ) as link:
-                link.send(
-                    encode_frame(
-                        {"type": "hello", "version": VERSION, "slots": 2**26, "credit": 2**24}
-                    )
-                )
-                view = {
-                    "type": "view",
-                    "generation": 1,
-                    "center": [512.0, 512.0],
-                    "zoom": 1.0,
-                    "size": [1024, 1024],
-                    "displayed": ["y", "x"],
-                    "position": {},
-                    "visible": [0],
-                    "moving": False,
-                }
-                link.send(encode_frame(view))
-                got = 0
-                while True:
-                    frame = link.recv(timeout=20)
-                    assert isinstance(frame, bytes)
-                    header, payload = decode_frame(frame)
-                    message = json.loads(header)
-                    if message["type"] == "brick":
-                        got += len(payload)
-                        ack = {"type": "ack", "bytes": len(payload), "evicted": []}
-                        link.send(encode_frame(ack))
-                    if message["type"] == "stats" and message["settled"]:
-                        return got
-
         def read() -> int:
             paths = [f"{name}/0/c/{i}/{j}" for i in range(4) for j in range(4)]
             return sum(len(server.get(path).content) for path in paths)
 
         with ThreadPoolExecutor(4) as pool:
-            jobs = [pool.submit(look), pool.submit(look), pool.submit(read), pool.submit(look)]
+            jobs = [pool.submit(job) for job in (lambda: look(server), lambda: look(server), read)]
             counts = [job.result() for job in jobs]
-        assert counts == [1024 * 1024] * 4
+        assert counts == [1024 * 1024] * 3
         chunks = {(0, (i, j)) for i in range(4) for j in range(4)}
         assert {key: source.started[key] for key in chunks} == dict.fromkeys(chunks, 1)
         cache = server.session.loader.cache
         assert cache.peak <= cache.budget
+
+
+def test_what_windows_want_comes_first() -> None:
+    image, source = quiet(4096, 1024, delay=0.03)
+    with serving([[image]]) as server, ThreadPoolExecutor(12) as pool:
+        (name,) = server.session.shelf.offers
+        until(lambda: bool(server.session.scene.layers))
+        paths = [f"{name}/0/c/{i}/{j}" for i in range(8, 16) for j in range(4)]
+        reading = [pool.submit(server.get, path) for path in paths]
+        until(lambda: len(source.started) >= 2)
+        look(server)
+        order = [row < 4 for level, (row, _) in source.started if level == 0]
+        first, last = order.index(True), len(order) - order[::-1].index(True)
+        assert sum(order) == 16
+        assert order[first:last].count(False) < 3, "chunks for programs came between"
+        assert {one.result().status_code for one in reading} == {200}
 
 
 def test_stopping_while_clients_wait_is_quick() -> None:
