@@ -27,10 +27,12 @@ TYPES = {
     "ack": messages.Ack,
     "lost": messages.Lost,
     "retry": messages.Retry,
+    "watch": messages.Watch,
     "scene": messages.SceneMessage,
     "brick": messages.BrickMessage,
     "failed": messages.Failed,
     "stats": messages.Stats,
+    "requests": messages.Requests,
     "notice": messages.NoticeMessage,
 }
 

@@ -98,3 +98,30 @@ def test_layers_that_open_one_by_one_come_together() -> None:
         await loader.close()
 
     asyncio.run(test())
+
+
+def test_a_canvas_that_watches_is_told_of_every_request_once() -> None:
+    async def test() -> None:
+        loader, scene = world(2**26)
+        canvas = Canvas(loader, scene)
+        canvas.hello()
+        canvas.look()
+        await until(canvas.is_settled)
+        assert canvas.of("requests") == []
+        canvas.say(type="watch", requests=True)
+        await until(lambda: bool(canvas.of("requests")))
+        canvas.look(2, center=[100, 100])
+        await until(canvas.is_settled)
+        await until(lambda: not loader._jobs)
+        told = [one for message in canvas.of("requests") for one in message["requests"]]
+        chunks = [(one["level"], tuple(one["grid"])) for one in told]
+        assert len(chunks) == len(set(chunks)) > 10
+        assert {one["end"] for one in told} <= {"came", "given up"}
+        assert all(0 <= one["took"] <= one["ago"] and one["layer"] == 0 for one in told)
+        last = canvas.of("stats")[-1]
+        assert last["loaded_bytes"] == loader.cache.committed > 0
+        canvas.say(type="watch", requests=False)
+        await canvas.leave()
+        await loader.close()
+
+    asyncio.run(test())

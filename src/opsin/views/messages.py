@@ -10,6 +10,7 @@ import msgspec
 
 from opsin.chunks.brick import Brick
 from opsin.chunks.camera import Camera
+from opsin.chunks.journal import End
 from opsin.chunks.volume_brick import VolumeBrick
 from opsin.chunks.volume_camera import WIDEST, VolumeCamera
 from opsin.errors import ProtocolError
@@ -131,7 +132,13 @@ class Retry(msgspec.Struct, frozen=True, tag="retry"):
     """Try again what has failed."""
 
 
-FromCanvas: TypeAlias = Hello | Look | VolumeLook | Ack | Lost | Retry
+class Watch(msgspec.Struct, frozen=True, tag="watch"):
+    """The canvas wants to see what is asked of sources, or no more."""
+
+    requests: bool
+
+
+FromCanvas: TypeAlias = Hello | Look | VolumeLook | Ack | Lost | Retry | Watch
 _TYPES: dict[str, type[FromCanvas]] = {
     "hello": Hello,
     "view": Look,
@@ -139,6 +146,7 @@ _TYPES: dict[str, type[FromCanvas]] = {
     "ack": Ack,
     "lost": Lost,
     "retry": Retry,
+    "watch": Watch,
 }
 
 
@@ -226,7 +234,26 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     reason: str
 
 
-class Stats(msgspec.Struct, frozen=True, tag="stats"):
+class RequestInfo(msgspec.Struct, frozen=True):
+    """A chunk that was asked for: milliseconds since that, and until it was here or given up."""
+
+    layer: int | None
+    level: int
+    grid: tuple[int, ...]
+    ago: float
+    took: float
+    bytes: int
+    provenance: Provenance
+    end: End
+
+
+class Requests(msgspec.Struct, frozen=True, tag="requests"):
+    """What has ended since the last such message."""
+
+    requests: tuple[RequestInfo, ...]
+
+
+class Stats(msgspec.Struct, frozen=True, tag="stats", omit_defaults=True):
     """The loader's numbers."""
 
     generation: int
@@ -240,9 +267,11 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     cache_budget: int
     in_flight: int
     plan_ms: float
+    loaded_bytes: int = 0
+    wasted_bytes: int = 0
 
 
-ToCanvas: TypeAlias = SceneMessage | BrickMessage | Failed | Stats | NoticeMessage
+ToCanvas: TypeAlias = SceneMessage | BrickMessage | Failed | Stats | NoticeMessage | Requests
 
 
 def plain_text(text: str) -> str:

@@ -22,8 +22,11 @@ from opsin.views.messages import (
     BrickMessage,
     Failed,
     NoticeMessage,
+    RequestInfo,
+    Requests,
     Retry,
     Stats,
+    Watch,
     decode_message,
     encode_frame,
     plain_text,
@@ -39,6 +42,9 @@ SCENE_INTERVAL = 0.25
 """Seconds between two scenes, at least: many layers that open one by one come together."""
 PATIENCE = 3.0
 """Seconds that a canvas may owe an ack before what it wants stops taking memory from others."""
+
+REQUESTS = 500
+"""Of the loader that a message tells, at most: the latest."""
 
 Send = Callable[[bytes], Awaitable[None]]
 Receive = Callable[[], Awaitable[bytes]]
@@ -77,6 +83,8 @@ class Stream:
         self._stats_at = 0.0
         self._told_settled = -2
         self._stats_due = False
+        self._noted: int | None = None
+        """How much of the loader's journal was sent; None: nobody asked for it."""
         self._from_memory: dict[AnyBrick, bool] = {}
 
     async def run(self) -> None:
@@ -116,6 +124,9 @@ class Stream:
             self._silent = False
             if isinstance(message, Retry):
                 self._loader.retry()
+            if isinstance(message, Watch):
+                self._noted = 0 if message.requests else None
+                self._stats_due = True
             self._wake.set()
 
     def _chunk_changed(self, key: ChunkKey) -> None:
@@ -288,8 +299,33 @@ class Stream:
             cache_budget=cache.budget,
             in_flight=self._loader.in_flight,
             plan_ms=round(self._plan_ms, 3),
+            loaded_bytes=cache.committed,
+            wasted_bytes=cache.wasted,
         )
         await self._send(encode_frame(stats))
+        await self._send_requests()
+
+    async def _send_requests(self) -> None:
+        journal = self._loader.journal
+        if self._noted is None or self._noted == journal.count:
+            return
+        entries, self._noted = journal.since(self._noted), journal.count
+        layers = {image: number for number, image in reversed(self._scene.images.items())}
+        now = asyncio.get_running_loop().time()
+        described = tuple(
+            RequestInfo(
+                layer=layers.get(entry.key.image),
+                level=entry.key.level,
+                grid=entry.key.grid,
+                ago=round((now - entry.began) * 1000, 1),
+                took=round((entry.ended - entry.began) * 1000, 1),
+                bytes=entry.bytes,
+                provenance=entry.provenance,
+                end=entry.end,
+            )
+            for entry in entries[-REQUESTS:]
+        )
+        await self._send(encode_frame(Requests(described)))
 
 
 def is_uniform(values: Array) -> bool:

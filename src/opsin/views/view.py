@@ -26,6 +26,7 @@ from opsin.views.messages import (
     Lost,
     Retry,
     VolumeLook,
+    Watch,
     brick_of,
 )
 from opsin.views.planner import AnyWant, Planner, SlicePlanner, VolumePlanner, chunks_of
@@ -95,6 +96,8 @@ class View:
             case Retry():
                 self.failed.clear()
                 return True
+            case Watch():
+                return False
 
     def rest(self, now: float) -> bool:
         """Notice at time `now` that playing is over; True: plan again."""
