@@ -1,26 +1,45 @@
 /** Bricks on their way into textures, and out again: upload, eviction, acknowledgement. */
 
-import type { BrickKey } from "./brick_key.ts";
+import { type BrickKey, isVolumeKey, type SliceKey, type VolumeKey } from "./brick_key.ts";
 import { BRICK, planeOf } from "./geometry.ts";
 import { type BrickTexture, brickBytes, createBrickTexture } from "./gl/brick_texture.ts";
+import type { VolumeTexture } from "./gl/volume_texture.ts";
 import type { Brick } from "./server_messages.ts";
 import { type Slot, SlotTable } from "./slots.ts";
-import type { Camera, Layer } from "./types.ts";
+import type { Camera, Layer, VolumeView } from "./types.ts";
+import { VolumeStore } from "./volume_store.ts";
 
 /** What a frame may spend on uploads; at least one brick is taken. */
 const UPLOAD_MS = 6;
 const UPLOAD_BYTES = 8 << 20;
 
+/** The axes that bricks are of. */
+export type Displayed = {
+  readonly slice: Camera["displayed"];
+  readonly volume: VolumeView["displayed"];
+};
+
 export type TakenBytes = { readonly bytes: number; readonly evicted: readonly BrickKey[] };
 
 export class BrickStore {
   readonly slots: SlotTable<BrickTexture>;
+  /** Slots of both kinds share the budget. */
+  readonly volumes: VolumeStore;
   #queue: Brick[] = [];
   #taken = 0;
   #evicted: BrickKey[] = [];
 
   constructor(budget: number) {
     this.slots = new SlotTable(budget);
+    this.volumes = new VolumeStore(budget);
+  }
+
+  get bytes(): number {
+    return this.slots.bytes + this.volumes.slots.bytes;
+  }
+
+  get count(): number {
+    return this.slots.count + this.volumes.slots.count;
   }
 
   get isWaiting(): boolean {
@@ -35,7 +54,7 @@ export class BrickStore {
   upload(
     gl: WebGL2RenderingContext,
     layers: ReadonlyMap<number, Layer>,
-    displayed: Camera["displayed"],
+    displayed: Displayed,
     frame: number,
   ): number {
     const start = performance.now();
@@ -46,8 +65,13 @@ export class BrickStore {
       bytes += brick.payload.length;
       const layer = layers.get(brick.key[0]);
       // A brick of a layer that has gone meanwhile, or one that cannot be: taken, but not kept.
-      if (!layer || !isPossible(brick, layer, displayed)) continue;
-      const [rows, columns] = brick.shape;
+      if (!layer) continue;
+      if (isOfVolume(brick)) {
+        this.volumes.put(gl, layer, displayed.volume, brick, frame);
+        continue;
+      }
+      const [rows = 0, columns = 0] = brick.shape;
+      if (!isPossible(brick, layer, displayed.slice)) continue;
       const texture = createBrickTexture(gl, layer, rows, columns, brick.payload);
       const replaced = this.slots.put(brick.key, brick.payload.length, texture, frame);
       if (replaced) gl.deleteTexture(replaced.content.texture);
@@ -57,29 +81,62 @@ export class BrickStore {
     return count;
   }
 
-  /** Keep to the budget. Returns what had to go. */
+  /**
+   * Keep to the budget: first without what is of the kind that is not shown. Returns what had to go of what is.
+   */
   evict(
     gl: WebGL2RenderingContext,
-    pinned: (slot: Slot<BrickTexture>) => boolean,
-  ): readonly Slot<BrickTexture>[] {
-    return this.#release(gl, this.slots.evict(pinned));
+    pinned: (slot: Slot<unknown>) => boolean,
+    volume: boolean,
+  ): readonly Slot<unknown>[] {
+    const budget = this.slots.budget;
+    if (volume) {
+      const room = Math.max(budget - this.volumes.slots.bytes, 0);
+      this.#release(
+        gl,
+        this.slots.evict(() => false, room),
+      );
+      return this.#releaseVolumes(gl, this.volumes.slots.evict(pinned, budget - this.slots.bytes));
+    }
+    const room = Math.max(budget - this.slots.bytes, 0);
+    this.#releaseVolumes(
+      gl,
+      this.volumes.slots.evict(() => false, room),
+    );
+    return this.#release(gl, this.slots.evict(pinned, budget - this.volumes.slots.bytes));
   }
 
   drop(
     gl: WebGL2RenderingContext,
-    chosen: (slot: Slot<BrickTexture>) => boolean,
-  ): readonly Slot<BrickTexture>[] {
-    return this.#release(gl, this.slots.drop(chosen));
+    chosen: (slot: Slot<unknown>) => boolean,
+  ): readonly Slot<unknown>[] {
+    return [
+      ...this.#release(gl, this.slots.drop(chosen)),
+      ...this.#releaseVolumes(gl, this.volumes.slots.drop(chosen)),
+    ];
+  }
+
+  fail(key: BrickKey, reason: string): void {
+    if (isVolumeKey(key)) this.volumes.slots.fail(key, reason);
+    else this.slots.fail(key, reason);
+  }
+
+  forgetFailures(): void {
+    this.slots.forgetFailures();
+    this.volumes.slots.forgetFailures();
   }
 
   /** The context is gone, and all textures with it. What waits for upload, unacknowledged, stays good. */
   lose(): void {
     this.slots.drop(() => true);
+    this.volumes.slots.drop(() => true);
+    this.volumes.changed();
   }
 
   /** A new session, in which nothing was sent yet. */
   forgetSession(): void {
     this.slots.forgetSession();
+    this.volumes.slots.forgetSession();
     this.#queue = [];
     this.#taken = 0;
     this.#evicted = [];
@@ -104,14 +161,30 @@ export class BrickStore {
     }
     return released;
   }
+
+  #releaseVolumes(
+    gl: WebGL2RenderingContext,
+    released: readonly Slot<VolumeTexture>[],
+  ): readonly Slot<VolumeTexture>[] {
+    for (const slot of released) {
+      slot.content.delete(gl);
+      if (slot.known) this.#evicted.push(slot.key);
+    }
+    if (released.length > 0) this.volumes.changed();
+    return released;
+  }
+}
+
+function isOfVolume(brick: Brick): brick is Brick & { readonly key: VolumeKey } {
+  return isVolumeKey(brick.key);
 }
 
 /** Whether such a brick exists: a wrong size would be drawn in the wrong place. */
 function isPossible(brick: Brick, layer: Layer, displayed: Camera["displayed"]): boolean {
-  const [, level, slice, row, column] = brick.key;
+  const [, level, slice, row, column] = brick.key as SliceKey;
   const plane = planeOf(layer, level, displayed);
   if (!plane || slice.length !== layer.axes.length - 2) return false;
-  const [rows, columns] = brick.shape;
+  const [rows = 0, columns = 0] = brick.shape;
   return (
     rows === Math.min(plane.shape[0] - row * BRICK, BRICK) &&
     columns === Math.min(plane.shape[1] - column * BRICK, BRICK) &&

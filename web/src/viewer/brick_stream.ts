@@ -2,7 +2,7 @@
 
 import type { BrickKey } from "./brick_key.ts";
 import type { ServerMessage } from "./server_messages.ts";
-import type { Camera, ConnectionState, Notice, Pair } from "./types.ts";
+import type { Camera, ConnectionState, Notice, Pair, VolumeView } from "./types.ts";
 
 export type ViewRequest = {
   readonly generation: number;
@@ -15,6 +15,9 @@ export type ViewRequest = {
   readonly visible: readonly number[];
   readonly moving: boolean;
 };
+
+export type VolumeRequest = Omit<ViewRequest, "center" | "displayed"> &
+  Pick<VolumeView, "center" | "displayed" | "orientation" | "perspective" | "quality">;
 
 export type StreamListener = {
   /** A new session has begun: the other side knows nothing of what is held here. */
@@ -29,9 +32,11 @@ export type StreamListener = {
 export interface BrickStream {
   open(listener: StreamListener): void;
   sendView(view: ViewRequest): void;
+  sendVolume(view: VolumeRequest): void;
   sendAck(bytes: number, evicted: readonly BrickKey[]): void;
   sendLost(): void;
   sendRetry(): void;
+  sendWatch(requests: boolean): void;
   close(): void;
   /** Bytes received since the start. */
   readonly received: number;

@@ -94,7 +94,7 @@ export function isMinified(plane: Plane, zoom: number): boolean {
 export function sliceIndex(
   layer: Layer,
   level: number,
-  camera: Pick<Camera, "displayed" | "position">,
+  camera: { readonly displayed: readonly string[]; readonly position: Camera["position"] },
 ): Slice | null {
   const [finest, geometry] = [layer.levels[0], layer.levels[level]];
   if (!finest || !geometry) return null;

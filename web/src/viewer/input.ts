@@ -11,8 +11,10 @@ const MAX_DOUBLINGS = 2;
 const LINE = 33;
 const ARROW = 64;
 const KEY_ZOOM = Math.SQRT2;
+/** `MouseEvent.buttons` of the left button alone, or of a finger. */
+const PRIMARY = 1;
 
-type Viewed = Pick<ViewerHandle, "panBy" | "zoomBy" | "fit">;
+type Viewed = Pick<ViewerHandle, "panBy" | "orbitBy" | "zoomBy" | "fit" | "camera">;
 
 /** Returns what undoes it. */
 export function attachInput(canvas: HTMLCanvasElement, viewer: Viewed): () => void {
@@ -33,7 +35,7 @@ export function attachInput(canvas: HTMLCanvasElement, viewer: Viewed): () => vo
   canvas.addEventListener(
     "pointerdown",
     (event) => {
-      if (event.button > 1) return;
+      if (event.button > (viewer.camera?.volume ? 2 : 1)) return;
       canvas.focus({ preventScroll: true });
       canvas.setPointerCapture(event.pointerId);
       pointers.set(event.pointerId, place(event));
@@ -51,7 +53,11 @@ export function attachInput(canvas: HTMLCanvasElement, viewer: Viewed): () => vo
       const old = [...pointers.values()];
       pointers.set(event.pointerId, at);
       const gesture = between(old, [...pointers.values()]);
-      if (gesture.pan[0] !== 0 || gesture.pan[1] !== 0) viewer.panBy(...gesture.pan);
+      if (gesture.pan[0] !== 0 || gesture.pan[1] !== 0) {
+        const turns = viewer.camera?.volume && old.length === 1 && event.buttons === PRIMARY;
+        if (turns && !event.shiftKey) viewer.orbitBy(...gesture.pan);
+        else viewer.panBy(...gesture.pan);
+      }
       if (gesture.factor !== 1) viewer.zoomBy(gesture.factor, gesture.at);
     },
     { signal },
@@ -60,6 +66,14 @@ export function attachInput(canvas: HTMLCanvasElement, viewer: Viewed): () => vo
   canvas.addEventListener("pointerup", lift, { signal });
   canvas.addEventListener("pointercancel", lift, { signal });
   canvas.addEventListener("lostpointercapture", lift, { signal });
+  // The right button moves a volume.
+  canvas.addEventListener(
+    "contextmenu",
+    (event) => {
+      if (viewer.camera?.volume) event.preventDefault();
+    },
+    { signal },
+  );
   canvas.addEventListener("dblclick", (event) => viewer.zoomBy(2, place(event)), { signal });
 
   canvas.addEventListener(
@@ -77,7 +91,8 @@ export function attachInput(canvas: HTMLCanvasElement, viewer: Viewed): () => vo
   canvas.addEventListener(
     "keydown",
     (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || !press(event.key, viewer)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!press(event.key, event.shiftKey, viewer)) return;
       event.preventDefault();
     },
     { signal },
@@ -85,21 +100,24 @@ export function attachInput(canvas: HTMLCanvasElement, viewer: Viewed): () => vo
   return () => stop.abort();
 }
 
+/** Where arrows move what is shown. */
+const ARROWS: Readonly<Record<string, Pair>> = {
+  ArrowLeft: [1, 0],
+  ArrowRight: [-1, 0],
+  ArrowUp: [0, 1],
+  ArrowDown: [0, -1],
+};
+
 /** True: this key is the viewer's. All others are left to the page. */
-function press(key: string, viewer: Viewed): boolean {
+function press(key: string, shift: boolean, viewer: Viewed): boolean {
+  const arrow = ARROWS[key];
+  if (arrow) {
+    const way: Pair = [arrow[0] * ARROW, arrow[1] * ARROW];
+    if (viewer.camera?.volume && !shift) viewer.orbitBy(...way);
+    else viewer.panBy(...way);
+    return true;
+  }
   switch (key) {
-    case "ArrowLeft":
-      viewer.panBy(ARROW, 0);
-      return true;
-    case "ArrowRight":
-      viewer.panBy(-ARROW, 0);
-      return true;
-    case "ArrowUp":
-      viewer.panBy(0, ARROW);
-      return true;
-    case "ArrowDown":
-      viewer.panBy(0, -ARROW);
-      return true;
     case "+":
     case "=":
       viewer.zoomBy(KEY_ZOOM);

@@ -9,6 +9,7 @@ import type {
   Notice,
   Pair,
   Probe,
+  RequestRecord,
   Scene,
   ViewerStats,
 } from "./types.ts";
@@ -42,6 +43,7 @@ export type ToWorker =
     })
   | { readonly type: "probe"; readonly at: Pair | null }
   | (Change & { readonly type: "retry" })
+  | { readonly type: "watch"; readonly on: boolean }
   | { readonly type: "capture"; readonly id: number }
   | { readonly type: "record"; readonly on: boolean }
   | (Change & { readonly type: "loseContext" })
@@ -53,6 +55,7 @@ export type FromWorker =
   | { readonly type: "caught up"; readonly revision: number }
   | { readonly type: "probe"; readonly probe: Probe | null }
   | { readonly type: "failure"; readonly failure: Failure }
+  | { readonly type: "requests"; readonly requests: readonly RequestRecord[] }
   | { readonly type: "notice"; readonly notice: Notice }
   | { readonly type: "connection"; readonly state: ConnectionState }
   | { readonly type: "captured"; readonly id: number; readonly blob: Blob | null }

@@ -5,13 +5,12 @@
  * acknowledges. Everything that decides is in pure modules; here it is put in order.
  */
 
-import { BrickStore } from "./brick_store.ts";
-import type { BrickStream, StreamListener, ViewRequest } from "./brick_stream.ts";
+import { BrickStore, type Displayed } from "./brick_store.ts";
+import type { BrickStream, StreamListener } from "./brick_stream.ts";
 import { sightOf } from "./camera.ts";
 import { drawList } from "./draw_list.ts";
 import { FrameClock } from "./frame_clock.ts";
 import { baseLevel, isWhole, planeOf, toWorld } from "./geometry.ts";
-import type { BrickTexture } from "./gl/brick_texture.ts";
 import type { PaintedLayer } from "./gl/painter.ts";
 import { Surface } from "./gl/surface.ts";
 import { texelText } from "./gl/texel_reader.ts";
@@ -22,11 +21,12 @@ import type { ServerMessage, ServerStats } from "./server_messages.ts";
 import { ShownSlices } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
 import type { Camera, FrameRecord, Layer, Pair, Probe, Scene, ViewerStats } from "./types.ts";
+import { isOfVolume, VolumeScene } from "./volume_scene.ts";
 
 /** After this long without a change the camera rests. */
 const REST_MS = 150;
 const STATS_MS = 200;
-const DISPLAYED: Camera["displayed"] = ["y", "x"];
+const DISPLAYED: Displayed = { slice: ["y", "x"], volume: ["z", "y", "x"] };
 
 export type EngineOptions = {
   readonly canvas: OffscreenCanvas;
@@ -43,6 +43,7 @@ export class RenderEngine implements StreamListener {
   readonly #clear: readonly [number, number, number];
   readonly #surface: Surface;
   readonly #store: BrickStore;
+  readonly #volumes: VolumeScene;
   readonly #shown = new ShownSlices();
   readonly #settings = new SettingsTable();
   readonly #clock = new FrameClock();
@@ -67,6 +68,8 @@ export class RenderEngine implements StreamListener {
   #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   #heard: ServerStats | null = null;
+  /** Whether the page wants to see what the loader asks for. */
+  #watches = false;
   #statsTimer: ReturnType<typeof setTimeout> | undefined;
   #statsAt = Number.NEGATIVE_INFINITY;
   /** The revision that was last seen settled, and the one that was said to be. */
@@ -89,6 +92,7 @@ export class RenderEngine implements StreamListener {
       lost: () => this.#lostContext(),
       restored: () => this.#invalidate(),
     });
+    this.#volumes = new VolumeScene(this.#surface, this.#store.volumes);
     this.#stream.open(this);
   }
 
@@ -97,6 +101,7 @@ export class RenderEngine implements StreamListener {
   opened(): void {
     this.#store.forgetSession();
     this.#heard = null;
+    if (this.#watches) this.#stream.sendWatch(true);
     this.#viewChanged = true;
     this.#invalidate();
   }
@@ -121,7 +126,7 @@ export class RenderEngine implements StreamListener {
         break;
       case "failed": {
         const { key, reason } = message;
-        this.#store.slots.fail(key, reason);
+        this.#store.fail(key, reason);
         this.#post({ type: "failure", failure: { layer: key[0], level: key[1], reason } });
         this.#invalidate();
         break;
@@ -134,6 +139,9 @@ export class RenderEngine implements StreamListener {
         this.#schedule();
         break;
       }
+      case "requests":
+        this.#post({ type: "requests", requests: message.requests });
+        break;
       case "notice":
         this.#post({ type: "notice", notice: message });
         break;
@@ -166,11 +174,15 @@ export class RenderEngine implements StreamListener {
         this.#schedule();
         break;
       case "retry":
-        this.#store.slots.forgetFailures();
+        this.#store.forgetFailures();
         this.#stream.sendRetry();
         // A new generation: what was said to be settled before does not count any more.
         this.#viewChanged = true;
         this.#invalidate();
+        break;
+      case "watch":
+        this.#watches = message.on;
+        this.#stream.sendWatch(message.on);
         break;
       case "capture":
         void this.#capture(message.id);
@@ -198,6 +210,7 @@ export class RenderEngine implements StreamListener {
     // After a new connection ids may mean other images: pictures of those must not be shown as these.
     this.#store.drop(this.#surface.gl, (slot) => !same(slot.key[0]));
     this.#shown.keepOnly(scene.layers.filter((layer) => same(layer.id)));
+    this.#volumes.keepOnly(scene.layers.filter((layer) => same(layer.id)));
     this.#settings.setScene(scene.layers);
     this.#pinnable.clear();
     this.#painted = [];
@@ -220,6 +233,8 @@ export class RenderEngine implements StreamListener {
       if (!this.#moving) return;
       this.#moving = false;
       this.#viewChanged = true;
+      // What was drawn in a hurry is drawn again.
+      if (!this.#volumes.isSharp) this.#stale = true;
       this.#schedule();
     }, REST_MS);
     this.#invalidate();
@@ -257,10 +272,13 @@ export class RenderEngine implements StreamListener {
     const announcing = this.#announceSettled();
     // A record ends with the frame that was complete.
     if (announcing && this.#records) this.#stale = true;
-    const drawn = this.#stale;
+    const volume = isOfVolume(this.#camera);
+    if (volume && !this.#volumes.isSharp && !this.#isHurried()) this.#stale = true;
+    const busy = volume && this.#volumes.isBusy(this.#moving || !this.#isHurried());
+    const drawn = this.#stale && !busy;
     if (drawn) this.#draw();
     if (drawn || this.#probeMoved) this.#probe();
-    const evicted = this.#store.evict(gl, (slot) => this.#isPinned(slot));
+    const evicted = this.#store.evict(gl, (slot) => this.#isPinned(slot), volume);
     // What was just drawn is missing from the next frame, which therefore must be drawn.
     if (evicted.some((slot) => slot.drawn === this.#frame)) this.#stale = true;
     const report = this.#store.takeReport();
@@ -271,33 +289,60 @@ export class RenderEngine implements StreamListener {
     }
   }
 
-  get #displayed(): Camera["displayed"] {
-    return this.#camera?.displayed ?? DISPLAYED;
+  get #displayed(): Displayed {
+    const camera = this.#camera;
+    return {
+      slice: camera?.displayed ?? DISPLAYED.slice,
+      volume: camera?.volume?.displayed ?? DISPLAYED.volume,
+    };
+  }
+
+  /** Whether the next frame is soon followed by another one. */
+  #isHurried(): boolean {
+    return this.#moving || this.#heard?.settled !== true || this.#store.isWaiting;
   }
 
   #sendView(): void {
     if (!this.#viewChanged || !this.#camera || this.#size[0] < 1 || this.#size[1] < 1) return;
     this.#viewChanged = false;
     this.#generation += 1;
-    const { center, zoom, displayed, position } = this.#camera;
-    const view: ViewRequest = {
+    const { center, zoom, displayed, position, volume } = this.#camera;
+    const view = {
       generation: this.#generation,
-      center,
-      zoom,
       size: this.#size,
-      displayed,
       position,
       visible: [...this.#layers.keys()].filter((id) => this.#settings.get(id).visible),
       moving: this.#moving,
     };
-    this.#stream.sendView(view);
+    if (!volume) {
+      this.#stream.sendView({ ...view, center, zoom, displayed });
+      return;
+    }
+    const { orientation, perspective, quality } = volume;
+    const look = { center: volume.center, zoom: volume.zoom, displayed: volume.displayed };
+    this.#stream.sendVolume({ ...view, ...look, orientation, perspective, quality });
   }
 
-  #draw(): void {
+  /** `whole`: of a volume, with all pixels of the canvas whatever it takes. */
+  #draw(whole = false): void {
     const painter = this.#surface.painter;
     if (!painter) return;
     this.#stale = false;
     this.#surface.resize(this.#size);
+    if (isOfVolume(this.#camera)) {
+      this.#painted = [];
+      const layers = [...this.#layers.values()]
+        .map((layer) => ({ layer, settings: this.#settings.get(layer.id) }))
+        .filter(({ settings }) => settings.visible);
+      const hurried = !whole && this.#isHurried();
+      const [size, clear] = [this.#size, this.#clear];
+      if (this.#volumes.draw(this.#camera, size, clear, layers, this.#frame, hurried)) {
+        this.#stale = true;
+      }
+      this.#catchUp();
+      this.#drawn(null);
+      return;
+    }
     this.#painted = this.#camera ? this.#plan(this.#camera) : [];
     painter.paint(this.#size, this.#clear, this.#painted);
     for (const { list } of this.#painted) {
@@ -306,6 +351,11 @@ export class RenderEngine implements StreamListener {
         for (const slot of brick.neighbours) if (slot) slot.drawn = this.#frame;
       }
     }
+    this.#drawn(() => painter.coverage(this.#size, this.#painted));
+  }
+
+  /** A frame was drawn. `coverage` counts its pixels, where that is possible. */
+  #drawn(coverage: (() => { inside: number; uncovered: number }) | null): void {
     this.#clock.drawn(performance.now());
     const settled = this.#isComplete();
     if (settled) this.#settledRevision = this.#revision;
@@ -313,8 +363,8 @@ export class RenderEngine implements StreamListener {
       this.#records.push({
         time: performance.timeOrigin + performance.now(),
         center: this.#camera.center,
-        zoom: this.#camera.zoom,
-        ...painter.coverage(this.#size, this.#painted),
+        zoom: this.#camera.volume?.zoom ?? this.#camera.zoom,
+        ...(coverage?.() ?? { inside: 0, uncovered: 0 }),
         settled,
       });
     }
@@ -331,10 +381,7 @@ export class RenderEngine implements StreamListener {
       else this.#shown.hide(layer.id);
     }
     const caughtUp = this.#shown.update(visible, camera, sight, slots);
-    if (caughtUp && this.#caughtUp !== this.#revision) {
-      this.#caughtUp = this.#revision;
-      this.#post({ type: "caught up", revision: this.#revision });
-    }
+    if (caughtUp) this.#catchUp();
     for (const layer of visible) {
       const settings = this.#settings.get(layer.id);
       const slices = this.#shown.shown(layer.id);
@@ -343,6 +390,12 @@ export class RenderEngine implements StreamListener {
       painted.push({ layer, settings, list });
     }
     return painted;
+  }
+
+  #catchUp(): void {
+    if (this.#caughtUp === this.#revision) return;
+    this.#caughtUp = this.#revision;
+    this.#post({ type: "caught up", revision: this.#revision });
   }
 
   /** Whether a frame drawn now shows all that will come for the present camera. */
@@ -355,6 +408,7 @@ export class RenderEngine implements StreamListener {
       !this.#moving &&
       !this.#losing &&
       !this.#store.isWaiting &&
+      (!isOfVolume(this.#camera) || this.#volumes.isSharp) &&
       !this.#stale
     );
   }
@@ -379,11 +433,12 @@ export class RenderEngine implements StreamListener {
     return false;
   }
 
-  #isPinned(slot: Slot<BrickTexture>): boolean {
+  #isPinned(slot: Slot<unknown>): boolean {
     const [id, level, slice] = slot.key;
     const layer = this.#layers.get(id);
-    if (!layer || !this.#settings.get(id).visible || level !== this.#pinnedLevel(layer))
-      return false;
+    if (!layer || !this.#settings.get(id).visible) return false;
+    if (isOfVolume(this.#camera)) return this.#volumes.isPinned(slot, layer, this.#camera);
+    if (level !== this.#pinnedLevel(layer)) return false;
     const name = slice.join();
     return this.#shown.both(id).some((slices) => slices?.[level]?.join() === name);
   }
@@ -392,8 +447,8 @@ export class RenderEngine implements StreamListener {
   #pinnedLevel(layer: Layer): number {
     const known = this.#pinnable.get(layer.id);
     if (known !== undefined) return known;
-    const base = baseLevel(layer, this.#displayed);
-    const plane = planeOf(layer, base, this.#displayed);
+    const base = baseLevel(layer, this.#displayed.slice);
+    const plane = planeOf(layer, base, this.#displayed.slice);
     const level = plane && isWhole(plane) ? base : -1;
     this.#pinnable.set(layer.id, level);
     return level;
@@ -411,7 +466,7 @@ export class RenderEngine implements StreamListener {
   #readProbe(): Probe | null {
     const { reader } = this.#surface;
     const at = this.#probeAt;
-    if (!at || !this.#camera || !reader) return null;
+    if (!at || !this.#camera || !reader || isOfVolume(this.#camera)) return null;
     const values = this.#painted.map(({ layer, list }) => {
       const texel = pointedTexel(list, at);
       // A brick that was evicted after it was drawn has no texture any more.
@@ -432,7 +487,7 @@ export class RenderEngine implements StreamListener {
     let blob: Blob | null = null;
     try {
       if (this.#surface.painter) {
-        this.#draw();
+        this.#draw(true);
         blob = await this.#surface.capture();
       }
     } finally {
@@ -468,9 +523,11 @@ export class RenderEngine implements StreamListener {
       cacheBudget: heard?.cacheBudget ?? 0,
       inFlight: heard?.inFlight ?? 0,
       planMs: heard?.planMs ?? 0,
-      slotBytes: this.#store.slots.bytes,
+      loadedBytes: heard?.loadedBytes ?? 0,
+      wastedBytes: heard?.wastedBytes ?? 0,
+      slotBytes: this.#store.bytes,
       slotBudget: this.#store.slots.budget,
-      slotCount: this.#store.slots.count,
+      slotCount: this.#store.count,
       linkBytes: this.#stream.received,
       framesPerSecond: this.#clock.framesPerSecond,
       latencyMs: this.#clock.latencyMs,

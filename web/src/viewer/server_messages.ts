@@ -2,14 +2,27 @@
 
 import type { BrickKey } from "./brick_key.ts";
 import { decodeFrame, type Header, ProtocolError } from "./frames.ts";
-import type { Axis, Layer, LayerSettings, Level, Notice, Pair, Scene, WireType } from "./types.ts";
+import { BRICK } from "./geometry.ts";
+import type {
+  Axis,
+  Layer,
+  LayerSettings,
+  Level,
+  Notice,
+  Pair,
+  RequestRecord,
+  Scene,
+  WireType,
+} from "./types.ts";
 
 export type Brick = {
   readonly type: "brick";
   readonly generation: number;
   readonly key: BrickKey;
-  /** [rows, columns] */
-  readonly shape: Pair;
+  /** [rows, columns], of a volume [depth, rows, columns] */
+  readonly shape: readonly number[];
+  /** Smallest and largest value; null where it is not known. */
+  readonly range: Pair | null;
   readonly provenance: string;
   readonly payload: Uint8Array;
 };
@@ -26,12 +39,15 @@ export type ServerStats = {
   readonly cacheBudget: number;
   readonly inFlight: number;
   readonly planMs: number;
+  readonly loadedBytes: number;
+  readonly wastedBytes: number;
 };
 export type ServerMessage =
   | ({ readonly type: "scene" } & Scene)
   | Brick
   | { readonly type: "failed"; readonly key: BrickKey; readonly reason: string }
   | ServerStats
+  | { readonly type: "requests"; readonly requests: readonly RequestRecord[] }
   | ({ readonly type: "notice" } & Notice);
 
 export const VERSION = 1;
@@ -58,6 +74,8 @@ export function parseServerFrame(frame: Uint8Array): ServerMessage | null {
       return { type: "failed", key: key(header["key"]), reason: text(header["reason"], "reason") };
     case "stats":
       return parseStats(header);
+    case "requests":
+      return { type: "requests", requests: list(header["requests"], "requests").map(request) };
     case "notice":
       return { type: "notice", ...notice(header) };
     default:
@@ -82,19 +100,22 @@ function parseScene(header: Header): ServerMessage {
 }
 
 function parseBrick(header: Header, payload: Uint8Array): Brick {
+  const named = key(header["key"]);
+  const [dimensions, most] = named.length === 6 ? [3, 64] : [2, 512];
   const shape = list(header["shape"], "shape").map((one) => whole(one, "shape"));
-  const [rows, columns] = shape;
-  if (shape.length !== 2 || !rows || !columns || rows > 512 || columns > 512) {
-    throw new ProtocolError("A brick's shape is not two numbers from 1 to 512.");
+  if (shape.length !== dimensions || shape.some((one) => one < 1 || one > most)) {
+    throw new ProtocolError(`A brick's shape is not ${dimensions} numbers from 1 to ${most}.`);
   }
   if (whole(header["bytes"], "bytes") !== payload.length) {
     throw new ProtocolError("A brick's payload is not as long as it says.");
   }
+  const range = header["range"];
   return {
     type: "brick",
     generation: whole(header["generation"], "generation"),
-    key: key(header["key"]),
-    shape: [rows, columns],
+    key: named,
+    shape,
+    range: range === null || range === undefined ? null : pair(range, "range"),
     provenance: text(header["provenance"], "provenance"),
     payload,
   };
@@ -120,6 +141,8 @@ function parseStats(header: Header): ServerStats {
     cacheBudget: number(header["cache_budget"], "cache_budget"),
     inFlight: number(header["in_flight"], "in_flight"),
     planMs: number(header["plan_ms"], "plan_ms"),
+    loadedBytes: number(header["loaded_bytes"] ?? 0, "loaded_bytes"),
+    wastedBytes: number(header["wasted_bytes"] ?? 0, "wasted_bytes"),
   };
 }
 
@@ -143,7 +166,16 @@ function layer(value: unknown): Layer {
     levels,
     defaults: settings(fields["defaults"]),
     range: pair(fields["range"], "range"),
+    brick: brickSide(fields["brick"]),
   };
+}
+
+function brickSide(value: unknown): number {
+  if (value === undefined) return BRICK;
+  const side = whole(value, "brick");
+  if (side < 1 || side > BRICK)
+    throw new ProtocolError(`A brick's side is not from 1 to ${BRICK}.`);
+  return side;
 }
 
 function axis(value: unknown): Axis {
@@ -196,16 +228,29 @@ function notice(value: unknown): Notice {
   };
 }
 
+function request(value: unknown): RequestRecord {
+  const fields = record(value, "request");
+  return {
+    layer: fields["layer"] === null ? null : whole(fields["layer"], "layer"),
+    level: whole(fields["level"], "level"),
+    grid: list(fields["grid"], "grid").map((one) => whole(one, "grid")),
+    agoMs: number(fields["ago"], "ago"),
+    tookMs: number(fields["took"], "took"),
+    bytes: number(fields["bytes"], "bytes"),
+    provenance: text(fields["provenance"], "provenance"),
+    end: text(fields["end"], "end"),
+  };
+}
+
 function key(value: unknown): BrickKey {
-  const parts = list(value, "key");
-  if (parts.length !== 5) throw new ProtocolError("A key does not have five parts.");
-  return [
-    whole(parts[0], "key"),
-    whole(parts[1], "key"),
-    list(parts[2], "key").map((one) => whole(one, "key")),
-    whole(parts[3], "key"),
-    whole(parts[4], "key"),
-  ];
+  const [layer, level, slice, ...places] = list(value, "key");
+  const where = list(slice, "key").map((one) => whole(one, "key"));
+  const [first, second, third, ...rest] = places.map((one) => whole(one, "key"));
+  const start = [whole(layer, "key"), whole(level, "key"), where] as const;
+  if (first === undefined || second === undefined || rest.length > 0) {
+    throw new ProtocolError("A key does not have five or six parts.");
+  }
+  return third === undefined ? [...start, first, second] : [...start, first, second, third];
 }
 
 function pair(value: unknown, name: string): Pair {

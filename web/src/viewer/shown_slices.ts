@@ -9,7 +9,10 @@ import type { Camera, Layer } from "./types.ts";
 /** The slice of every level of a layer. Null: the camera is outside, nothing is shown. */
 export type Slices = readonly Slice[] | null;
 
-export function slicesAt(layer: Layer, camera: Camera): Slices {
+export function slicesAt(
+  layer: Layer,
+  camera: { readonly displayed: readonly string[]; readonly position: Camera["position"] },
+): Slices {
   const slices: Slice[] = [];
   for (let level = 0; level < layer.levels.length; level++) {
     const slice = sliceIndex(layer, level, camera);

@@ -4,7 +4,7 @@
  * Bricks live in sparse maps, plane by plane; nothing here grows with the size of an image.
  */
 
-import { type BrickKey, brickNumber, planeName, type Slice } from "./brick_key.ts";
+import { type BrickKey, brickNumber, keyNumber, planeName, type Slice } from "./brick_key.ts";
 
 export type Slot<Content> = {
   readonly key: BrickKey;
@@ -42,11 +42,16 @@ export class SlotTable<Content> {
   }
 
   get(key: BrickKey): Slot<Content> | null {
-    return this.at(planeName(key[0], key[1], key[2]), key[3], key[4]);
+    return this.numbered(planeName(key[0], key[1], key[2]), keyNumber(key));
   }
 
   at(plane: string, row: number, column: number): Slot<Content> | null {
-    return this.#held.get(plane)?.get(brickNumber(row, column)) ?? null;
+    return this.numbered(plane, brickNumber(row, column));
+  }
+
+  /** By the number of a brick within its plane, as `keyNumber` gives it. */
+  numbered(plane: string, number: number): Slot<Content> | null {
+    return this.#held.get(plane)?.get(number) ?? null;
   }
 
   inPlane(layer: number, level: number, slice: Slice): Iterable<Slot<Content>> {
@@ -58,13 +63,13 @@ export class SlotTable<Content> {
   }
 
   /** Free room by what was drawn longest ago; what `pinned` names stays, even beyond the budget. */
-  evict(pinned: (slot: Slot<Content>) => boolean): Slot<Content>[] {
-    if (this.bytes <= this.budget) return [];
+  evict(pinned: (slot: Slot<Content>) => boolean, budget: number = this.budget): Slot<Content>[] {
+    if (this.bytes <= budget) return [];
     const candidates = [...this.#all()].filter((slot) => !pinned(slot));
     candidates.sort((a, b) => a.drawn - b.drawn);
     const evicted: Slot<Content>[] = [];
     for (const slot of candidates) {
-      if (this.bytes <= this.budget) break;
+      if (this.bytes <= budget) break;
       this.#remove(slot);
       evicted.push(slot);
     }
@@ -114,14 +119,14 @@ export class SlotTable<Content> {
 function insert<Value>(planes: Planes<Value>, key: BrickKey, value: Value): void {
   const name = planeName(key[0], key[1], key[2]);
   const plane = planes.get(name) ?? new Map<number, Value>();
-  plane.set(brickNumber(key[3], key[4]), value);
+  plane.set(keyNumber(key), value);
   planes.set(name, plane);
 }
 
 function remove<Value>(planes: Planes<Value>, key: BrickKey): boolean {
   const name = planeName(key[0], key[1], key[2]);
   const plane = planes.get(name);
-  const removed = plane?.delete(brickNumber(key[3], key[4])) ?? false;
+  const removed = plane?.delete(keyNumber(key)) ?? false;
   if (plane?.size === 0) planes.delete(name);
   return removed;
 }

@@ -1,7 +1,7 @@
 /** A `BrickStream` over one WebSocket, which comes back by itself. */
 
 import type { BrickKey } from "./brick_key.ts";
-import type { BrickStream, StreamListener, ViewRequest } from "./brick_stream.ts";
+import type { BrickStream, StreamListener, ViewRequest, VolumeRequest } from "./brick_stream.ts";
 import { encodeFrame, type Header, ProtocolError } from "./frames.ts";
 import { parseServerFrame, type ServerMessage, VERSION } from "./server_messages.ts";
 import type { ConnectionState } from "./types.ts";
@@ -39,6 +39,10 @@ export class SocketStream implements BrickStream {
     this.#send({ type: "view", ...view });
   }
 
+  sendVolume(view: VolumeRequest): void {
+    this.#send({ type: "volume", ...view });
+  }
+
   sendAck(bytes: number, evicted: readonly BrickKey[]): void {
     this.#send({ type: "ack", bytes, evicted });
   }
@@ -49,6 +53,10 @@ export class SocketStream implements BrickStream {
 
   sendRetry(): void {
     this.#send({ type: "retry" });
+  }
+
+  sendWatch(requests: boolean): void {
+    this.#send({ type: "watch", requests });
   }
 
   close(): void {

@@ -47,6 +47,8 @@ export type Layer = {
   readonly levels: readonly Level[];
   readonly defaults: LayerSettings;
   readonly range: Pair;
+  /** Rows and columns of its bricks; 512 where it says nothing. */
+  readonly brick?: number;
 };
 
 export type Notice = { readonly severity: "info" | "warning" | "error"; readonly text: string };
@@ -57,12 +59,44 @@ export type Scene = {
   readonly notices: readonly Notice[];
 };
 
-/** Where one looks. `zoom` is device pixels per world unit; `position` covers every other axis. */
+/** Along the three axes that a volume displays: [z, y, x]. */
+export type Triple = readonly [number, number, number];
+/** [w, x, y, z], the last three along the world's x, y and z. */
+export type Quaternion = readonly [number, number, number, number];
+export type Mode = "mip" | "average" | "minip" | "translucent" | "iso";
+/** Low and high corner in the world. */
+export type Box = readonly [low: Triple, high: Triple];
+
+/** How one looks at a volume (protocol/VIEW.md), and how what lies behind one another becomes a picture. */
+export type VolumeView = {
+  readonly center: Triple;
+  /** Device pixels per world unit, at the centre. */
+  readonly zoom: number;
+  readonly orientation: Quaternion;
+  /** Degrees from top to bottom; 0: none. */
+  readonly perspective: number;
+  readonly displayed: readonly [string, string, string];
+  readonly mode: Mode;
+  /** Of translucent layers: 1 / the length that lets 1/e of the light through. Null: what suits the canvas. */
+  readonly density: number | null;
+  /** The value of the surface. Null: the middle of the contrast limits. */
+  readonly threshold: number | null;
+  /** Voxels per device pixel. */
+  readonly quality: number;
+  /** Only what is in it is shown. */
+  readonly clip: Box | null;
+};
+
+/**
+ * Where one looks. `zoom` is device pixels per world unit; `position` covers every other axis. While there is a
+ * `volume`, that is what is looked at, and centre and zoom are those of the slice to go back to.
+ */
 export type Camera = {
   readonly center: Pair;
   readonly zoom: number;
   readonly position: Readonly<Record<string, number>>;
   readonly displayed: readonly [string, string];
+  readonly volume?: VolumeView | null;
 };
 
 /** The loader's numbers (from the server) beside the canvas's own. */
@@ -77,6 +111,9 @@ export type ViewerStats = {
   readonly cacheBudget: number;
   readonly inFlight: number;
   readonly planMs: number;
+  /** Bytes of chunks that came, and of those that no view had used when they were let go of. */
+  readonly loadedBytes: number;
+  readonly wastedBytes: number;
   readonly slotBytes: number;
   readonly slotBudget: number;
   readonly slotCount: number;
@@ -99,6 +136,22 @@ export type Probe = {
 
 export type Failure = { readonly layer: number; readonly level: number; readonly reason: string };
 
+/** A chunk that the loader asked a source for, for any view. */
+export type RequestRecord = {
+  /** Null: a layer that is not shown any more. */
+  readonly layer: number | null;
+  readonly level: number;
+  readonly grid: readonly number[];
+  /** Milliseconds since it was asked for, and until it was here or given up. */
+  readonly agoMs: number;
+  readonly tookMs: number;
+  readonly bytes: number;
+  /** "memory", "disk", "network" or "computed" */
+  readonly provenance: string;
+  /** "came", "given up" or "failed" */
+  readonly end: string;
+};
+
 export type ConnectionState = "connecting" | "open" | "lost" | "closed";
 
 /** Everything that a viewer tells the page that embeds it. */
@@ -109,6 +162,8 @@ export type ViewerEvents = {
   stats: ViewerStats;
   probe: Probe | null;
   failure: Failure;
+  /** Only while they are watched. */
+  requests: readonly RequestRecord[];
   notice: Notice;
   connection: ConnectionState;
 };
@@ -149,7 +204,13 @@ export interface ViewerHandle {
   /** Size of the canvas in device pixels: [width, height]. */
   readonly size: readonly [number, number];
   on<K extends keyof ViewerEvents>(type: K, handler: (event: ViewerEvents[K]) => void): () => void;
-  setCamera(camera: Partial<Pick<Camera, "center" | "zoom" | "position">>): void;
+  setCamera(camera: Partial<Pick<Camera, "center" | "zoom" | "position" | "volume">>): void;
+  /** The axes along which the layers that are shown are a volume: depth, row, column. Null: they are none. */
+  readonly volumeAxes: VolumeView["displayed"] | null;
+  /** Look at the volume, as it was looked at last, or again at a slice. */
+  showVolume(shown: boolean): void;
+  /** Walk around a volume by a drag of so many canvas CSS pixels. */
+  orbitBy(dx: number, dy: number): void;
   /** Show all visible layers whole. */
   fit(): void;
   /** Move by canvas CSS pixels. */
@@ -162,6 +223,8 @@ export interface ViewerHandle {
   /** World position of a canvas CSS pixel. */
   toWorld(at: readonly [x: number, y: number]): Pair;
   retryFailed(): void;
+  /** Have `requests` events told, or no more. */
+  watchRequests(on: boolean): void;
   /** Whether every visible layer shows the slice that the camera asks for (not yet sharp, maybe). */
   readonly caughtUp: boolean;
   /** Resolves when the presented frame shows the current camera completely (or failed there). */

@@ -23,11 +23,22 @@ import type {
   ViewerEvents,
   ViewerHandle,
   ViewerOptions,
+  VolumeView,
 } from "./types.ts";
+import { WIDEST } from "./volume_camera.ts";
+import {
+  FIRST_LOOK,
+  fitVolume,
+  orbit,
+  panVolume,
+  volumeAxes,
+  volumeLimits,
+  zoomVolumeAt,
+} from "./volume_motion.ts";
 
 const DEFAULT_SLOTS = 512 << 20;
 
-type CameraChange = Partial<Pick<Camera, "center" | "zoom" | "position">>;
+type CameraChange = Partial<Pick<Camera, "center" | "zoom" | "position" | "volume">>;
 type Handlers = { [K in keyof ViewerEvents]: Set<(event: ViewerEvents[K]) => void> };
 
 /** For tests and other builds: another worker, which speaks the same messages. */
@@ -49,9 +60,12 @@ export class Viewer implements ViewerHandle {
     stats: new Set(),
     probe: new Set(),
     failure: new Set(),
+    requests: new Set(),
     notice: new Set(),
     connection: new Set(),
   };
+  /** How a volume was looked at last, to go back to. */
+  #lastVolume: VolumeView | null = null;
   /** What was set before there was anything to look at. */
   #early: CameraChange = {};
   /** Whether the camera still is what `fit` made it; then it follows the size of the canvas. */
@@ -114,7 +128,7 @@ export class Viewer implements ViewerHandle {
       this.#early = { ...this.#early, ...sane };
       return;
     }
-    if (sane.center || sane.zoom) this.#fitted = false;
+    if (sane.center || sane.zoom || sane.volume !== undefined) this.#fitted = false;
     const position = { ...this.camera.position, ...sane.position };
     this.#look({ ...this.camera, ...sane, position }, false);
   }
@@ -122,6 +136,12 @@ export class Viewer implements ViewerHandle {
   fit(): void {
     if (!this.camera || !this.scene) return;
     const shown = this.#shownLayers();
+    const { volume } = this.camera;
+    if (volume) {
+      this.#lookAt({ ...volume, ...fitVolume(shown, this.size, volume) }, false);
+      this.#fitted = true;
+      return;
+    }
     this.#look({ ...this.camera, ...fitTo(shown, this.size, this.camera.displayed) }, false);
     this.#fitted = true;
   }
@@ -130,13 +150,46 @@ export class Viewer implements ViewerHandle {
     if (!this.camera) return;
     this.#fitted = false;
     const [x, y] = this.#toDevice([dx, dy]);
-    this.#look(pan(this.camera, x, y), true);
+    const { volume } = this.camera;
+    if (volume) this.#lookAt(panVolume(volume, x, y), true);
+    else this.#look(pan(this.camera, x, y), true);
+  }
+
+  orbitBy(dx: number, dy: number): void {
+    const volume = this.camera?.volume;
+    if (!volume) return;
+    this.#fitted = false;
+    this.#lookAt(orbit(volume, this.size, ...this.#toDevice([dx, dy])), true);
+  }
+
+  get volumeAxes(): VolumeView["displayed"] | null {
+    return this.camera && volumeAxes(this.#shownLayers(), this.camera.displayed);
+  }
+
+  showVolume(shown: boolean): void {
+    if (!this.camera || shown === !!this.camera.volume) return;
+    const displayed = this.volumeAxes;
+    if (!shown || !displayed) {
+      this.#fitted = false;
+      this.#look({ ...this.camera, volume: null }, false);
+      return;
+    }
+    const look = { ...FIRST_LOOK, ...this.#lastVolume, displayed };
+    const fitted = this.#lastVolume ? {} : fitVolume(this.#shownLayers(), this.size, look);
+    this.#fitted = !this.#lastVolume;
+    this.#lookAt({ center: [0, 0, 0], zoom: 1, ...look, ...fitted }, false);
   }
 
   zoomBy(factor: number, at?: Pair): void {
     if (!this.camera || !this.scene || !(factor > 0 && Number.isFinite(factor))) return;
     this.#fitted = false;
     const fixed: Pair = at ? this.#toDevice(at) : [this.size[0] / 2, this.size[1] / 2];
+    const { volume } = this.camera;
+    if (volume) {
+      const range = volumeLimits(this.#shownLayers(), this.size, volume);
+      this.#lookAt(zoomVolumeAt(volume, this.size, factor, fixed, range), true);
+      return;
+    }
     const limits = zoomLimits(this.#shownLayers(), this.size, this.camera.displayed);
     this.#look(zoomAt(this.camera, this.size, factor, fixed, limits), true);
   }
@@ -159,6 +212,10 @@ export class Viewer implements ViewerHandle {
 
   retryFailed(): void {
     this.#change({ type: "retry", revision: 0 });
+  }
+
+  watchRequests(on: boolean): void {
+    this.#send({ type: "watch", on });
   }
 
   get caughtUp(): boolean {
@@ -226,6 +283,9 @@ export class Viewer implements ViewerHandle {
       case "failure":
         this.#emit("failure", message.failure);
         break;
+      case "requests":
+        this.#emit("requests", message.requests);
+        break;
       case "notice":
         this.#emit("notice", message.notice);
         break;
@@ -279,8 +339,13 @@ export class Viewer implements ViewerHandle {
     return visible.length > 0 ? visible : layers;
   }
 
+  #lookAt(volume: VolumeView, moving: boolean): void {
+    if (this.camera) this.#look({ ...this.camera, volume }, moving);
+  }
+
   #look(camera: Camera, moving: boolean): void {
     this.camera = camera;
+    if (camera.volume) this.#lastVolume = camera.volume;
     const time = performance.timeOrigin + performance.now();
     this.#change({ type: "camera", camera, moving, time, revision: 0 });
     this.#emit("camera", camera);
@@ -339,10 +404,27 @@ function deviceSize(entry: ResizeObserverEntry): Pair {
 
 /** Without what no camera can have: a saved address may say anything. */
 function checked(change: CameraChange): CameraChange {
-  const { center, zoom, position } = change;
+  const { center, zoom, position, volume } = change;
   return {
     ...(center?.every(Number.isFinite) ? { center } : {}),
     ...(zoom !== undefined && zoom > 0 && Number.isFinite(zoom) ? { zoom } : {}),
     ...(position ? { position } : {}),
+    ...(volume === null || (volume && isPossible(volume)) ? { volume } : {}),
   };
+}
+
+function isPossible(volume: VolumeView): boolean {
+  const { center, zoom, orientation, perspective, quality } = volume;
+  const numbers = [...center, ...orientation, zoom, perspective, quality];
+  const length = Math.hypot(...orientation);
+  return (
+    numbers.every(Number.isFinite) &&
+    zoom > 0 &&
+    length > 0.5 &&
+    length < 2 &&
+    perspective >= 0 &&
+    perspective <= WIDEST &&
+    quality >= 1 / 16 &&
+    quality <= 4
+  );
 }

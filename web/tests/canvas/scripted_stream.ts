@@ -48,6 +48,9 @@ export class ScriptedStream implements BrickStream {
     void this.#serve(view, this.#run);
   }
 
+  /** No script has a volume. */
+  sendVolume(): void {}
+
   sendAck(_bytes: number, evicted: readonly BrickKey[]): void {
     for (const key of evicted) this.#held.delete(String(key));
   }
@@ -57,6 +60,7 @@ export class ScriptedStream implements BrickStream {
   }
 
   sendRetry(): void {}
+  sendWatch(): void {}
   close(): void {}
 
   async #serve(view: ViewRequest, run: number): Promise<void> {
@@ -92,6 +96,7 @@ export class ScriptedStream implements BrickStream {
               generation: view.generation,
               key,
               shape: [rows, columns],
+              range: null,
               provenance: "memory",
               payload,
             });

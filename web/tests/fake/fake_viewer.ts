@@ -24,6 +24,8 @@ export const IDLE: ViewerStats = {
   cacheBudget: 2_147_483_648,
   inFlight: 0,
   planMs: 0.42,
+  loadedBytes: 220_200_960,
+  wastedBytes: 6_291_456,
   slotBytes: 25_165_824,
   slotBudget: 536_870_912,
   slotCount: 48,
@@ -46,6 +48,7 @@ export class FakeViewer implements ViewerHandle {
     stats: new Set(),
     probe: new Set(),
     failure: new Set(),
+    requests: new Set(),
     notice: new Set(),
     connection: new Set(),
   };
@@ -116,6 +119,12 @@ export class FakeViewer implements ViewerHandle {
     this.setCamera({ center: [y - dy / this.camera.zoom, x - dx / this.camera.zoom] });
   }
 
+  readonly volumeAxes = null;
+
+  showVolume(): void {}
+
+  orbitBy(): void {}
+
   zoomBy(factor: number, _at?: readonly [number, number]): void {
     if (this.camera) this.setCamera({ zoom: this.camera.zoom * factor });
   }
@@ -149,6 +158,10 @@ export class FakeViewer implements ViewerHandle {
   }
 
   readonly caughtUp = true;
+
+  watchRequests(on: boolean): void {
+    this.calls.push(`watchRequests ${on}`);
+  }
 
   retryFailed(): void {
     this.calls.push("retryFailed");

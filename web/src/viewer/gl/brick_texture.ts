@@ -3,6 +3,7 @@
 import { ProtocolError } from "../frames.ts";
 import { BYTES_PER_VALUE } from "../server_messages.ts";
 import type { Layer, WireType } from "../types.ts";
+import type { Values } from "../volume_shell.ts";
 import type { SamplerKind } from "./shaders.ts";
 
 export type BrickTexture = {
@@ -23,9 +24,9 @@ export const SAMPLER_OF: Readonly<Record<WireType, SamplerKind>> = {
   float32: "float",
 };
 
-type Format = { readonly internal: number; readonly format: number; readonly type: number };
+export type Format = { readonly internal: number; readonly format: number; readonly type: number };
 
-function formatOf(gl: WebGL2RenderingContext, dtype: WireType, samples: 1 | 3 | 4): Format {
+export function formatOf(gl: WebGL2RenderingContext, dtype: WireType, samples: 1 | 3 | 4): Format {
   const at = samples === 1 ? 0 : samples === 3 ? 1 : 2;
   const whole = [gl.RED_INTEGER, gl.RGB_INTEGER, gl.RGBA_INTEGER] as const;
   const make = (internal: readonly [number, number, number], type: number): Format => ({
@@ -87,7 +88,7 @@ export function createBrickTexture(
 }
 
 /** The same bytes as the typed array that GL asks for with this type. */
-function overlay(dtype: WireType, payload: Uint8Array): ArrayBufferView {
+export function overlay(dtype: WireType, payload: Uint8Array): Values {
   const size = BYTES_PER_VALUE[dtype];
   const bytes = payload.byteOffset % size === 0 ? payload : payload.slice();
   const [buffer, offset, length] = [bytes.buffer, bytes.byteOffset, bytes.byteLength];

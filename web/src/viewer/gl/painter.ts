@@ -5,7 +5,7 @@ import type { DrawList, DrawnBrick } from "../draw_list.ts";
 import type { Rect } from "../geometry.ts";
 import type { Blending, Layer, LayerSettings, Pair, WireType } from "../types.ts";
 import type { BrickTexture } from "./brick_texture.ts";
-import { ColourTables } from "./colour_tables.ts";
+import type { ColourTables } from "./colour_tables.ts";
 import { Program } from "./program.ts";
 import {
   brickShader,
@@ -24,7 +24,7 @@ export type PaintedLayer = {
 
 /** Clip space depths: what is as fine as it should be, what has failed, what stands in for it, nothing. */
 const DEPTH = { fine: -0.5, failed: 0, coarse: 0.5, failedBase: 0.75 } as const;
-const BLENDING: Readonly<Record<Blending, number>> = {
+export const BLENDING: Readonly<Record<Blending, number>> = {
   translucent: 0,
   additive: 1,
   opaque: 2,
@@ -39,9 +39,9 @@ export class Painter {
   readonly #hatch: Program;
   readonly #flat: Program;
 
-  constructor(gl: WebGL2RenderingContext, colormaps: Readonly<Record<string, Uint8Array>>) {
+  constructor(gl: WebGL2RenderingContext, tables: ColourTables) {
     this.#gl = gl;
-    this.#tables = new ColourTables(gl, colormaps);
+    this.#tables = tables;
     this.#hatch = new Program(gl, RECTANGLE, HATCH);
     this.#flat = new Program(gl, RECTANGLE, FLAT);
   }
@@ -114,7 +114,7 @@ export class Painter {
     const alone = lowest && chosen.blending === "minimum";
     const settings: LayerSettings = alone ? { ...chosen, blending: "opaque" } : chosen;
     gl.clear(gl.DEPTH_BUFFER_BIT);
-    this.#setBlending(settings.blending);
+    setBlending(gl, settings.blending);
     // Level by level, since better levels come first; within one, parts of one kind together.
     for (const bricks of byLevel(list.bricks)) {
       const parts = bricks.flatMap((brick) =>
@@ -132,7 +132,7 @@ export class Painter {
     }
     if (list.failed.length + list.failedBase.length > 0) {
       this.#hatch.use();
-      this.#setBlending("translucent");
+      setBlending(gl, "translucent");
       const hatch = this.#hatch;
       for (const rect of list.failed) this.#rectangle(hatch, size, rect, DEPTH.failed);
       for (const rect of list.failedBase) this.#rectangle(hatch, size, rect, DEPTH.failedBase);
@@ -189,12 +189,6 @@ export class Painter {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  #setBlending(blending: Blending): void {
-    const gl = this.#gl;
-    gl.blendEquation(blending === "minimum" ? gl.MIN : gl.FUNC_ADD);
-    gl.blendFunc(gl.ONE, blending === "additive" ? gl.ONE : gl.ONE_MINUS_SRC_ALPHA);
-  }
-
   #brickProgram(sampler: SamplerKind, colour: ColourKind, sampling: Sampling): Program {
     const name = `${sampler} ${colour} ${sampling}`;
     const held = this.#bricks.get(name);
@@ -203,6 +197,12 @@ export class Painter {
     this.#bricks.set(name, program);
     return program;
   }
+}
+
+/** How a colour from `put` joins what is there. */
+export function setBlending(gl: WebGL2RenderingContext, blending: Blending): void {
+  gl.blendEquation(blending === "minimum" ? gl.MIN : gl.FUNC_ADD);
+  gl.blendFunc(gl.ONE, blending === "additive" ? gl.ONE : gl.ONE_MINUS_SRC_ALPHA);
 }
 
 /** Consecutive bricks of one level. */
@@ -216,7 +216,7 @@ function byLevel(bricks: readonly DrawnBrick<BrickTexture>[]): DrawnBrick<BrickT
   return runs;
 }
 
-function colourKind(layer: Layer): ColourKind {
+export function colourKind(layer: Layer): ColourKind {
   if (layer.kind === "labels") return "labels";
   return layer.samples === 1 ? "scalar" : "rgb";
 }
@@ -236,7 +236,7 @@ function largest(dtype: WireType): number {
   return LIMITS[dtype][1];
 }
 
-function originOf(dtype: WireType, low: number): number {
+export function originOf(dtype: WireType, low: number): number {
   if (dtype === "float32") return 0;
   const [least, most] = LIMITS[dtype];
   return Math.min(Math.max(Math.floor(low), least), most);

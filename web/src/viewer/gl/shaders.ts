@@ -34,7 +34,7 @@ void main() {
   colour = mix(ground, mark, line);
 }`;
 
-const SAMPLERS: Readonly<Record<SamplerKind, string>> = {
+export const SAMPLERS: Readonly<Record<SamplerKind, string>> = {
   unsigned: `
 #define SAMPLER usampler2D
 #define TEXEL uvec4
@@ -71,7 +71,7 @@ uvec4 bits(vec4 t) { return floatBitsToUint(t); }
 `,
 };
 
-const HEAD = `#version 300 es
+export const HEAD = `#version 300 es
 precision highp float;
 precision highp int;
 precision highp sampler2D;
@@ -92,6 +92,10 @@ vec2 place() {
   return u_start + (pixel - u_first) * u_step;
 }
 ivec2 nearest(vec2 q) { return clamp(ivec2(floor(q + 0.5)), ivec2(0), u_size - 1); }
+`;
+
+/** A colour as the blending wants it. */
+export const PUT = `
 uniform float u_opacity;
 uniform int u_blending;
 out vec4 colour;
@@ -191,6 +195,31 @@ float tone(float v) {
 }
 `;
 
+/** The colour of a label: see label_colour.ts. */
+export const HASH_COLOUR = `
+uint finalise(uint x) {
+  x ^= x >> 16u;
+  x *= 0x85ebca6bu;
+  x ^= x >> 13u;
+  x *= 0xc2b2ae35u;
+  x ^= x >> 16u;
+  return x;
+}
+float component(float offset, vec3 hsv) {
+  float k = mod(offset + hsv.x * 6.0, 6.0);
+  return hsv.z - hsv.z * hsv.y * max(0.0, min(min(k, 4.0 - k), 1.0));
+}
+vec3 hash_colour(uvec2 label) {
+  uint hash = finalise(label.x ^ finalise(label.y ^ 0x9e3779b9u));
+  vec3 hsv = vec3(
+    float(hash & 0xffffu) / 65536.0,
+    0.55 + 0.45 * float((hash >> 16u) & 0xffu) / 255.0,
+    0.75 + 0.25 * float((hash >> 24u) & 0xffu) / 255.0
+  );
+  return vec3(component(5.0, hsv), component(3.0, hsv), component(1.0, hsv));
+}
+`;
+
 const COLOURS: Readonly<Record<ColourKind, string>> = {
   scalar: `${TONE}
 void main() {
@@ -204,36 +233,17 @@ void main() {
   float alpha = u_alpha ? clamp(v.w, 0.0, 1.0) : 1.0;
   put(vec3(tone(v.x), tone(v.y), tone(v.z)), missing ? 0.0 : alpha);
 }`,
-  labels: `
-uint finalise(uint x) {
-  x ^= x >> 16u;
-  x *= 0x85ebca6bu;
-  x ^= x >> 13u;
-  x *= 0xc2b2ae35u;
-  x ^= x >> 16u;
-  return x;
-}
-float component(float offset, vec3 hsv) {
-  float k = mod(offset + hsv.x * 6.0, 6.0);
-  return hsv.z - hsv.z * hsv.y * max(0.0, min(min(k, 4.0 - k), 1.0));
-}
+  labels: `${HASH_COLOUR}
 void main() {
   uvec2 label = id(texelFetch(u_main, nearest(place()), 0));
-  uint hash = finalise(label.x ^ finalise(label.y ^ 0x9e3779b9u));
-  vec3 hsv = vec3(
-    float(hash & 0xffffu) / 65536.0,
-    0.55 + 0.45 * float((hash >> 16u) & 0xffu) / 255.0,
-    0.75 + 0.25 * float((hash >> 24u) & 0xffu) / 255.0
-  );
-  vec3 c = vec3(component(5.0, hsv), component(3.0, hsv), component(1.0, hsv));
-  put(c, label == uvec2(0u) ? 0.0 : 1.0);
+  put(hash_colour(label), label == uvec2(0u) ? 0.0 : 1.0);
 }`,
 };
 
 /** Draws a brick, or a part of it. Labels are never interpolated. */
 export function brickShader(sampler: SamplerKind, colour: ColourKind, sampling: Sampling): string {
   const values = colour === "labels" ? "" : VALUE + SAMPLINGS[sampling];
-  return HEAD + SAMPLERS[sampler] + PLACE + values + COLOURS[colour];
+  return HEAD + SAMPLERS[sampler] + PLACE + PUT + values + COLOURS[colour];
 }
 
 /** Hands out one texel, whatever its format, as four words. */

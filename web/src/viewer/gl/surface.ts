@@ -1,8 +1,10 @@
 /** The canvas with its GL context, which may be lost at any time and then comes back empty. */
 
 import type { Pair } from "../types.ts";
+import { ColourTables } from "./colour_tables.ts";
 import { Painter } from "./painter.ts";
 import { TexelReader } from "./texel_reader.ts";
+import { VolumePainter } from "./volume_painter.ts";
 
 export type SurfaceListener = { lost(): void; restored(): void };
 
@@ -13,6 +15,7 @@ export class Surface {
   readonly gl: WebGL2RenderingContext;
   /** Null while the context is lost. */
   painter: Painter | null = null;
+  volumePainter: VolumePainter | null = null;
   reader: TexelReader | null = null;
   readonly #canvas: OffscreenCanvas;
   readonly #colormaps: Readonly<Record<string, Uint8Array>>;
@@ -37,6 +40,7 @@ export class Surface {
     canvas.addEventListener("webglcontextlost", (event) => {
       event.preventDefault();
       this.painter = null;
+      this.volumePainter = null;
       this.reader = null;
       listener.lost();
     });
@@ -64,7 +68,9 @@ export class Surface {
   }
 
   #create(): void {
-    this.painter = new Painter(this.gl, this.#colormaps);
+    const tables = new ColourTables(this.gl, this.#colormaps);
+    this.painter = new Painter(this.gl, tables);
+    this.volumePainter = new VolumePainter(this.gl, tables);
     this.reader = new TexelReader(this.gl);
   }
 }

@@ -1,0 +1,363 @@
+/** Draws volumes: each layer brick by brick, from front to back, into sums, and these onto the canvas. */
+
+import { each, SIDE } from "../octree.ts";
+import type { Layer, LayerSettings, Pair, Triple, VolumeView } from "../types.ts";
+import { dot, type VolumeSight } from "../volume_camera.ts";
+import type { Cell, CellList } from "../volume_cells.ts";
+import type { ColourTables } from "./colour_tables.ts";
+import { BLENDING, colourKind, originOf, setBlending } from "./painter.ts";
+import { Program } from "./program.ts";
+import { type ColourKind, RECTANGLE, type SamplerKind } from "./shaders.ts";
+import {
+  composeShader,
+  LARGEST,
+  type MarchKind,
+  marchShader,
+  uniformShader,
+} from "./volume_shaders.ts";
+import type { VolumeTexture } from "./volume_texture.ts";
+
+export type PaintedVolume = {
+  readonly layer: Layer;
+  readonly settings: LayerSettings;
+  readonly list: CellList<VolumeTexture>;
+};
+
+/** Of translucent layers, over the canvas's shorter side. */
+const DENSITY = 32;
+const TABLE_UNIT = 1;
+/** So little between the contrast limits is as good as nothing, but not 0. */
+const LEAST_SPAN = 1e-30;
+
+export class VolumePainter {
+  readonly #gl: WebGL2RenderingContext;
+  readonly #tables: ColourTables;
+  readonly #programs = new Map<string, Program>();
+  /** Whether sums are kept in 32 bits. */
+  readonly #exact: boolean;
+  #size: Pair = [0, 0];
+  #frame: WebGLFramebuffer | null = null;
+  #sum: WebGLTexture | null = null;
+  #depth: WebGLRenderbuffer | null = null;
+
+  constructor(gl: WebGL2RenderingContext, tables: ColourTables) {
+    this.#gl = gl;
+    this.#tables = tables;
+    const wide = gl.getExtension("EXT_color_buffer_float") !== null;
+    this.#exact = wide && gl.getExtension("EXT_float_blend") !== null;
+    if (!wide) gl.getExtension("EXT_color_buffer_half_float");
+  }
+
+  /** Draw all, every `factor`-th device pixel along each side. */
+  paint(
+    size: Pair,
+    clear: readonly [number, number, number],
+    volume: VolumeView,
+    sight: VolumeSight,
+    layers: readonly PaintedVolume[],
+    factor: number,
+  ): void {
+    const gl = this.#gl;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, size[0], size[1]);
+    gl.disable(gl.DITHER);
+    gl.clearColor(...clear, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.#resize(size);
+    const texels: Pair = [Math.ceil(size[0] / factor), Math.ceil(size[1] / factor)];
+    for (const [place, one] of layers.entries()) {
+      const alone = place === 0 && one.settings.blending === "minimum";
+      const settings: LayerSettings = alone
+        ? { ...one.settings, blending: "opaque" }
+        : one.settings;
+      this.#march(size, texels, factor, volume, sight, { ...one, settings });
+      this.#compose(size, texels, factor, volume, one.layer, settings);
+    }
+  }
+
+  #march(
+    size: Pair,
+    texels: Pair,
+    factor: number,
+    volume: VolumeView,
+    sight: VolumeSight,
+    { layer, settings, list }: PaintedVolume,
+  ): void {
+    const gl = this.#gl;
+    const mode = modeOf(layer, volume);
+    const first = mode === "iso" || mode === "labels";
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#frame);
+    gl.viewport(0, 0, texels[0], texels[1]);
+    const nothing = mode === "mip" || mode === "minip" ? -LARGEST : 0;
+    gl.clearColor(nothing, nothing, nothing, 0);
+    gl.clearDepth(1);
+    gl.depthMask(true);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    if (first) {
+      gl.disable(gl.BLEND);
+      gl.enable(gl.DEPTH_TEST);
+      gl.depthFunc(gl.LESS);
+    } else {
+      gl.disable(gl.DEPTH_TEST);
+      gl.enable(gl.BLEND);
+      if (mode === "translucent") {
+        gl.blendEquation(gl.FUNC_ADD);
+        gl.blendFunc(gl.ONE_MINUS_DST_ALPHA, gl.ONE);
+      } else {
+        gl.blendEquation(mode === "average" ? gl.FUNC_ADD : gl.MAX);
+        gl.blendFunc(gl.ONE, gl.ONE);
+      }
+    }
+    const tone = toneOf(layer, settings, volume);
+    const colour = colourKind(layer);
+    let used: Program | null = null;
+    for (const cell of list.cells) {
+      const { content } = cell.slot;
+      if (isEmpty(content, mode, settings, tone.limit)) continue;
+      const flat = !content.texture || (mode === "mip" && content.high <= settings.contrast[0]);
+      const program = flat
+        ? this.#program(`uniform ${colour} ${mode}`, () => uniformShader(colour, mode))
+        : this.#marchProgram(content.sampler, colour, mode);
+      if (program !== used) {
+        program.use();
+        this.#setLayer(program, size, factor, layer, settings, tone);
+        used = program;
+      }
+      if (flat) this.#setUniform(program, layer, content, tone);
+      else {
+        gl.activeTexture(gl.TEXTURE0);
+        gl.bindTexture(gl.TEXTURE_3D, content.texture);
+        gl.uniform1i(program.at("u_volume"), 0);
+        const [depth, rows, columns] = content.shape;
+        gl.uniform3i(program.at("u_size"), columns, rows, depth);
+      }
+      this.#setRay(program, sight, list, cell);
+      this.#rectangle(program, size, [texels[0] * factor, texels[1] * factor], cell);
+    }
+  }
+
+  /** The camera, in voxels of the brick. */
+  #setRay(
+    program: Program,
+    sight: VolumeSight,
+    { tree, low, high }: CellList<VolumeTexture>,
+    cell: Cell<VolumeTexture>,
+  ): void {
+    const gl = this.#gl;
+    const { key } = cell.slot;
+    const level = tree.levels[key[1]];
+    if (!level) return;
+    const { scale } = level;
+    const place: Triple = [key[3], key[4], key[5] ?? 0];
+    // The middle of the brick's first voxel, relative to the camera's centre.
+    const zero = each((i) => level.edge[i] - sight.center[i] + scale[i] * (place[i] * SIDE + 0.5));
+    const local = (point: Triple) => each((i) => (point[i] - zero[i]) / scale[i]);
+    const step = (way: Triple) => each((i) => way[i] / sight.zoom / scale[i]);
+    const [right, down, forward] = sight.axes;
+    const still: Triple = [0, 0, 0];
+    const set = (name: string, [z, y, x]: Triple) => gl.uniform3f(program.at(name), x, y, z);
+    if (Number.isFinite(sight.distance)) {
+      const focal = sight.distance * sight.zoom;
+      set("u_origin_0", local(each((i) => -sight.distance * forward[i])));
+      set("u_origin_x", still);
+      set("u_origin_y", still);
+      set("u_direction_0", step(each((i) => forward[i] * focal)));
+      set("u_direction_x", step(right));
+      set("u_direction_y", step(down));
+      gl.uniform1f(program.at("u_focal"), focal);
+    } else {
+      // Rays begin beside the brick, so that numbers stay small.
+      const deep = dot(
+        each((i) => (cell.low[i] + cell.high[i]) / 2),
+        forward,
+      );
+      set("u_origin_0", local(each((i) => forward[i] * deep)));
+      set("u_origin_x", step(right));
+      set("u_origin_y", step(down));
+      set("u_direction_0", step(forward));
+      set("u_direction_x", still);
+      set("u_direction_y", still);
+      gl.uniform1f(program.at("u_focal"), 0);
+    }
+    set("u_low", local(cell.low));
+    set("u_high", local(cell.high));
+    set("u_box_low", local(low));
+    set("u_box_high", local(high));
+    set(
+      "u_first",
+      each((i) => (place[i] > 0 ? -1 : -SIDE)),
+    );
+    set(
+      "u_last",
+      each((i) => cell.slot.content.shape[i] + (place[i] < level.bricks[i] - 1 ? 0 : SIDE)),
+    );
+    const least = Math.min(...scale);
+    set(
+      "u_scale",
+      each((i) => scale[i] / least),
+    );
+  }
+
+  #setLayer(
+    program: Program,
+    size: Pair,
+    factor: number,
+    layer: Layer,
+    settings: LayerSettings,
+    tone: Tone,
+  ): void {
+    const gl = this.#gl;
+    gl.uniform2f(program.at("u_canvas"), size[0], size[1]);
+    gl.uniform1f(program.at("u_factor"), factor);
+    if (layer.dtype.startsWith("uint")) gl.uniform1ui(program.at("u_origin"), tone.origin);
+    else if (layer.dtype.startsWith("int")) gl.uniform1i(program.at("u_origin"), tone.origin);
+    gl.uniform1f(program.at("u_value_low"), settings.contrast[0] - tone.origin);
+    gl.uniform1f(program.at("u_span"), tone.span);
+    gl.uniform1f(program.at("u_gamma"), settings.gamma);
+    gl.uniform1f(program.at("u_threshold"), tone.threshold);
+    const density = tone.density === null ? DENSITY / Math.min(...size) : tone.density;
+    gl.uniform1f(program.at("u_density"), density);
+    gl.uniform1i(program.at("u_table"), TABLE_UNIT);
+    this.#tables.bind(TABLE_UNIT, layer.kind === "rgb" ? "gray" : settings.colormap);
+  }
+
+  #setUniform(program: Program, layer: Layer, content: VolumeTexture, tone: Tone): void {
+    const gl = this.#gl;
+    const { value } = content;
+    if (layer.kind === "labels") {
+      gl.uniform2ui(program.at("u_label"), value[0] ?? 0, value[1] ?? 0);
+      return;
+    }
+    const scaled = (one: number) =>
+      Math.min(Math.max((one - tone.low) / tone.span, -LARGEST), LARGEST);
+    // Where nothing reaches the lower limit, the largest value is as good as any.
+    const of = (i: number) => scaled(content.texture ? content.high : (value[i] ?? 0));
+    gl.uniform3f(program.at("u_value"), of(0), of(1), of(2));
+  }
+
+  #compose(
+    size: Pair,
+    texels: Pair,
+    factor: number,
+    volume: VolumeView,
+    layer: Layer,
+    settings: LayerSettings,
+  ): void {
+    const gl = this.#gl;
+    const mode = modeOf(layer, volume);
+    const colour = colourKind(layer);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, size[0], size[1]);
+    gl.disable(gl.DEPTH_TEST);
+    gl.enable(gl.BLEND);
+    setBlending(gl, settings.blending);
+    const program = this.#program(`compose ${colour} ${mode}`, () => composeShader(colour, mode));
+    program.use();
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.#sum);
+    gl.uniform1i(program.at("u_sum"), 0);
+    gl.uniform2i(program.at("u_texels"), texels[0], texels[1]);
+    gl.uniform1f(program.at("u_factor"), factor);
+    gl.uniform1f(program.at("u_gamma"), settings.gamma);
+    gl.uniform1f(program.at("u_opacity"), settings.opacity);
+    gl.uniform1i(program.at("u_blending"), BLENDING[settings.blending]);
+    gl.uniform1i(program.at("u_table"), TABLE_UNIT);
+    this.#tables.bind(TABLE_UNIT, layer.kind === "rgb" ? "gray" : settings.colormap);
+    gl.uniform4f(program.at("u_rect"), -1, -1, 1, 1);
+    gl.uniform1f(program.at("u_depth"), 0);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  /** `covered`: what the sums cover, a little more than the canvas to the right and at its top. */
+  #rectangle(
+    program: Program,
+    size: Pair,
+    covered: Pair,
+    { first, stop }: Cell<VolumeTexture>,
+  ): void {
+    const gl = this.#gl;
+    const x = (column: number) => (column / covered[0]) * 2 - 1;
+    const y = (row: number) => ((size[1] - row) / covered[1]) * 2 - 1;
+    gl.uniform4f(program.at("u_rect"), x(first[0]), y(first[1]), x(stop[0]), y(stop[1]));
+    gl.uniform1f(program.at("u_depth"), 0);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  #resize(size: Pair): void {
+    const gl = this.#gl;
+    if (this.#frame && this.#size[0] === size[0] && this.#size[1] === size[1]) return;
+    gl.deleteFramebuffer(this.#frame);
+    gl.deleteTexture(this.#sum);
+    gl.deleteRenderbuffer(this.#depth);
+    this.#size = size;
+    this.#frame = gl.createFramebuffer();
+    this.#sum = gl.createTexture();
+    this.#depth = gl.createRenderbuffer();
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.#sum);
+    const format = this.#exact ? gl.RGBA32F : gl.RGBA16F;
+    gl.texStorage2D(gl.TEXTURE_2D, 1, format, size[0], size[1]);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+    gl.bindRenderbuffer(gl.RENDERBUFFER, this.#depth);
+    gl.renderbufferStorage(gl.RENDERBUFFER, gl.DEPTH_COMPONENT16, size[0], size[1]);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, this.#sum, 0);
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, this.#depth);
+  }
+
+  #marchProgram(sampler: SamplerKind, colour: ColourKind, mode: MarchKind): Program {
+    return this.#program(`${sampler} ${colour} ${mode}`, () => marchShader(sampler, colour, mode));
+  }
+
+  #program(name: string, source: () => string): Program {
+    const held = this.#programs.get(name);
+    if (held) return held;
+    const program = new Program(this.#gl, RECTANGLE, source());
+    this.#programs.set(name, program);
+    return program;
+  }
+}
+
+type Tone = {
+  /** Integers are taken relative to this before they become floats. */
+  readonly origin: number;
+  readonly low: number;
+  readonly span: number;
+  /** Of the surface, between the contrast limits: 0 to 1. */
+  readonly threshold: number;
+  /** The same as a value. */
+  readonly limit: number;
+  /** Per device pixel at the centre; null for what suits the canvas. */
+  readonly density: number | null;
+};
+
+function toneOf(layer: Layer, settings: LayerSettings, volume: VolumeView): Tone {
+  const [low, high] = settings.contrast;
+  const span = Math.max(high - low, LEAST_SPAN);
+  const limit = volume.threshold ?? (low + high) / 2;
+  return {
+    origin: layer.kind === "labels" ? 0 : originOf(layer.dtype, low),
+    low,
+    span,
+    threshold: (limit - low) / span,
+    limit,
+    density: volume.density === null ? null : volume.density / volume.zoom,
+  };
+}
+
+function modeOf(layer: Layer, volume: VolumeView): MarchKind {
+  return layer.kind === "labels" ? "labels" : volume.mode;
+}
+
+/** Whether nothing of a brick would be seen. */
+function isEmpty(
+  { high }: VolumeTexture,
+  mode: MarchKind,
+  settings: LayerSettings,
+  limit: number,
+): boolean {
+  if (mode === "labels") return high <= 0;
+  if (mode === "iso") return high < limit;
+  return mode === "translucent" && high <= settings.contrast[0];
+}
