@@ -372,6 +372,8 @@ def test_a_page_opens_what_lies_below_a_root_by_its_address(tmp_path: Path) -> N
     (root / "nuclei.png").write_bytes(NUCLEI.read_bytes())
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with serving(roots=[root]) as server:
+        (notice,) = server.session.scene.notices
+        assert "?open=data/FILE" in notice.text
         for _ in range(2):
             page = httpx.get(f"{server.origin}/?open=data/nuclei.png", headers=headers)
             assert page.status_code == 200

@@ -91,6 +91,10 @@ class Session:
             for layer in layers_of_all(group):
                 self._waiting[len(self._waiting)] = (layer, numbers[id(layer.image)])
         self._tell_of_units(image for group in images for image in group)
+        for name in self.library.roots.folders:
+            self.scene.notify(
+                "info", f"Add ?open={name}/FILE to the address to open what lies below {name}."
+            )
         self._plugins = plugins
         self._host: Host | None = None
         self._no_plugins = no_plugins
