@@ -95,6 +95,16 @@ def test_no_way_leads_out(maze: Path, parts: list[str]) -> None:
     assert found is None or (found.is_relative_to(maze) and found != maze)
 
 
+@given(st.text())
+def test_any_text_is_a_file_below_or_nothing(maze: Path, text: str) -> None:
+    roots = Roots([maze])
+    for name in (text, f"data/{text}", f"data/{text}/a/b.tif"):
+        path = roots.path(name)
+        assert path is None or path.is_relative_to(maze)
+        found = roots.split(f"{name}.zarr/0")
+        assert found is None or found[1].is_relative_to(maze)
+
+
 def test_an_address_is_taken_apart(tree: Path) -> None:
     roots = Roots([tree])
     plate = tree / "a" / "plate.ome.zarr"

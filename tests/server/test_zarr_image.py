@@ -131,6 +131,14 @@ def test_what_is_no_chunk_is_none(key: str) -> None:
     assert served.piece(key) is None
 
 
+@given(st.text() | st.from_regex(r"[0-9]{0,3}/c(/[0-9]{0,4}){0,4}", fullmatch=True))
+def test_any_key_is_a_chunk_of_its_level_or_none(key: str) -> None:
+    image = image_from_array(np.zeros((600, 300)), axes="yx", chunks=(300, 300))
+    piece = ZarrImage(image).piece(key)
+    if piece is not None:
+        assert image.read(piece.level, tuple(map(slice, piece.start, piece.stop))).size
+
+
 @pytest.mark.parametrize("kind", ["image", "labels"])
 def test_units_places_and_kinds_are_told(kind: Literal["image", "labels"]) -> None:
     array = np.zeros((4, 32, 16), np.uint16)
