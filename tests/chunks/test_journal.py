@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.journal import KEPT, Entry, Journal
 from opsin.chunks.loader import Loader

@@ -229,6 +229,12 @@ export class Desk {
     this.stats.value = stats;
   }
 
+  /** Have the viewer tell what the loader asks for, until the returned function is called. */
+  watchRequests(): () => void {
+    this.viewer.watchRequests(true);
+    return () => this.viewer.watchRequests(false);
+  }
+
   /** Try again what has failed; what fails once more says so anew. */
   retryFailed(): void {
     this.failures.value = [];

@@ -2,9 +2,10 @@
 import { useSignal } from "@preact/signals";
 import type { ConnectionState, ViewerStats } from "../viewer/types.ts";
 import type { Commands } from "./commands.ts";
+import { Timeline } from "./debug/timeline.tsx";
 import type { Desk } from "./desk.ts";
 import { Icon } from "./icons.tsx";
-import { formatBytes, formatMilliseconds } from "./numbers.ts";
+import { formatBytes, formatMilliseconds, formatPercent } from "./numbers.ts";
 
 type HudProps = { readonly desk: Desk; readonly commands: Commands };
 
@@ -108,6 +109,7 @@ function Numbers({ desk }: { readonly desk: Desk }) {
       `${stats.slotCount}, ${formatBytes(stats.slotBytes)} of ${formatBytes(stats.slotBudget)}`,
     ],
     ["read", formatBytes(stats.bytesRead)],
+    ["for nothing", formatPercent(stats.wastedBytes / Math.max(stats.loadedBytes, 1))],
     ["in flight", formatBytes(stats.inFlight)],
     ["link", formatBytes(stats.linkBytes)],
     ["frames", `${Math.round(stats.framesPerSecond)} fps`],
@@ -115,14 +117,17 @@ function Numbers({ desk }: { readonly desk: Desk }) {
     ["plan", formatMilliseconds(stats.planMs)],
   ];
   return (
-    <dl class="hud-numbers">
-      {rows.map(([name, value]) => (
-        <div key={name} class="hud-row">
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
+    <>
+      <dl class="hud-numbers">
+        {rows.map(([name, value]) => (
+          <div key={name} class="hud-row">
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <Timeline desk={desk} />
+    </>
   );
 }
 

@@ -15,7 +15,15 @@ function known(name: string) {
 }
 
 test("the messages of a server are understood", () => {
-  for (const name of ["scene", "brick", "brick without a range", "failed", "stats", "notice"]) {
+  for (const name of [
+    "scene",
+    "brick",
+    "brick without a range",
+    "failed",
+    "stats",
+    "requests",
+    "notice",
+  ]) {
     const { header, payload } = known(name);
     expect(parse(header, payload)?.type).toBe(header.type);
   }

@@ -118,6 +118,8 @@ export class ScriptedStream implements BrickStream {
       cacheBudget: 0,
       inFlight: 0,
       planMs: 0,
+      loadedBytes: 0,
+      wastedBytes: 0,
     });
   }
 }

@@ -1,0 +1,42 @@
+"""What the loader does, for whoever wants to see it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.end_to_end.app import App
+from tests.server.running import opsin_view
+
+
+def test_the_numbers_show_what_was_asked_of_sources(app: App) -> None:
+    with opsin_view(["synthetic:cells,size=16384"]) as server:
+        app.open(server)
+        page = app.page
+        page.keyboard.press("h")
+        timeline = page.locator(".timeline")
+        expect(timeline).to_contain_text(re.compile(r"[1-9]\d* requests, .* in 10 s"))
+        numbers = page.locator(".hud-numbers")
+        expect(numbers).to_contain_text(re.compile(r"for nothing\d+"))
+        page.evaluate(
+            """() => {
+                window.told = [];
+                window.opsin.viewer.on("requests", (some) => window.told.push(...some));
+            }"""
+        )
+        app.look(center=[3000.0, 5000.0], zoom=1.0)
+        app.until("window.told.some((one) => one.level === 0 && one.end === 'came')")
+        drawn = """() => {
+            const canvas = document.querySelector(".timeline-canvas");
+            const { width, height } = canvas;
+            const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+            return data.some((value, at) => at % 4 === 0 && value > 200 && data[at + 2] < 120);
+        }"""
+        app.until(f"({drawn})()")
+        page.keyboard.press("h")
+        expect(timeline).not_to_be_attached()
+        page.wait_for_timeout(300)
+        page.evaluate("() => { window.told = []; }")
+        app.look(center=[9000.0, 9000.0], zoom=1.0)
+        assert page.evaluate("window.told") == []
