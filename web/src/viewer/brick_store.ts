@@ -1,7 +1,7 @@
 /** Bricks on their way into textures, and out again: upload, eviction, acknowledgement. */
 
 import { type BrickKey, isVolumeKey, type SliceKey, type VolumeKey } from "./brick_key.ts";
-import { BRICK, planeOf } from "./geometry.ts";
+import { planeOf } from "./geometry.ts";
 import { type BrickTexture, brickBytes, createBrickTexture } from "./gl/brick_texture.ts";
 import type { VolumeTexture } from "./gl/volume_texture.ts";
 import type { Brick } from "./server_messages.ts";
@@ -186,8 +186,8 @@ function isPossible(brick: Brick, layer: Layer, displayed: Camera["displayed"]):
   if (!plane || slice.length !== layer.axes.length - 2) return false;
   const [rows = 0, columns = 0] = brick.shape;
   return (
-    rows === Math.min(plane.shape[0] - row * BRICK, BRICK) &&
-    columns === Math.min(plane.shape[1] - column * BRICK, BRICK) &&
+    rows === Math.min(plane.shape[0] - row * plane.brick, plane.brick) &&
+    columns === Math.min(plane.shape[1] - column * plane.brick, plane.brick) &&
     brick.payload.length === brickBytes(layer, rows, columns)
   );
 }
