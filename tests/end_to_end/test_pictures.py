@@ -18,6 +18,7 @@ from opsin.images.memory import image_from_array
 from opsin.images.write import write_image
 from tests.end_to_end import reference
 from tests.end_to_end.app import CHROMIUM, FLAGS, App
+from tests.fault_server import serving
 from tests.server.running import Running, opsin_view
 
 DATA = Path(__file__).parents[1] / "data"
@@ -229,3 +230,25 @@ def test_a_dense_screen_gets_dense_pixels(
     )
     reference.assert_same_picture(app.capture(), reference.grey(values, inside, (0, 30000)))
     dense.close()
+
+
+def test_small_bricks_of_far_chunks_make_the_same_picture(app: App, tmp_path: Path) -> None:
+    values = np.random.default_rng(5).integers(0, 60000, (1100, 1300), dtype=np.uint16)
+    image = image_from_array(values, axes="yx", name="far")
+    write_image(image, tmp_path / "far.ome.zarr", chunks=100, levels=3)
+    with serving(tmp_path) as site, opsin_view([f"{site.url}/far.ome.zarr"]) as running:
+        app.open(running, bare="")
+        (layer,) = app.scene["layers"]
+        assert layer["brick"] == 256
+        app.set_layer(layer["id"], contrast=[0, 60000], colormap="gray")
+        for zoom, center in ((2.0, (511.0, 770.0)), (0.8, (550.0, 650.0)), (0.3, (500.0, 600.0))):
+            app.look(center=list(center), zoom=zoom)
+            level = reference.target(layer["levels"], app.camera)
+            pixels, inside = reference.sample(
+                plane(tmp_path / "far.ome.zarr", level),
+                layer["levels"][level],
+                layer["levels"][0],
+                app.camera,
+                app.size,
+            )
+            reference.assert_same_picture(app.capture(), reference.grey(pixels, inside, (0, 60000)))
