@@ -363,7 +363,10 @@ def test_what_lies_below_a_root_is_opened_by_name(tmp_path: Path) -> None:
                 link.sendall(f"GET {raw} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
                 status = link.recv(200).split()[1]
             assert status in (b"404", b"401"), path
-        assert server.get("data/no.txt.zarr/zarr.json").status_code == 502
+        refused = server.get("data/no.txt.zarr/zarr.json")
+        assert refused.status_code == 502
+        assert "no.txt" in refused.json()["error"]
+        assert str(tmp_path) not in refused.text
 
 
 def test_a_page_opens_what_lies_below_a_root_by_its_address(tmp_path: Path) -> None:

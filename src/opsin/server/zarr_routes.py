@@ -93,7 +93,7 @@ class ZarrApp:
             except TimeoutError:
                 sent = _failure(503, f"It did not come within {LONGEST:.0f} s.", RETRY)
             except OpsinError as error:
-                sent = _failed(error)
+                sent = self._failed(error)
             except asyncio.CancelledError:
                 sent = _failure(503, "The server is stopping.")
             await _send(send, sent, head=head)
@@ -142,6 +142,16 @@ class ZarrApp:
         )
         return await asyncio.to_thread(encoded)
 
+    def _failed(self, error: OpsinError) -> Answer:
+        text = str(error)
+        for name, folder in self._session.library.roots.folders.items():
+            text = text.replace(f"{folder}/", f"{name}/")  # where it lies here is nobody's business
+        if isinstance(error, NotFound | UsageError):
+            return _failure(404, text)
+        if isinstance(error, Unreachable):
+            return _failure(503, text, RETRY)
+        return _failure(502, text)
+
     def _index(self, request: Request) -> str:
         base = str(request.url.replace(query="")).rstrip("/")
         lines = [
@@ -189,14 +199,6 @@ async def _unless_gone(work: Awaitable[T], receive: Receive) -> T:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _failed(error: OpsinError) -> Answer:
-    if isinstance(error, NotFound | UsageError):
-        return _failure(404, str(error))
-    if isinstance(error, Unreachable):
-        return _failure(503, str(error), RETRY)
-    return _failure(502, str(error))
 
 
 def _failure(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:
