@@ -16,11 +16,21 @@ import { Surface } from "./gl/surface.ts";
 import { texelText } from "./gl/texel_reader.ts";
 import { SettingsTable } from "./layer_settings.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { sliceOutlines } from "./outlines.ts";
 import { pointedTexel } from "./pointed_texel.ts";
 import type { ServerMessage, ServerStats } from "./server_messages.ts";
 import { ShownSlices } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
-import type { Camera, FrameRecord, Layer, Pair, Probe, Scene, ViewerStats } from "./types.ts";
+import type {
+  Camera,
+  FrameRecord,
+  Layer,
+  Outline,
+  Pair,
+  Probe,
+  Scene,
+  ViewerStats,
+} from "./types.ts";
 import { isOfVolume, VolumeScene } from "./volume_scene.ts";
 
 /** After this long without a change the camera rests. */
@@ -68,6 +78,10 @@ export class RenderEngine implements StreamListener {
   #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   #heard: ServerStats | null = null;
+  /** Whether the page wants to see from which bricks it is drawn. */
+  #outlines = false;
+  /** Whether nothing more is to be loaded for where one looks. */
+  #frozen = false;
   /** Whether the page wants to see what the loader asks for. */
   #watches = false;
   #statsTimer: ReturnType<typeof setTimeout> | undefined;
@@ -184,6 +198,15 @@ export class RenderEngine implements StreamListener {
         this.#watches = message.on;
         this.#stream.sendWatch(message.on);
         break;
+      case "outline":
+        this.#outlines = message.on;
+        this.#invalidate();
+        break;
+      case "freeze":
+        this.#frozen = message.on;
+        this.#viewChanged ||= !message.on;
+        this.#invalidate();
+        break;
       case "capture":
         void this.#capture(message.id);
         break;
@@ -273,7 +296,11 @@ export class RenderEngine implements StreamListener {
     // A record ends with the frame that was complete.
     if (announcing && this.#records) this.#stale = true;
     const volume = isOfVolume(this.#camera);
-    if (volume && !this.#volumes.isSharp && !this.#isHurried()) this.#stale = true;
+    if (volume && this.#volumes.isUnfinished) {
+      this.#volumes.improve();
+      this.#stale = true;
+    }
+    if (volume && this.#isBlurred()) this.#stale = true;
     const busy = volume && this.#volumes.isBusy(this.#moving || !this.#isHurried());
     const drawn = this.#stale && !busy;
     if (drawn) this.#draw();
@@ -284,6 +311,7 @@ export class RenderEngine implements StreamListener {
     const report = this.#store.takeReport();
     if (report) this.#stream.sendAck(report.bytes, report.evicted);
     this.#reportStats(announcing);
+    if (volume && (this.#volumes.isUnfinished || this.#isBlurred())) this.#schedule();
     if (this.#stale || this.#store.isWaiting || this.#settledRevision !== this.#announced) {
       this.#schedule();
     }
@@ -299,11 +327,18 @@ export class RenderEngine implements StreamListener {
 
   /** Whether the next frame is soon followed by another one. */
   #isHurried(): boolean {
-    return this.#moving || this.#heard?.settled !== true || this.#store.isWaiting;
+    const loading = this.#heard?.settled !== true || this.#store.isWaiting;
+    return this.#moving || loading || this.#volumes.isUnfinished;
+  }
+
+  /** Whether a volume was drawn in a hurry that is over. */
+  #isBlurred(): boolean {
+    return !this.#volumes.isSharp && !this.#isHurried();
   }
 
   #sendView(): void {
     if (!this.#viewChanged || !this.#camera || this.#size[0] < 1 || this.#size[1] < 1) return;
+    if (this.#frozen && this.#generation > 0) return;
     this.#viewChanged = false;
     this.#generation += 1;
     const { center, zoom, displayed, position, volume } = this.#camera;
@@ -336,9 +371,7 @@ export class RenderEngine implements StreamListener {
         .filter(({ settings }) => settings.visible);
       const hurried = !whole && this.#isHurried();
       const [size, clear] = [this.#size, this.#clear];
-      if (this.#volumes.draw(this.#camera, size, clear, layers, this.#frame, hurried)) {
-        this.#stale = true;
-      }
+      this.#volumes.draw(this.#camera, size, clear, layers, this.#frame, hurried);
       this.#catchUp();
       this.#drawn(null);
       return;
@@ -357,6 +390,7 @@ export class RenderEngine implements StreamListener {
   /** A frame was drawn. `coverage` counts its pixels, where that is possible. */
   #drawn(coverage: (() => { inside: number; uncovered: number }) | null): void {
     this.#clock.drawn(performance.now());
+    if (this.#outlines) this.#post({ type: "outlines", outlines: this.#outlined() });
     const settled = this.#isComplete();
     if (settled) this.#settledRevision = this.#revision;
     if (this.#records && this.#camera) {
@@ -368,6 +402,11 @@ export class RenderEngine implements StreamListener {
         settled,
       });
     }
+  }
+
+  #outlined(): readonly Outline[] {
+    if (isOfVolume(this.#camera)) return this.#volumes.outlines(this.#camera.volume.center);
+    return sliceOutlines(this.#painted.map(({ list }) => list));
   }
 
   /** What to draw for every layer that is visible, from the lowest to the uppermost. */

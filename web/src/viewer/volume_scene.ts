@@ -3,16 +3,28 @@
 import type { Slice } from "./brick_key.ts";
 import type { Surface } from "./gl/surface.ts";
 import type { PaintedVolume } from "./gl/volume_painter.ts";
+import type { VolumeTexture } from "./gl/volume_texture.ts";
 import { isWholeBase, octreeOf } from "./octree.ts";
+import { volumeOutlines } from "./outlines.ts";
 import { Pacer } from "./pacer.ts";
 import { slicesAt } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
-import type { Camera, Layer, LayerSettings, Pair, VolumeView } from "./types.ts";
+import type { Camera, Layer, LayerSettings, Outline, Pair, Triple, VolumeView } from "./types.ts";
 import { volumeSight } from "./volume_camera.ts";
 import { cellList } from "./volume_cells.ts";
-import { VolumeStore } from "./volume_store.ts";
+import type { VolumeStore } from "./volume_store.ts";
+
+/** What a frame may spend on aprons; at least one brick's are looked at. */
+const APRON_MS = 6;
 
 export type VolumeCamera = Camera & { readonly volume: VolumeView };
+
+type Drawn = {
+  readonly layer: Layer;
+  readonly displayed: VolumeView["displayed"];
+  readonly slices: readonly Slice[];
+  readonly slots: readonly Slot<VolumeTexture>[];
+};
 
 export function isOfVolume(camera: Camera | null): camera is VolumeCamera {
   return camera?.volume != null;
@@ -24,6 +36,10 @@ export class VolumeScene {
   readonly #pacer: Pacer;
   /** The slices along other axes that layers show: those before, until there is something of the next. */
   readonly #shown = new Map<number, readonly Slice[]>();
+  /** What the last frame was drawn from, whose aprons may become better. */
+  #drawn: readonly Drawn[] = [];
+  #painted: readonly PaintedVolume[] = [];
+  #unfinished = false;
   /** Every how many device pixels the last frame was drawn. */
   #factor = 1;
 
@@ -43,10 +59,22 @@ export class VolumeScene {
     return urgent ? this.#pacer.isBusy : this.#pacer.isResting;
   }
 
-  /**
-   * Draw. `hurried`: soon there will be another frame, so that this one may have fewer pixels.
-   * True: aprons are left to be made better, so that another frame is due.
-   */
+  /** Whether aprons of what was drawn are left to be made better. */
+  get isUnfinished(): boolean {
+    return this.#unfinished;
+  }
+
+  /** Make aprons better, as far as a frame allows. */
+  improve(): void {
+    if (!this.#surface.volumePainter) return;
+    const deadline = performance.now() + APRON_MS;
+    const { gl } = this.#surface;
+    this.#unfinished = this.#drawn.some(({ layer, displayed, slices, slots }) =>
+      this.#store.improve(gl, layer, displayed, slices, slots, deadline),
+    );
+  }
+
+  /** Draw. `hurried`: soon there will be another frame, so that this one may have fewer pixels. */
   draw(
     camera: VolumeCamera,
     size: Pair,
@@ -54,29 +82,27 @@ export class VolumeScene {
     layers: readonly { readonly layer: Layer; readonly settings: LayerSettings }[],
     frame: number,
     hurried: boolean,
-  ): boolean {
+  ): void {
     const painter = this.#surface.volumePainter;
-    if (!painter) return false;
+    if (!painter) return;
     const sight = volumeSight(camera.volume, size);
     const painted: PaintedVolume[] = [];
-    const deadline = VolumeStore.deadline();
-    let unfinished = false;
+    const drawn: Drawn[] = [];
     for (const { layer, settings } of layers) {
       const slices = this.#slices(layer, camera);
       const list = cellList(layer, camera.volume, slices, sight, this.#store.slots);
       if (!list || !slices) continue;
-      const drawn = new Set(list.cells.map((cell) => cell.slot));
-      for (const slot of drawn) slot.drawn = frame;
-      const { displayed } = camera.volume;
-      if (this.#store.improve(this.#surface.gl, layer, displayed, slices, drawn, deadline)) {
-        unfinished = true;
-      }
+      const slots = [...new Set(list.cells.map((cell) => cell.slot))];
+      for (const slot of slots) slot.drawn = frame;
+      drawn.push({ layer, displayed: camera.volume.displayed, slices, slots });
       painted.push({ layer, settings, list });
     }
-    this.#factor = hurried || unfinished ? this.#pacer.factor : 1;
+    this.#drawn = drawn;
+    this.#painted = painted;
+    this.improve();
+    this.#factor = hurried || this.#unfinished ? this.#pacer.factor : 1;
     painter.paint(size, clear, camera.volume, sight, painted, this.#factor);
     this.#pacer.drawn(this.#factor);
-    return unfinished;
   }
 
   /** Whether a slot holds a root that is shown. */
@@ -87,6 +113,11 @@ export class VolumeScene {
     const name = slot.key[2].join();
     const both = [this.#shown.get(layer.id), wantedSlices(layer, camera)];
     return both.some((slices) => slices?.[tree.base]?.join() === name);
+  }
+
+  /** From which bricks the last frame was drawn, with the camera's centre there. */
+  outlines(center: Triple): readonly Outline[] {
+    return this.#painted.flatMap(({ layer, list }) => volumeOutlines(layer.id, list, center));
   }
 
   /** Forget what is shown of all layers but these. */

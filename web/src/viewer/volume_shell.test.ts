@@ -1,15 +1,7 @@
 import { expect, test } from "vitest";
 import { each } from "./octree.ts";
 import type { Triple } from "./types.ts";
-import {
-  coarser,
-  fillPiece,
-  neighbouring,
-  pieceBox,
-  repeated,
-  Shell,
-  SIDES,
-} from "./volume_shell.ts";
+import { coarser, neighbouring, pieceBox, repeated, Shell, SIDES } from "./volume_shell.ts";
 
 /** A number for every voxel of a level. */
 const at = (z: number, y: number, x: number) => z * 10_000 + y * 100 + x;
@@ -37,7 +29,7 @@ test("an apron is what the neighbours begin or end with", () => {
   for (const side of SIDES) {
     const size = each((i) => (side[i] === 0 ? shape[i] : 6));
     const from = each((i) => start[i] + (side[i] < 0 ? -6 : side[i] > 0 ? shape[i] : 0));
-    const piece = fillPiece(own, side, neighbouring(own, brick(from, size), side));
+    const piece = neighbouring(own, brick(from, size), side);
     const box = pieceBox(shape, side);
     expect([...piece]).toEqual([
       ...valuesOf(
@@ -51,7 +43,7 @@ test("an apron is what the neighbours begin or end with", () => {
         Math.min(Math.max(y, 20), 24),
         Math.min(Math.max(x, 30), 32),
       );
-    const again = fillPiece(own, side, repeated(own));
+    const again = repeated(own, side);
     const wanted = valuesOf(
       each((i) => start[i] + box.start[i]),
       box.size,
@@ -67,11 +59,7 @@ test("a coarser brick beside is read between its voxels", () => {
   // Coarse voxels are twice as large; this brick lies before the own one along z.
   const fine = (c: number) => 2 * c + 0.5;
   const other = brick([-8, 0, 0], [8, 8, 8], (z, y, x) => linear(fine(z), fine(y), fine(x)));
-  const piece = fillPiece(
-    own,
-    [-1, 0, 0],
-    coarser(other, [-0.25 + 8, -0.25, -0.25], [0.5, 0.5, 0.5], false),
-  );
+  const piece = coarser(own, other, [-1, 0, 0], [-0.25 + 8, -0.25, -0.25], [0.5, 0.5, 0.5], false);
   // Along z there is nothing beyond its last plane, half a fine voxel before.
   for (let y = 1; y < 8; y++) {
     for (let x = 1; x < 8; x++) expect(piece[y * 8 + x]).toBe(linear(-1.5, y, x));
@@ -81,5 +69,5 @@ test("a coarser brick beside is read between its voxels", () => {
 test("a uniform brick needs one voxel", () => {
   const own = new Shell(Uint16Array.of(7, 8, 9), [64, 64, 64], 3);
   expect(own.uniform).toBe(true);
-  expect([...fillPiece(own, [1, 1, 1], repeated(own))]).toEqual([7, 8, 9]);
+  expect([...repeated(own, [1, 1, 1])]).toEqual([7, 8, 9]);
 });

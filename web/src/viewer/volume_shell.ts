@@ -64,44 +64,9 @@ export class Shell {
     for (let c = 0; c < this.components; c++) out[start + c] = values[index + c] ?? 0;
   };
 
-  /** The same between voxels, at the nearest place of the outside; labels: the nearest voxel. */
-  between(z: number, y: number, x: number, nearest: boolean, out: Values, start: number): void {
-    const place = this.#outside([z, y, x], nearest);
-    const low = each((i) => Math.floor(place[i]));
-    const part = each((i) => place[i] - low[i]);
-    for (let c = 0; c < this.components; c++) out[start + c] = 0;
-    if (part[0] === 0 && part[1] === 0 && part[2] === 0) {
-      this.read(low[0], low[1], low[2], out, start);
-      return;
-    }
-    const sum = new Float64Array(this.components);
-    for (let corner = 0; corner < 8; corner++) {
-      const ahead = each((i) => (corner >> i) & 1);
-      const weight = each((i) => (ahead[i] ? part[i] : 1 - part[i]));
-      const share = weight[0] * weight[1] * weight[2];
-      if (share === 0) continue;
-      const at = this.#locate(low[0] + ahead[0], low[1] + ahead[1], low[2] + ahead[2]);
-      const face = this.#faces[at[0]];
-      for (let c = 0; c < this.components; c++) {
-        sum[c] = (sum[c] ?? 0) + share * (face?.[at[1] + c] ?? 0);
-      }
-    }
-    const whole = !(out instanceof Float32Array);
-    for (let c = 0; c < this.components; c++) {
-      out[start + c] = whole ? Math.round(sum[c] ?? 0) : (sum[c] ?? 0);
-    }
-  }
-
-  #outside(at: Triple, nearest: boolean): Triple {
-    const inside = each((i) => {
-      const clamped = Math.min(Math.max(at[i], 0), this.shape[i] - 1);
-      return nearest ? Math.round(clamped) : clamped;
-    });
-    const last = each((i) => this.shape[i] - 1);
-    const away = each((i) => Math.min(inside[i], last[i] - inside[i]));
-    const least = Math.min(...away);
-    const axis = away.indexOf(least);
-    return each((i) => (i === axis ? (inside[i] === least ? 0 : last[i]) : inside[i]));
+  /** The first (end 0) or last (end 1) plane along an axis; null of a uniform brick. */
+  face(axis: 0 | 1 | 2, end: 0 | 1): Values | null {
+    return this.uniform ? null : (this.#faces[2 * axis + end] ?? null);
   }
 
   #locate(z: number, y: number, x: number): readonly [face: number, index: number] {
@@ -154,7 +119,7 @@ export function pieceBox(
 }
 
 /** The voxels of a piece, from what `read` says of each place in the brick's own count. */
-export function fillPiece(own: Shell, side: Triple, read: Read): Values {
+function filled(own: Shell, side: Triple, read: Read): Values {
   const { start, size } = pieceBox(own.shape, side);
   const out = own.empty(size[0] * size[1] * size[2]);
   let to = 0;
@@ -169,29 +134,108 @@ export function fillPiece(own: Shell, side: Triple, read: Read): Values {
   return out;
 }
 
-/** The brick's own last voxels once more. */
-export function repeated(own: Shell): Read {
+/** The axis of a side that is a whole plane, else null. */
+function planeAxis(side: Triple): 0 | 1 | 2 | null {
+  const axes = ([0, 1, 2] as const).filter((axis) => side[axis] !== 0);
+  return axes.length === 1 ? (axes[0] ?? null) : null;
+}
+
+/** A piece of the apron that has the brick's own last voxels once more. */
+export function repeated(own: Shell, side: Triple): Values {
+  const axis = planeAxis(side);
+  const face = axis === null ? null : own.face(axis, side[axis] < 0 ? 0 : 1);
+  if (face) return face;
   const [depth, rows, columns] = own.shape;
   const inside = (at: number, count: number) => Math.min(Math.max(at, 0), count - 1);
-  return (z, y, x, out, start) =>
-    own.read(inside(z, depth), inside(y, rows), inside(x, columns), out, start);
+  return filled(own, side, (z, y, x, out, start) =>
+    own.read(inside(z, depth), inside(y, rows), inside(x, columns), out, start),
+  );
 }
 
-/** The voxels of the neighbour of the same level at a side. */
-export function neighbouring(own: Shell, other: Shell, side: Triple): Read {
+/** A piece out of the neighbour of the same level at that side. */
+export function neighbouring(own: Shell, other: Shell, side: Triple): Values {
+  const axis = planeAxis(side);
+  const face = axis === null ? null : other.face(axis, side[axis] < 0 ? 1 : 0);
+  if (face) return face;
   const move = each((i) => (side[i] < 0 ? other.shape[i] : side[i] > 0 ? -own.shape[i] : 0));
-  return (z, y, x, out, start) => other.read(z + move[0], y + move[1], x + move[2], out, start);
+  return filled(own, side, (z, y, x, out, start) =>
+    other.read(z + move[0], y + move[1], x + move[2], out, start),
+  );
 }
 
-/** What a coarser brick has there: place p of the brick is place `offset + ratio · p` of the other. */
-export function coarser(other: Shell, offset: Triple, ratio: Triple, nearest: boolean): Read {
-  return (z, y, x, out, start) =>
-    other.between(
-      offset[0] + ratio[0] * z,
-      offset[1] + ratio[1] * y,
-      offset[2] + ratio[2] * x,
-      nearest,
-      out,
-      start,
-    );
+/** Between which two planes of a brick places lie, and how far from the first: along one axis. */
+type Between = { readonly first: number; readonly second: number; readonly weight: number };
+
+/**
+ * A piece out of a coarser brick: place p of the brick is place `offset + ratio · p` of the other.
+ *
+ * It is read on the outside of the other, which faces the brick; labels: at the nearest voxel.
+ */
+export function coarser(
+  own: Shell,
+  other: Shell,
+  side: Triple,
+  offset: Triple,
+  ratio: Triple,
+  nearest: boolean,
+): Values {
+  const { start, size } = pieceBox(own.shape, side);
+  const place = (axis: 0 | 1 | 2, at: number): number => {
+    const last = other.shape[axis] - 1;
+    const inside = Math.min(Math.max(offset[axis] + ratio[axis] * at, 0), last);
+    return nearest ? Math.round(inside) : inside;
+  };
+  // The outside that is nearest: along the axes of the side there is one place only.
+  const away = ([0, 1, 2] as const)
+    .filter((axis) => side[axis] !== 0)
+    .map((axis) => {
+      const at = place(axis, start[axis]);
+      const end: 0 | 1 = at * 2 > other.shape[axis] - 1 ? 1 : 0;
+      return { axis, end, away: end ? other.shape[axis] - 1 - at : at };
+    })
+    .sort((a, b) => a.away - b.away);
+  const { axis, end } = away[0] ?? { axis: 0, end: 0 };
+  const face = other.face(axis, end);
+  const { components } = own;
+  const out = own.empty(size[0] * size[1] * size[2]);
+  if (!face) {
+    other.read(0, 0, 0, out, 0);
+    for (let i = components; i < out.length; i++) out[i] = out[i - components] ?? 0;
+    return out;
+  }
+  const spans = ([0, 1, 2] as const).map((one): Between[] =>
+    Array.from({ length: size[one] }, (_, i) => {
+      if (one === axis) return { first: 0, second: 0, weight: 0 };
+      const at = place(one, start[one] + i);
+      const first = Math.floor(at);
+      return { first, second: Math.min(first + 1, other.shape[one] - 1), weight: at - first };
+    }),
+  );
+  const [rows, columns] = ([0, 1, 2] as const).filter((one) => one !== axis);
+  if (rows === undefined || columns === undefined) return out;
+  const stride = other.shape[columns];
+  const whole = !(out instanceof Float32Array);
+  let to = 0;
+  for (const z of spans[0] ?? []) {
+    for (const y of spans[1] ?? []) {
+      for (const x of spans[2] ?? []) {
+        const u = rows === 0 ? z : y;
+        const v = columns === 1 ? y : x;
+        for (let c = 0; c < components; c++) {
+          const at = (row: number, column: number) =>
+            face[(row * stride + column) * components + c] ?? 0;
+          const a = between(at(u.first, v.first), at(u.first, v.second), v.weight);
+          const b = between(at(u.second, v.first), at(u.second, v.second), v.weight);
+          const value = between(a, b, u.weight);
+          out[to++] = whole ? Math.round(value) : value;
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/** What has no weight does not count, even if it is NaN. */
+function between(a: number, b: number, weight: number): number {
+  return weight === 0 ? a : a + (b - a) * weight;
 }

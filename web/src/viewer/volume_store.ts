@@ -6,10 +6,7 @@ import { each, type Octree, octreeOf, SIDE } from "./octree.ts";
 import { type Brick, BYTES_PER_VALUE } from "./server_messages.ts";
 import { type Slot, SlotTable } from "./slots.ts";
 import type { Layer, Triple, VolumeView } from "./types.ts";
-import { coarser, fillPiece, neighbouring, repeated, SIDES } from "./volume_shell.ts";
-
-/** What a frame may spend on aprons; at least one brick's are looked at. */
-const APRON_MS = 5;
+import { coarser, neighbouring, repeated, SIDES } from "./volume_shell.ts";
 
 type Held = Slot<VolumeTexture>;
 
@@ -41,7 +38,13 @@ export class VolumeStore {
     if (brick.key[2].length !== layer.axes.length - 3) return;
     const range = brick.range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     const texture = new VolumeTexture(gl, layer, shape, range, brick.payload);
-    const replaced = this.slots.put(brick.key, volumeBytes(layer, shape, bytes), texture, frame);
+    const replaced = this.slots.put(
+      brick.key,
+      volumeBytes(layer, shape, bytes),
+      texture,
+      frame,
+      brick.provenance,
+    );
     replaced?.content.delete(gl);
     this.#revision += 1;
     const name = planeName(layer.id, brick.key[1], brick.key[2]);
@@ -52,7 +55,7 @@ export class VolumeStore {
     this.#revision += 1;
   }
 
-  /** Better aprons for bricks that are drawn. True: there are more to look at. */
+  /** Better aprons for bricks that are drawn. True: time was over, there are more to look at. */
   improve(
     gl: WebGL2RenderingContext,
     layer: Layer,
@@ -64,18 +67,15 @@ export class VolumeStore {
     const tree = octreeOf(layer, displayed);
     if (!tree) return false;
     const names = slices.map((slice, level) => planeName(layer.id, level, slice));
-    for (const { key, content } of drawn) {
+    for (const slot of drawn) {
+      const { key, content } = slot;
       if (key.length !== 6 || content.unfinished.size === 0) continue;
-      if (this.#looked.get(content) === this.#revision) continue;
+      if (this.#looked.get(content) === this.#revision || this.slots.get(key) !== slot) continue;
       if (performance.now() > deadline) return true;
       this.#looked.set(content, this.#revision);
       this.#improve(gl, layer, tree, names.slice(key[1]), key, content, false);
     }
     return false;
-  }
-
-  static deadline(): number {
-    return performance.now() + APRON_MS;
   }
 
   /** `names` are the planes of the brick's own and coarser levels. */
@@ -96,13 +96,12 @@ export class VolumeStore {
       const place = each((i) => key[3 + i] as number) satisfies Triple;
       const beside = each((i) => place[i] + way[i]);
       if (beside.some((one, i) => one < 0 || one >= (own.bricks[i] ?? 0))) {
-        content.setPiece(gl, side, fillPiece(content.shell, way, repeated(content.shell)), 0);
+        content.setPiece(gl, side, repeated(content.shell, way), 0);
         continue;
       }
       const same = this.slots.numbered(names[0] ?? "", volumeNumber(...beside));
       if (same) {
-        const read = neighbouring(content.shell, same.content.shell, way);
-        content.setPiece(gl, side, fillPiece(content.shell, way, read), 0);
+        content.setPiece(gl, side, neighbouring(content.shell, same.content.shell, way), 0);
         continue;
       }
       const found = isNew ? null : this.#instead(tree, names, key[1], place, way);
@@ -115,10 +114,11 @@ export class VolumeStore {
           const world = own.edge[i] + own.scale[i] * (place[i] * SIDE + 0.5) - level.edge[i];
           return world / level.scale[i] - 0.5 - at[i] * SIDE;
         });
-        const read = coarser(other.content.shell, offset, ratio, nearest);
-        content.setPiece(gl, side, fillPiece(content.shell, way, read), above);
+        const shell = other.content.shell;
+        const piece = coarser(content.shell, shell, way, offset, ratio, nearest);
+        content.setPiece(gl, side, piece, above);
       } else if (isNew) {
-        const piece = fillPiece(content.shell, way, repeated(content.shell));
+        const piece = repeated(content.shell, way);
         content.setPiece(gl, side, piece, quality);
       }
     }

@@ -48,7 +48,8 @@ export class VolumeTexture {
     else this.unfinished.set(side, quality);
     const { components } = this.shell;
     let differs = false;
-    for (const [i, one] of values.entries()) {
+    for (let i = 0; i < values.length; i++) {
+      const one = values[i] ?? 0;
       if (one !== this.value[i % components]) differs = true;
       if (one < this.low) this.low = one;
       if (one > this.high) this.high = one;
