@@ -40,3 +40,38 @@ def test_the_numbers_show_what_was_asked_of_sources(app: App) -> None:
         page.evaluate("() => { window.told = []; }")
         app.look(center=[9000.0, 9000.0], zoom=1.0)
         assert page.evaluate("window.told") == []
+
+
+def test_every_brick_is_outlined_and_freezing_shows_what_is_there(app: App) -> None:
+    with opsin_view(["synthetic:cells,size=16384,chunk=256"]) as server:
+        app.open(server)
+        page = app.page
+        page.keyboard.press("b")
+        expect(page.get_by_role("list", name="Where bricks came from")).to_be_visible()
+        page.evaluate(
+            """() => window.opsin.viewer.on("outlines", (some) => { window.outlines = some; })"""
+        )
+        app.look(center=[3000.0, 5000.0], zoom=1.0)
+        width, height = app.size
+        app.until("window.outlines?.some((one) => one.level === 0)")
+        fine = page.evaluate("window.outlines.filter((one) => one.level === 0)")
+        assert {one["provenance"] for one in fine} <= {"computed", "memory"}
+        area = sum(
+            (one["place"]["x1"] - one["place"]["x0"]) * (one["place"]["y1"] - one["place"]["y0"])
+            for one in fine
+        )
+        assert area == width * height, "what is visible is drawn from level 0"
+
+        page.keyboard.press("x")
+        expect(page.locator(".hud")).to_contain_text("Frozen")
+        page.evaluate("window.opsin.viewer.zoomBy(0.5)")
+        app.until("window.outlines.some((one) => one.level > 1)")
+        page.wait_for_timeout(500)
+        levels = set(page.evaluate("window.outlines.map((one) => one.level)"))
+        assert 0 in levels
+        assert 1 not in levels, "nothing was loaded for where one looks now"
+        page.keyboard.press("x")
+        app.settle()
+        app.until("window.outlines.some((one) => one.level === 1)")
+        page.keyboard.press("b")
+        expect(page.get_by_role("list", name="Where bricks came from")).not_to_be_attached()

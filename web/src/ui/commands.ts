@@ -6,6 +6,7 @@ import { type CommandName, commandFor, type Focus, keepsKey } from "./keymap.ts"
 import type { Playback } from "./playback.ts";
 import { imageTitle } from "./title.ts";
 import type { ViewKeeper } from "./view_keeper.ts";
+import { MODES } from "./volume_bar.tsx";
 
 /** The same step as on the canvas itself. */
 const KEY_ZOOM = Math.SQRT2;
@@ -59,6 +60,12 @@ export class Commands {
       const axis = this.#desk.activeSlider;
       if (axis) this.#playback.toggle(axis);
     },
+    toggleVolume: () => this.#toggleVolume(),
+    nextMode: () => {
+      const mode = this.#desk.camera.peek()?.volume?.mode;
+      const next = MODES.findIndex((one) => one.mode === mode) + 1;
+      if (mode) this.#desk.changeVolume({ mode: MODES[next % MODES.length]?.mode ?? mode });
+    },
     toggleLayer: () => {
       const id = this.#desk.selected.peek();
       if (id !== null) this.#desk.toggleLayer(id);
@@ -68,6 +75,8 @@ export class Commands {
     togglePanel: () => toggle(this.panelOpen),
     togglePlugins: () => toggle(this.pluginsOpen),
     toggleNumbers: () => toggle(this.numbersOpen),
+    toggleBricks: () => this.#desk.overlays.toggle("bricks"),
+    freeze: () => this.#desk.freeze(!this.#desk.frozen.peek()),
     help: () => toggle(this.helpOpen),
     close: () => {
       this.helpOpen.value = false;
@@ -91,6 +100,14 @@ export class Commands {
   #stepSlice(steps: number): void {
     this.#playback.stop();
     this.#desk.stepSlice(steps);
+  }
+
+  #toggleVolume(): void {
+    const { viewer } = this.#desk;
+    if (viewer.camera?.volume) viewer.showVolume(false);
+    else if (viewer.volumeAxes) viewer.showVolume(true);
+    else
+      this.#warn("There is nothing to see in 3D: no layer that is shown has three axes in space.");
   }
 
   #toggleFullScreen(): void {

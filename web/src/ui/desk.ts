@@ -14,6 +14,7 @@ import type {
   Scene,
   ViewerHandle,
   ViewerStats,
+  VolumeView,
 } from "../viewer/types.ts";
 import { type Change, type Deed, type Edit, History, isChange } from "./history.ts";
 import type { Notices } from "./notices.ts";
@@ -44,6 +45,8 @@ export class Desk {
   readonly selected = signal<number | null>(null);
   /** Layers that are or were selected, the latest first; some may have gone. */
   readonly recentlySelected = signal<readonly number[]>([]);
+  /** Whether nothing more is loaded for where one looks. */
+  readonly frozen = signal(false);
   /** The slider that the slice keys move. */
   readonly activeAxis = signal<string | null>(null);
 
@@ -59,11 +62,14 @@ export class Desk {
   readonly selectedLayer: ReadonlySignal<Layer | null> = computed(
     () => this.layers.value.find((layer) => layer.id === this.selected.value) ?? null,
   );
-  readonly #displayed = computed(() => this.camera.value?.displayed.join("\n") ?? "");
+  readonly #displayed = computed(() => {
+    const camera = this.camera.value;
+    return (camera?.volume?.displayed ?? camera?.displayed ?? []).join("\n");
+  });
   readonly axes: ReadonlySignal<readonly SliderAxis[]> = computed(() => {
-    const [first, second] = this.#displayed.value.split("\n");
-    if (first === undefined || second === undefined) return [];
-    return sliderAxes(this.scene.value?.layers ?? [], [first, second]);
+    const displayed = this.#displayed.value.split("\n");
+    if (displayed.length < 2) return [];
+    return sliderAxes(this.scene.value?.layers ?? [], displayed);
   });
 
   readonly #history = new History();
@@ -168,6 +174,12 @@ export class Desk {
     this.viewer.setCamera({ position: { [axis.name]: positionOf(axis, index) } });
   }
 
+  /** Look at the volume in another way, if it is one that is looked at. */
+  changeVolume(part: Partial<VolumeView>): void {
+    const volume = this.viewer.camera?.volume;
+    if (volume) this.viewer.setCamera({ volume: { ...volume, ...part } });
+  }
+
   /** Move the slider that was used last (or the first). */
   stepSlice(steps: number): void {
     const axis = this.#active();
@@ -233,6 +245,11 @@ export class Desk {
   watchRequests(): () => void {
     this.viewer.watchRequests(true);
     return () => this.viewer.watchRequests(false);
+  }
+
+  freeze(on: boolean): void {
+    this.frozen.value = on;
+    this.viewer.freeze(on);
   }
 
   /** Try again what has failed; what fails once more says so anew. */

@@ -13,7 +13,7 @@ export function Hud({ desk, commands }: HudProps) {
   const stats = desk.stats.value;
   if (!stats || desk.layers.value.length === 0) return null;
   const missing = stats.wanted - stats.held - stats.failed;
-  const state = loaderState(stats, desk.connection.value);
+  const state = desk.frozen.value ? "Frozen" : loaderState(stats, desk.connection.value);
   const target = stats.targets[String(desk.selected.value)] ?? Object.values(stats.targets)[0];
   return (
     <aside class="hud" aria-label="Loader">
@@ -27,7 +27,8 @@ export function Hud({ desk, commands }: HudProps) {
         <span class={`hud-dot ${DOTS[state]}`} aria-hidden="true" />
         <span class="hud-state">{state}</span>
         {target !== undefined && <span class="dim">level {target}</span>}
-        {!stats.settled && missing > 0 && (
+        {state === "Frozen" && <span class="dim">X goes on</span>}
+        {state === "Loading" && missing > 0 && (
           <span class="dim hud-count">
             {stats.held} / {stats.wanted}
           </span>
@@ -39,12 +40,13 @@ export function Hud({ desk, commands }: HudProps) {
   );
 }
 
-type LoaderState = "Loading" | "Drawing" | "Settled" | "No connection";
+type LoaderState = "Loading" | "Drawing" | "Settled" | "Frozen" | "No connection";
 
 const DOTS: Readonly<Record<LoaderState, string>> = {
   Loading: "",
   Drawing: "",
   Settled: "hud-dot-settled",
+  Frozen: "hud-dot-frozen",
   "No connection": "hud-dot-away",
 };
 

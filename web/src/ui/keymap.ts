@@ -7,12 +7,16 @@ export type CommandName =
   | "previousSlice"
   | "nextSlice"
   | "play"
+  | "toggleVolume"
+  | "nextMode"
   | "toggleLayer"
   | "undo"
   | "redo"
   | "togglePanel"
   | "togglePlugins"
   | "toggleNumbers"
+  | "toggleBricks"
+  | "freeze"
   | "fullScreen"
   | "saveScreenshot"
   | "copyLink"
@@ -48,6 +52,8 @@ export const BINDINGS: readonly Binding[] = [
     description: "Next slice",
   },
   { command: "play", keys: [" "], written: ["Space"], description: "Play or stop the slices" },
+  { command: "toggleVolume", keys: ["3"], written: ["3"], description: "3D, or back to a slice" },
+  { command: "nextMode", keys: ["m"], written: ["M"], description: "Next projection (in 3D)" },
   {
     command: "toggleLayer",
     keys: ["v"],
@@ -68,6 +74,13 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["h"],
     written: ["H"],
     description: "Show or hide the loader's numbers",
+  },
+  { command: "toggleBricks", keys: ["b"], written: ["B"], description: "Show or hide bricks" },
+  {
+    command: "freeze",
+    keys: ["x"],
+    written: ["X"],
+    description: "Load nothing more, to look at what is there; or go on",
   },
   {
     command: "togglePanel",
@@ -95,11 +108,12 @@ export const BINDINGS: readonly Binding[] = [
 
 /** What the help page adds: what the mouse does, and keys that only controls with the focus take. */
 export const GESTURES: readonly { readonly written: readonly string[]; description: string }[] = [
-  { written: ["Drag"], description: "Move the image" },
+  { written: ["Drag"], description: "Move the image; in 3D, walk around it" },
+  { written: ["Shift", "Drag"], description: "In 3D, move the image; so does the right button" },
   { written: ["Wheel"], description: "Zoom at the pointer" },
   { written: ["Shift", "Wheel"], description: "Move along" },
   { written: ["Double click"], description: "Zoom in at the pointer" },
-  { written: ["←", "→", "↑", "↓"], description: "Move, or step a slider" },
+  { written: ["←", "→", "↑", "↓"], description: "Move (in 3D, walk around), or step a slider" },
   { written: ["↑", "↓"], description: "Select a layer (in the list)" },
   { written: ["Alt", "Click"], description: "On an eye: show this layer only" },
   { written: ["Del"], description: "Remove the selected layer (in the list)" },

@@ -73,7 +73,8 @@ export class BrickStore {
       const [rows = 0, columns = 0] = brick.shape;
       if (!isPossible(brick, layer, displayed.slice)) continue;
       const texture = createBrickTexture(gl, layer, rows, columns, brick.payload);
-      const replaced = this.slots.put(brick.key, brick.payload.length, texture, frame);
+      const { key, payload, provenance } = brick;
+      const replaced = this.slots.put(key, payload.length, texture, frame, provenance);
       if (replaced) gl.deleteTexture(replaced.content.texture);
     }
     this.#queue.splice(0, count);

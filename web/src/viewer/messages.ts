@@ -7,6 +7,7 @@ import type {
   FrameRecord,
   LayerSettings,
   Notice,
+  Outline,
   Pair,
   Probe,
   RequestRecord,
@@ -44,6 +45,8 @@ export type ToWorker =
   | { readonly type: "probe"; readonly at: Pair | null }
   | (Change & { readonly type: "retry" })
   | { readonly type: "watch"; readonly on: boolean }
+  | { readonly type: "outline"; readonly on: boolean }
+  | { readonly type: "freeze"; readonly on: boolean }
   | { readonly type: "capture"; readonly id: number }
   | { readonly type: "record"; readonly on: boolean }
   | (Change & { readonly type: "loseContext" })
@@ -56,6 +59,7 @@ export type FromWorker =
   | { readonly type: "probe"; readonly probe: Probe | null }
   | { readonly type: "failure"; readonly failure: Failure }
   | { readonly type: "requests"; readonly requests: readonly RequestRecord[] }
+  | { readonly type: "outlines"; readonly outlines: readonly Outline[] }
   | { readonly type: "notice"; readonly notice: Notice }
   | { readonly type: "connection"; readonly state: ConnectionState }
   | { readonly type: "captured"; readonly id: number; readonly blob: Blob | null }

@@ -10,6 +10,8 @@ export type Slot<Content> = {
   readonly key: BrickKey;
   readonly bytes: number;
   readonly content: Content;
+  /** Where it came from. */
+  readonly provenance: string;
   /** The frame that drew it last, or in which it came. */
   drawn: number;
   /** Whether this server session knows that it is held: not after a new connection. */
@@ -31,10 +33,16 @@ export class SlotTable<Content> {
   }
 
   /** Hold a brick. Returns the slot that it replaces, whose content the caller frees. */
-  put(key: BrickKey, bytes: number, content: Content, frame: number): Slot<Content> | null {
+  put(
+    key: BrickKey,
+    bytes: number,
+    content: Content,
+    frame: number,
+    provenance = "memory",
+  ): Slot<Content> | null {
     const replaced = this.get(key);
     if (replaced) this.#remove(replaced);
-    insert(this.#held, key, { key, bytes, content, drawn: frame, known: true });
+    insert(this.#held, key, { key, bytes, content, provenance, drawn: frame, known: true });
     this.bytes += bytes;
     this.count += 1;
     remove(this.#failed, key);

@@ -152,6 +152,19 @@ export type RequestRecord = {
   readonly end: string;
 };
 
+/** A brick from which something on the canvas is drawn. */
+export type Outline = {
+  readonly layer: number;
+  /** Null: nothing could be had for this place. */
+  readonly level: number | null;
+  /** Where it came from: "memory", "disk", "network", "computed"; or "failed". */
+  readonly provenance: string;
+  /** Device pixels, half open; of a volume its corners in the world, along the displayed axes. */
+  readonly place:
+    | { readonly x0: number; readonly y0: number; readonly x1: number; readonly y1: number }
+    | Box;
+};
+
 export type ConnectionState = "connecting" | "open" | "lost" | "closed";
 
 /** Everything that a viewer tells the page that embeds it. */
@@ -164,6 +177,8 @@ export type ViewerEvents = {
   failure: Failure;
   /** Only while they are watched. */
   requests: readonly RequestRecord[];
+  /** Only while they are watched: with every frame that was drawn. */
+  outlines: readonly Outline[];
   notice: Notice;
   connection: ConnectionState;
 };
@@ -225,6 +240,10 @@ export interface ViewerHandle {
   retryFailed(): void;
   /** Have `requests` events told, or no more. */
   watchRequests(on: boolean): void;
+  /** Have `outlines` events told, or no more. */
+  watchOutlines(on: boolean): void;
+  /** Have nothing more loaded for where one looks, until it is called again. */
+  freeze(on: boolean): void;
   /** Whether every visible layer shows the slice that the camera asks for (not yet sharp, maybe). */
   readonly caughtUp: boolean;
   /** Resolves when the presented frame shows the current camera completely (or failed there). */

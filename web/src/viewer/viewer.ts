@@ -61,6 +61,7 @@ export class Viewer implements ViewerHandle {
     probe: new Set(),
     failure: new Set(),
     requests: new Set(),
+    outlines: new Set(),
     notice: new Set(),
     connection: new Set(),
   };
@@ -218,6 +219,14 @@ export class Viewer implements ViewerHandle {
     this.#send({ type: "watch", on });
   }
 
+  watchOutlines(on: boolean): void {
+    this.#send({ type: "outline", on });
+  }
+
+  freeze(on: boolean): void {
+    this.#send({ type: "freeze", on });
+  }
+
   get caughtUp(): boolean {
     return this.#caughtUp === this.#revision;
   }
@@ -285,6 +294,9 @@ export class Viewer implements ViewerHandle {
         break;
       case "requests":
         this.#emit("requests", message.requests);
+        break;
+      case "outlines":
+        this.#emit("outlines", message.outlines);
         break;
       case "notice":
         this.#emit("notice", message.notice);

@@ -49,6 +49,7 @@ export class FakeViewer implements ViewerHandle {
     probe: new Set(),
     failure: new Set(),
     requests: new Set(),
+    outlines: new Set(),
     notice: new Set(),
     connection: new Set(),
   };
@@ -161,6 +162,14 @@ export class FakeViewer implements ViewerHandle {
 
   watchRequests(on: boolean): void {
     this.calls.push(`watchRequests ${on}`);
+  }
+
+  watchOutlines(on: boolean): void {
+    this.calls.push(`watchOutlines ${on}`);
+  }
+
+  freeze(on: boolean): void {
+    this.calls.push(`freeze ${on}`);
   }
 
   retryFailed(): void {

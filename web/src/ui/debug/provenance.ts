@@ -11,6 +11,8 @@ const COLOURS: ReadonlyMap<string, string> = new Map(
   PROVENANCES.map(({ name, colour }) => [name, colour]),
 );
 
+const FAILED = "#f2786d";
+
 export function provenanceColour(provenance: string): string {
-  return COLOURS.get(provenance) ?? "#ffffff";
+  return provenance === "failed" ? FAILED : (COLOURS.get(provenance) ?? "#ffffff");
 }

@@ -66,8 +66,9 @@ function draw(canvas: HTMLCanvasElement, bars: readonly Bar[], lanes: number, no
     const x = width - ((now - from) * width) / SPAN_MS;
     const length = Math.max(((to - from) * width) / SPAN_MS, SHORTEST);
     const y = height - (lane + 1) * row;
-    context.fillStyle = context.strokeStyle =
-      request.end === "failed" ? "#f2786d" : provenanceColour(request.provenance);
+    context.fillStyle = context.strokeStyle = provenanceColour(
+      request.end === "failed" ? "failed" : request.provenance,
+    );
     const thick = Math.max(row - 1, 0.5);
     if (request.end === "given up") {
       context.globalAlpha = 0.35;

@@ -1,7 +1,7 @@
 /** Where the edges of layers and the directions of axes are on the canvas. Pure. */
 import { extentOf } from "../../viewer/geometry.ts";
-import type { Camera, Layer, Pair, Triple } from "../../viewer/types.ts";
-import { cameraAxes, project, volumeSight } from "../../viewer/volume_camera.ts";
+import type { Box, Camera, Layer, Pair, Triple } from "../../viewer/types.ts";
+import { cameraAxes, project, type VolumeSight, volumeSight } from "../../viewer/volume_camera.ts";
 
 /** From one end to the other: [x, y] in device pixels. */
 export type Line = readonly [start: Pair, end: Pair];
@@ -31,14 +31,16 @@ function volumeEdges(layer: Layer, { volume }: Camera, size: Pair): readonly Lin
   const sides = volume.displayed.map((name) => sideOf(layer, name));
   const [depth, row, column] = sides;
   if (!depth || !row || !column) return [];
-  const sight = volumeSight(volume, size);
+  const low: Triple = [depth[0], row[0], column[0]];
+  const high: Triple = [depth[1], row[1], column[1]];
+  return boxEdges([low, high], volume.center, volumeSight(volume, size));
+}
+
+/** The edges of a box in the world, but for those that are behind the eye. */
+export function boxEdges(box: Box, center: Triple, sight: VolumeSight): readonly Line[] {
   const corner = (bits: number): Pair | null => {
-    const at: Triple = [
-      depth[(bits >> 2) & 1 ? 1 : 0] - volume.center[0],
-      row[(bits >> 1) & 1 ? 1 : 0] - volume.center[1],
-      column[bits & 1 ? 1 : 0] - volume.center[2],
-    ];
-    return project(sight, at);
+    const at = (axis: 0 | 1 | 2, high: number) => box[high ? 1 : 0][axis] - center[axis];
+    return project(sight, [at(0, bits & 4), at(1, bits & 2), at(2, bits & 1)]);
   };
   const lines: Line[] = [];
   for (let bits = 0; bits < 8; bits++) {

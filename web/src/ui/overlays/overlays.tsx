@@ -1,4 +1,5 @@
 /** What is drawn over the image, as chosen. */
+import { BrickOutlines } from "../debug/brick_outlines.tsx";
 import type { Desk } from "../desk.ts";
 import { AxisArrows } from "./axis_arrows.tsx";
 import { BoundingBoxes } from "./bounding_boxes.tsx";
@@ -11,6 +12,7 @@ export function Overlays({ desk }: { readonly desk: Desk }) {
   const { overlays } = desk;
   return (
     <>
+      {overlays.isShown("bricks") && <BrickOutlines desk={desk} />}
       {overlays.isShown("boxes") && <BoundingBoxes desk={desk} />}
       <div class="overlay-corner">
         {overlays.isShown("position") && <PositionStamp desk={desk} />}

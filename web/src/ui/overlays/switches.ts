@@ -7,6 +7,7 @@ export const OVERLAYS = [
   { name: "position", label: "Time and position" },
   { name: "colourBars", label: "Colour bars" },
   { name: "boxes", label: "Bounding boxes" },
+  { name: "bricks", label: "Bricks" },
 ] as const;
 
 export type OverlayName = (typeof OVERLAYS)[number]["name"];

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { layerOf, pyramid } from "../../tests/viewer/layers.ts";
+import { drawList } from "./draw_list.ts";
+import { sliceOutlines, volumeOutlines } from "./outlines.ts";
+import { SlotTable } from "./slots.ts";
+
+const SIGHT = { center: [256, 256], zoom: 1, size: [400, 300] } as const;
+
+test("what is drawn is outlined, the finest last, with what has failed", () => {
+  const layer = layerOf(pyramid([1024, 1024], 2));
+  const slots = new SlotTable<{ rows: number; columns: number }>(1e9);
+  slots.put([0, 1, [], 0, 0], 1, { rows: 512, columns: 512 }, 0, "disk");
+  slots.put([0, 0, [], 0, 0], 1, { rows: 512, columns: 512 }, 0, "network");
+  const list = drawList(layer, ["y", "x"], [[], []], SIGHT, slots);
+  expect(sliceOutlines([list])).toEqual([
+    { layer: 0, level: 0, provenance: "network", place: { x0: 0, y0: 0, x1: 400, y1: 300 } },
+  ]);
+  const moved = drawList(layer, ["y", "x"], [[], []], { ...SIGHT, center: [256, 512] }, slots);
+  expect(sliceOutlines([moved]).map(({ level, provenance }) => [level, provenance])).toEqual([
+    [1, "disk"],
+    [0, "network"],
+  ]);
+  slots.fail([0, 0, [], 0, 1], "gone");
+  const failed = drawList(layer, ["y", "x"], [[], []], { ...SIGHT, center: [256, 512] }, slots);
+  expect(sliceOutlines([failed]).at(-1)).toMatchObject({ level: null, provenance: "failed" });
+});
+
+test("cells of a volume are boxes in the world", () => {
+  const slot = { key: [2, 1, [], 0, 0, 0], provenance: "computed" };
+  const cell = { slot, low: [-1, -2, -3], high: [1, 2, 3], first: [0, 0], stop: [1, 1] };
+  const list = { cells: [cell] } as unknown as Parameters<typeof volumeOutlines>[1];
+  expect(volumeOutlines(2, list, [10, 20, 30])).toEqual([
+    {
+      layer: 2,
+      level: 1,
+      provenance: "computed",
+      place: [
+        [9, 18, 27],
+        [11, 22, 33],
+      ],
+    },
+  ]);
+});
