@@ -15,6 +15,7 @@ import { SidePanel } from "./side_panel.tsx";
 import { CanvasHolder, EmptyStage } from "./stage.tsx";
 import { StatusBar } from "./status_bar.tsx";
 import { Toolbar } from "./toolbar.tsx";
+import { VolumeBar } from "./volume_bar.tsx";
 
 /** All that comes to be once the viewer is there. */
 export type Tools = {
@@ -54,6 +55,7 @@ export function App({ canvas, notices, tools }: AppProps) {
         {tools && (
           <>
             <ProgressLine desk={tools.desk} />
+            <VolumeBar desk={tools.desk} />
             <Toolbar desk={tools.desk} commands={tools.commands} />
             <Hud desk={tools.desk} commands={tools.commands} />
             <Overlays desk={tools.desk} />

@@ -17,7 +17,7 @@ export type SliderAxis = {
 /** One per axis along which some layer has more than one slice, in the order of the layers' axes. */
 export function sliderAxes(
   layers: readonly Layer[],
-  displayed: readonly [string, string],
+  displayed: readonly string[],
 ): readonly SliderAxis[] {
   const spans = new Map<string, { type: AxisType; unit: string | null; spans: Span[] }>();
   const deepestFirst = [...layers].sort((a, b) => b.axes.length - a.axes.length);

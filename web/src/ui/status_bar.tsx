@@ -34,7 +34,8 @@ function Pointer({ desk }: { readonly desk: Desk }) {
   const probe = desk.probe.value;
   const camera = desk.camera.value;
   if (!probe || !camera) {
-    return <span class="status-hint">Drag to move, wheel to zoom, ? for help</span>;
+    const drag = camera?.volume ? "turn, Shift and drag to move" : "move";
+    return <span class="status-hint">{`Drag to ${drag}, wheel to zoom, ? for help`}</span>;
   }
   const pixel = 1 / camera.zoom;
   const axes = desk.layers.value.flatMap((layer) => layer.axes);
@@ -100,7 +101,7 @@ function Zoom({ desk }: { readonly desk: Desk }) {
   if (scale === undefined) return null;
   return (
     <span class="status-zoom" title="100 %: one data pixel per pixel of the screen">
-      {formatPercent(camera.zoom * scale)}
+      {formatPercent((camera.volume?.zoom ?? camera.zoom) * scale)}
     </span>
   );
 }

@@ -23,6 +23,13 @@ export function Toolbar({ desk, commands }: ToolbarProps) {
         hint="Home"
         onClick={() => commands.run("fit")}
       />
+      <IconButton
+        icon="volume"
+        label="3D"
+        hint="3"
+        pressed={!!desk.camera.value?.volume}
+        onClick={() => commands.run("toggleVolume")}
+      />
       <OverlayMenu desk={desk} />
       <IconButton
         icon="link"

@@ -106,7 +106,7 @@ export class ViewKeeper {
       const settings: Partial<LayerSettings> = layers[String(layer.id)] ?? {};
       viewer.setLayer(layer.id, { ...layer.defaults, ...settings });
     }
-    if (fitting.state?.camera) viewer.setCamera(fitting.state.camera);
+    if (fitting.state?.camera) viewer.setCamera({ volume: null, ...fitting.state.camera });
     else this.#desk.viewer.fit();
   }
 
@@ -133,7 +133,12 @@ export class ViewKeeper {
     const overlays = this.#desk.overlays.chosen.peek();
     return {
       version: 1,
-      camera: camera && { center: camera.center, zoom: camera.zoom, position: camera.position },
+      camera: camera && {
+        center: camera.center,
+        zoom: camera.zoom,
+        position: camera.position,
+        ...(camera.volume ? { volume: camera.volume } : {}),
+      },
       layers: Object.fromEntries(layers.filter(([, changed]) => Object.keys(changed).length > 0)),
       ...(overlays ? { overlays } : {}),
     };

@@ -4,12 +4,23 @@
  * What comes back from an address was typed, cut or made up by somebody: everything is checked, what is
  * wrong is left out and named, and nothing that is wrong ever reaches the viewer.
  */
-import type { Blending, Camera, LayerSettings, Pair, Scene } from "../viewer/types.ts";
+import type {
+  Blending,
+  Box,
+  Camera,
+  LayerSettings,
+  Mode,
+  Pair,
+  Quaternion,
+  Scene,
+  Triple,
+  VolumeView,
+} from "../viewer/types.ts";
 import { OVERLAYS, type OverlayName } from "./overlays/switches.ts";
 
 export type ViewState = {
   readonly version: 1;
-  readonly camera: Pick<Camera, "center" | "zoom" | "position"> | null;
+  readonly camera: Pick<Camera, "center" | "zoom" | "position" | "volume"> | null;
   readonly layers: Readonly<Record<string, Partial<LayerSettings>>>;
   /** What is drawn over the image; left out where it is the usual. */
   readonly overlays?: readonly OverlayName[];
@@ -53,6 +64,9 @@ export function decodeState(json: unknown): Decoded {
   const wrong: string[] = [];
   const camera = json["camera"] == null ? null : decodeCamera(json["camera"]);
   if (json["camera"] != null && camera === null) wrong.push("the camera");
+  if (isRecord(json["camera"]) && json["camera"]["volume"] != null && camera && !camera.volume) {
+    wrong.push("the look in 3D");
+  }
   const layers: [string, Partial<LayerSettings>][] = [];
   if (isRecord(json["layers"])) {
     for (const [id, value] of Object.entries(json["layers"])) {
@@ -103,6 +117,7 @@ export function stateForScene(
     position: Object.fromEntries(
       Object.entries(state.camera.position).filter(([axis]) => axes.has(axis)),
     ),
+    ...(state.camera.volume?.displayed.some((axis) => !axes.has(axis)) ? { volume: null } : {}),
   };
   return { state: { ...state, camera, layers: Object.fromEntries(layers) }, problems };
 }
@@ -138,7 +153,45 @@ function decodeCamera(value: unknown): ViewState["camera"] {
   const entries = Object.entries(position).filter((entry): entry is [string, number] =>
     isUsable(entry[1]),
   );
-  return { center, zoom, position: Object.fromEntries(entries.slice(0, 32)) };
+  const volume = decodeVolume(value["volume"]);
+  const looked = { center, zoom, position: Object.fromEntries(entries.slice(0, 32)) };
+  return volume ? { ...looked, volume } : looked;
+}
+
+const MODES: readonly Mode[] = ["mip", "average", "minip", "translucent", "iso"];
+
+function decodeVolume(value: unknown): VolumeView | null {
+  if (!isRecord(value)) return null;
+  const { zoom, perspective, quality, displayed } = value;
+  const [center, mode] = [triple(value["center"]), MODES.find((one) => one === value["mode"])];
+  const orientation = numbers(value["orientation"], 4) as Quaternion | null;
+  const length = orientation ? Math.hypot(...orientation) : 0;
+  if (!center || !mode || !orientation || !(length > 0.5 && length < 2)) return null;
+  if (!isUsable(zoom) || zoom < 1e-12 || zoom > 1e12) return null;
+  if (!isUsable(perspective) || perspective < 0 || perspective > 150) return null;
+  if (!isUsable(quality) || quality < 1 / 16 || quality > 4) return null;
+  if (!Array.isArray(displayed) || displayed.length !== 3 || new Set(displayed).size !== 3)
+    return null;
+  if (!displayed.every((name) => typeof name === "string")) return null;
+  const { density, threshold } = value;
+  return {
+    center,
+    zoom,
+    orientation,
+    perspective,
+    displayed: displayed as unknown as VolumeView["displayed"],
+    mode,
+    quality,
+    density: isUsable(density) && density >= 0 ? density : null,
+    threshold: isUsable(threshold) ? threshold : null,
+    clip: decodeBox(value["clip"]),
+  };
+}
+
+function decodeBox(value: unknown): Box | null {
+  if (!Array.isArray(value) || value.length !== 2) return null;
+  const [low, high] = [triple(value[0]), triple(value[1])];
+  return low && high ? [low, high] : null;
 }
 
 const CHECKS: {
@@ -169,9 +222,15 @@ function decodeSettings(value: Readonly<Record<string, unknown>>) {
 }
 
 function pair(value: unknown): Pair | null {
-  if (!Array.isArray(value) || value.length !== 2) return null;
-  const [first, second]: unknown[] = value;
-  return isUsable(first) && isUsable(second) ? [first, second] : null;
+  return numbers(value, 2) as Pair | null;
+}
+
+function triple(value: unknown): Triple | null {
+  return numbers(value, 3) as Triple | null;
+}
+
+function numbers(value: unknown, count: number): readonly number[] | null {
+  return Array.isArray(value) && value.length === count && value.every(isUsable) ? value : null;
 }
 
 function isUsable(value: unknown): value is number {
