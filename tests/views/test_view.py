@@ -225,3 +225,34 @@ def test_layers_and_axes_that_do_not_exist_show_nothing() -> None:
         view.replan(lambda _: True)
         assert view.next_brick() is None
         assert view.settled
+
+
+def test_slices_along_other_axes_share_nothing_with_those_before() -> None:
+    layers = stack()
+    view = View(layers, {0: 0})
+    view.receive(Hello(1, 2**28, 2**28), 0)
+    view.receive(look(1), 0)
+    view.replan(lambda _: True)
+    sent: list[tuple[AnyBrick, int]] = []
+    while (brick := view.next_brick()) is not None:
+        assert isinstance(brick, Brick)
+        sent.append((brick, brick_bytes(layers[0], brick, ("y", "x"))))
+        view.sent(*sent[-1])
+    first = {brick for brick, _ in sent}
+    assert view.held == first
+    view.fail(Brick(0, 0, (2,), 7, 7), "gone")
+    view.receive(look(2, displayed=("z", "x"), position={"y": 100.0}), 1)
+    view.replan(lambda _: True)
+    assert view.held == set()
+    assert view.failed == {}
+    (chunk, *_), *_ = view.chunk_wants()
+    assert chunk.grid[1] == 0, "of the row that is looked at"
+    view.receive(Lost(), 1)
+    assert view.held == set(), "what is under way is dropped by the canvas"
+    view.receive(Ack(sum(size for _, size in sent), ()), 1)
+    assert view.outstanding == 0
+    brick = view.next_brick()
+    assert isinstance(brick, Brick)
+    view.sent(brick, brick_bytes(layers[0], brick, ("z", "x")))
+    view.receive(Lost(), 2)
+    assert view.held == {brick}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.plan import Tier
 from opsin.chunks.policy import EXPLORE, Policy
+from opsin.chunks.volume_brick import VolumeBrick
 from opsin.chunks.window import Pace
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer
@@ -60,7 +61,10 @@ class View:
         self._waiting: dict[ChunkKey, set[AnyBrick]] = {}
         self.held: set[AnyBrick] = set()
         self.failed: dict[AnyBrick, str] = {}
-        self._under_way: deque[tuple[AnyBrick, int]] = deque()
+        self._under_way: deque[tuple[AnyBrick | None, int]] = deque()
+        """Bricks and their bytes, in the order in which they were sent; None: it is dropped."""
+        self._slices_of: tuple[str, str] | None = None
+        """The axes that the slices which are held are along."""
         self.outstanding = 0
 
     # What happened
@@ -91,7 +95,7 @@ class View:
                 self.held -= evicted
                 return bool(evicted)
             case Lost():
-                self.held = {brick for brick, _ in self._under_way}
+                self.held = {brick for brick, _ in self._under_way if brick is not None}
                 return True
             case Retry():
                 self.failed.clear()
@@ -248,6 +252,10 @@ class View:
     def _follow(self, look: Look | VolumeLook, now: float) -> None:
         planner = self._planner
         if isinstance(look, Look):
+            if self._slices_of not in (None, look.displayed):
+                self._forget_slices()
+                planner = None
+            self._slices_of = look.displayed
             if isinstance(planner, SlicePlanner):
                 planner.follow(look, now)
             else:
@@ -257,6 +265,16 @@ class View:
         else:
             self._planner = VolumePlanner(look)
         self._look = look
+
+
+    def _forget_slices(self) -> None:
+        """Bricks are named alike along any two axes: the canvas drops those of the ones before."""
+        self.held = {brick for brick in self.held if isinstance(brick, VolumeBrick)}
+        self.failed = {b: why for b, why in self.failed.items() if isinstance(b, VolumeBrick)}
+        self._under_way = deque(
+            (brick if isinstance(brick, VolumeBrick) else None, size)
+            for brick, size in self._under_way
+        )
 
 
 def _shows(layer: Layer, displayed: tuple[str, ...]) -> bool:

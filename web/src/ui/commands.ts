@@ -66,6 +66,7 @@ export class Commands {
       const next = MODES.findIndex((one) => one.mode === mode) + 1;
       if (mode) this.#desk.changeVolume({ mode: MODES[next % MODES.length]?.mode ?? mode });
     },
+    turn: () => this.#desk.turn(),
     toggleLayer: () => {
       const id = this.#desk.selected.peek();
       if (id !== null) this.#desk.toggleLayer(id);

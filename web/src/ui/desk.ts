@@ -4,6 +4,7 @@
  * Components read signals and call methods of this; only this (and playback) calls the viewer.
  */
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { chooseDisplayed } from "../viewer/camera.ts";
 import type {
   Camera,
   ConnectionState,
@@ -184,6 +185,18 @@ export class Desk {
   stepSlice(steps: number): void {
     const axis = this.#active();
     if (axis) this.showSlice(axis, this.sliceIndex(axis) + steps);
+  }
+
+  /** Show a slice along other axes: of z, y and x first y and x, then z and x, then y and z. */
+  turn(): void {
+    const displayed = this.camera.peek()?.displayed;
+    if (!displayed) return;
+    const [row, column] = chooseDisplayed(this.layers.peek());
+    const aside = this.#active()?.name;
+    if (displayed[0] !== row && displayed[1] === column) {
+      this.viewer.setCamera({ displayed: [row, displayed[0]] });
+    } else if (displayed[1] !== column) this.viewer.setCamera({ displayed: [row, column] });
+    else if (aside) this.viewer.setCamera({ displayed: [aside, column] });
   }
 
   get activeSlider(): SliderAxis | null {

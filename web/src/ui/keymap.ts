@@ -9,6 +9,7 @@ export type CommandName =
   | "play"
   | "toggleVolume"
   | "nextMode"
+  | "turn"
   | "toggleLayer"
   | "undo"
   | "redo"
@@ -54,6 +55,7 @@ export const BINDINGS: readonly Binding[] = [
   { command: "play", keys: [" "], written: ["Space"], description: "Play or stop the slices" },
   { command: "toggleVolume", keys: ["3"], written: ["3"], description: "3D, or back to a slice" },
   { command: "nextMode", keys: ["m"], written: ["M"], description: "Next projection (in 3D)" },
+  { command: "turn", keys: ["o"], written: ["O"], description: "A slice along other axes" },
   {
     command: "toggleLayer",
     keys: ["v"],

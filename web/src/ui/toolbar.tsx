@@ -24,6 +24,13 @@ export function Toolbar({ desk, commands }: ToolbarProps) {
         onClick={() => commands.run("fit")}
       />
       <IconButton
+        icon="turn"
+        label="A slice along other axes"
+        hint="O"
+        disabled={desk.axes.value.length === 0 || !!desk.camera.value?.volume}
+        onClick={() => commands.run("turn")}
+      />
+      <IconButton
         icon="volume"
         label="3D"
         hint="3"

@@ -1,5 +1,6 @@
 /** Keeps the view: reads it when the page opens, and writes it to the address and the server as it changes. */
 import { effect, untracked } from "@preact/signals";
+import { chooseDisplayed } from "../viewer/camera.ts";
 import type { LayerSettings } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
 import { USUAL } from "./overlays/switches.ts";
@@ -106,7 +107,9 @@ export class ViewKeeper {
       const settings: Partial<LayerSettings> = layers[String(layer.id)] ?? {};
       viewer.setLayer(layer.id, { ...layer.defaults, ...settings });
     }
-    if (fitting.state?.camera) viewer.setCamera({ volume: null, ...fitting.state.camera });
+    const displayed = chooseDisplayed(scene.layers);
+    if (fitting.state?.camera)
+      viewer.setCamera({ volume: null, displayed, ...fitting.state.camera });
     else this.#desk.viewer.fit();
   }
 
@@ -124,19 +127,22 @@ export class ViewKeeper {
 
   #state(): ViewState {
     const camera = this.#desk.viewer.camera;
-    const layers = (this.#desk.scene.peek()?.layers ?? []).map((layer) => {
+    const open = this.#desk.scene.peek()?.layers ?? [];
+    const layers = open.map((layer) => {
       return [
         String(layer.id),
         changedSettings(this.#desk.viewer.layer(layer.id), layer.defaults),
       ] as const;
     });
     const overlays = this.#desk.overlays.chosen.peek();
+    const usual = String(camera?.displayed) === String(chooseDisplayed(open));
     return {
       version: 1,
       camera: camera && {
         center: camera.center,
         zoom: camera.zoom,
         position: camera.position,
+        ...(usual ? {} : { displayed: camera.displayed }),
         ...(camera.volume ? { volume: camera.volume } : {}),
       },
       layers: Object.fromEntries(layers.filter(([, changed]) => Object.keys(changed).length > 0)),

@@ -20,7 +20,10 @@ import { OVERLAYS, type OverlayName } from "./overlays/switches.ts";
 
 export type ViewState = {
   readonly version: 1;
-  readonly camera: Pick<Camera, "center" | "zoom" | "position" | "volume"> | null;
+  /** `displayed` is left out where it is the usual. */
+  readonly camera:
+    | (Pick<Camera, "center" | "zoom" | "position" | "volume"> & Partial<Pick<Camera, "displayed">>)
+    | null;
   readonly layers: Readonly<Record<string, Partial<LayerSettings>>>;
   /** What is drawn over the image; left out where it is the usual. */
   readonly overlays?: readonly OverlayName[];
@@ -112,14 +115,21 @@ export function stateForScene(
       problems.push(`The colour map “${colormap.slice(0, 30)}” is not known here.`);
       return [id, rest];
     });
-  const camera = state.camera && {
-    ...state.camera,
-    position: Object.fromEntries(
-      Object.entries(state.camera.position).filter(([axis]) => axes.has(axis)),
-    ),
-    ...(state.camera.volume?.displayed.some((axis) => !axes.has(axis)) ? { volume: null } : {}),
-  };
+  const camera = state.camera && cameraWithin(state.camera, axes);
   return { state: { ...state, camera, layers: Object.fromEntries(layers) }, problems };
+}
+
+function cameraWithin(
+  { displayed, volume, position, ...looked }: NonNullable<ViewState["camera"]>,
+  axes: ReadonlySet<string>,
+): ViewState["camera"] {
+  const here = volume?.displayed.every((axis) => axes.has(axis)) ? volume : null;
+  return {
+    ...looked,
+    ...(displayed?.every((axis) => axes.has(axis)) ? { displayed } : {}),
+    position: Object.fromEntries(Object.entries(position).filter(([axis]) => axes.has(axis))),
+    ...(volume ? { volume: here } : {}),
+  };
 }
 
 /** What differs from the defaults: all that an address needs to hold. */
@@ -154,8 +164,21 @@ function decodeCamera(value: unknown): ViewState["camera"] {
     isUsable(entry[1]),
   );
   const volume = decodeVolume(value["volume"]);
-  const looked = { center, zoom, position: Object.fromEntries(entries.slice(0, 32)) };
+  const displayed = decodeDisplayed(value["displayed"]);
+  const looked = {
+    center,
+    zoom,
+    position: Object.fromEntries(entries.slice(0, 32)),
+    ...(displayed ? { displayed } : {}),
+  };
   return volume ? { ...looked, volume } : looked;
+}
+
+function decodeDisplayed(value: unknown): Camera["displayed"] | null {
+  if (!Array.isArray(value) || value.length !== 2) return null;
+  const [first, second]: unknown[] = value;
+  const named = typeof first === "string" && typeof second === "string";
+  return named && first !== second ? [first, second] : null;
 }
 
 const MODES: readonly Mode[] = ["mip", "average", "minip", "translucent", "iso"];

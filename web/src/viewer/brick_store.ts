@@ -28,6 +28,8 @@ export class BrickStore {
   #queue: Brick[] = [];
   #taken = 0;
   #evicted: BrickKey[] = [];
+  /** The first generation whose slices are along the axes that are displayed now. */
+  #since = 0;
 
   constructor(budget: number) {
     this.slots = new SlotTable(budget);
@@ -71,7 +73,7 @@ export class BrickStore {
         continue;
       }
       const [rows = 0, columns = 0] = brick.shape;
-      if (!isPossible(brick, layer, displayed.slice)) continue;
+      if (brick.generation < this.#since || !isPossible(brick, layer, displayed.slice)) continue;
       const texture = createBrickTexture(gl, layer, rows, columns, brick.payload);
       const { key, payload, provenance } = brick;
       const replaced = this.slots.put(key, payload.length, texture, frame, provenance);
@@ -132,6 +134,14 @@ export class BrickStore {
     this.slots.drop(() => true);
     this.volumes.slots.drop(() => true);
     this.volumes.changed();
+  }
+
+  /** From this generation on, slices are along other axes. Both sides know that none is held. */
+  turn(gl: WebGL2RenderingContext, generation: number): void {
+    this.#since = generation;
+    for (const slot of this.slots.drop(() => true)) gl.deleteTexture(slot.content.texture);
+    this.slots.forgetFailures();
+    this.#evicted = this.#evicted.filter(isVolumeKey);
   }
 
   /** A new session, in which nothing was sent yet. */

@@ -6,6 +6,7 @@ import {
   pan,
   sightOf,
   startPosition,
+  turnedTo,
   zoomAt,
   zoomLimits,
 } from "./camera.ts";
@@ -65,4 +66,22 @@ test("zoom stays within its limits, and what is beyond is not thrown back", () =
   expect(zoomAt(camera, [9, 9], 1e-9, [0, 0], limits).zoom).toBe(1 / 8);
   expect(zoomAt({ ...camera, zoom: 2000 }, [9, 9], 2, [0, 0], limits).zoom).toBe(2000);
   expect(zoomAt({ ...camera, zoom: 2000 }, [9, 9], 0.5, [0, 0], limits).zoom).toBe(1000);
+});
+
+test("turned to other axes, the camera is at the same place", () => {
+  const camera: Camera = {
+    center: [10, 20],
+    zoom: 2,
+    position: { z: 5, t: 7 },
+    displayed: ["y", "x"],
+  };
+  const side = turnedTo(camera, ["z", "x"]);
+  expect(side).toEqual({
+    center: [5, 20],
+    zoom: 2,
+    position: { y: 10, t: 7 },
+    displayed: ["z", "x"],
+  });
+  expect(turnedTo(side, ["y", "x"])).toEqual(camera);
+  expect(turnedTo(camera, ["y", "x"])).toBe(camera);
 });

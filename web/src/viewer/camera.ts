@@ -19,6 +19,16 @@ export function chooseDisplayed(layers: readonly Layer[]): Camera["displayed"] {
   return [names.at(-2) ?? "y", names.at(-1) ?? "x"];
 }
 
+/** The same place, in a slice along two other axes. */
+export function turnedTo(camera: Camera, displayed: Camera["displayed"]): Camera {
+  if (String(displayed) === String(camera.displayed)) return camera;
+  const [row, column] = camera.displayed;
+  const world = { ...camera.position, [row]: camera.center[0], [column]: camera.center[1] };
+  const center: Pair = [world[displayed[0]] ?? 0, world[displayed[1]] ?? 0];
+  const others = Object.entries(world).filter(([name]) => !displayed.includes(name));
+  return { ...camera, displayed, center, position: Object.fromEntries(others) };
+}
+
 /** Where every other axis starts: the middle of space, the first of everything else. */
 export function startPosition(
   layers: readonly Layer[],

@@ -248,6 +248,7 @@ export class RenderEngine implements StreamListener {
     // One jump is where somebody goes; changes in quick succession are a journey.
     this.#moving = moving || now - this.#movedAt < REST_MS;
     this.#movedAt = now;
+    if (this.#camera && String(this.#camera.displayed) !== String(camera.displayed)) this.#turn();
     this.#camera = camera;
     this.#clock.moved(time - performance.timeOrigin);
     this.#viewChanged = true;
@@ -261,6 +262,14 @@ export class RenderEngine implements StreamListener {
       this.#schedule();
     }, REST_MS);
     this.#invalidate();
+  }
+
+  /** Slices are along other axes from the next view on. */
+  #turn(): void {
+    this.#store.turn(this.#surface.gl, this.#generation + 1);
+    this.#painted = [];
+    this.#pinnable.clear();
+    for (const id of this.#layers.keys()) this.#shown.hide(id);
   }
 
   #lostContext(): void {

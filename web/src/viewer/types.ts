@@ -219,7 +219,9 @@ export interface ViewerHandle {
   /** Size of the canvas in device pixels: [width, height]. */
   readonly size: readonly [number, number];
   on<K extends keyof ViewerEvents>(type: K, handler: (event: ViewerEvents[K]) => void): () => void;
-  setCamera(camera: Partial<Pick<Camera, "center" | "zoom" | "position" | "volume">>): void;
+  setCamera(
+    camera: Partial<Pick<Camera, "center" | "zoom" | "position" | "displayed" | "volume">>,
+  ): void;
   /** The axes along which the layers that are shown are a volume: depth, row, column. Null: they are none. */
   readonly volumeAxes: VolumeView["displayed"] | null;
   /** Look at the volume, as it was looked at last, or again at a slice. */

@@ -6,6 +6,7 @@ import {
   pan,
   sightOf,
   startPosition,
+  turnedTo,
   zoomAt,
   zoomLimits,
 } from "./camera.ts";
@@ -38,7 +39,7 @@ import {
 
 const DEFAULT_SLOTS = 512 << 20;
 
-type CameraChange = Partial<Pick<Camera, "center" | "zoom" | "position" | "volume">>;
+type CameraChange = Partial<Pick<Camera, "center" | "zoom" | "position" | "displayed" | "volume">>;
 type Handlers = { [K in keyof ViewerEvents]: Set<(event: ViewerEvents[K]) => void> };
 
 /** For tests and other builds: another worker, which speaks the same messages. */
@@ -130,8 +131,9 @@ export class Viewer implements ViewerHandle {
       return;
     }
     if (sane.center || sane.zoom || sane.volume !== undefined) this.#fitted = false;
-    const position = { ...this.camera.position, ...sane.position };
-    this.#look({ ...this.camera, ...sane, position }, false);
+    const turned = turnedTo(this.camera, sane.displayed ?? this.camera.displayed);
+    const position = { ...turned.position, ...sane.position };
+    this.#look({ ...turned, ...sane, position }, false);
   }
 
   fit(): void {
@@ -416,11 +418,12 @@ function deviceSize(entry: ResizeObserverEntry): Pair {
 
 /** Without what no camera can have: a saved address may say anything. */
 function checked(change: CameraChange): CameraChange {
-  const { center, zoom, position, volume } = change;
+  const { center, zoom, position, displayed, volume } = change;
   return {
     ...(center?.every(Number.isFinite) ? { center } : {}),
     ...(zoom !== undefined && zoom > 0 && Number.isFinite(zoom) ? { zoom } : {}),
     ...(position ? { position } : {}),
+    ...(displayed && displayed[0] !== displayed[1] ? { displayed } : {}),
     ...(volume === null || (volume && isPossible(volume)) ? { volume } : {}),
   };
 }

@@ -11,7 +11,12 @@ import { PLATE } from "../fake/scenes.ts";
 
 const STATE: ViewState = {
   version: 1,
-  camera: { center: [0.1 + 0.2, -1234.5678901234567], zoom: 1 / 3, position: { z: 12.5, t: 0 } },
+  camera: {
+    center: [0.1 + 0.2, -1234.5678901234567],
+    zoom: 1 / 3,
+    position: { y: 12.5, t: 0 },
+    displayed: ["z", "x"],
+  },
   layers: {
     "0": { visible: false, opacity: 0.25, contrast: [-3.5, 1e6] },
     "2": { gamma: 0.5, colormap: "#00ff7f", blending: "minimum" },
