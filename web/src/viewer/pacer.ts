@@ -38,6 +38,11 @@ export class Pacer {
     return factor;
   }
 
+  /** The context is lost, and with it whatever was drawn. */
+  lose(): void {
+    this.#fence = null;
+  }
+
   /** A frame of every `factor`-th pixel was handed to the graphics card. */
   drawn(factor: number): void {
     const gl = this.#gl;
@@ -51,8 +56,7 @@ export class Pacer {
   #look(): void {
     const gl = this.#gl;
     if (!this.#fence) return;
-    const done = gl.isContextLost() || gl.getSyncParameter(this.#fence, gl.SYNC_STATUS);
-    if (done !== true && done !== gl.SIGNALED) return;
+    if (gl.getSyncParameter(this.#fence, gl.SYNC_STATUS) !== gl.SIGNALED) return;
     gl.deleteSync(this.#fence);
     this.#fence = null;
     const took = performance.now() - this.#started;

@@ -275,6 +275,7 @@ export class RenderEngine implements StreamListener {
   #lostContext(): void {
     this.#losing = false;
     this.#store.lose();
+    this.#volumes.lose();
     this.#painted = [];
     this.#stream.sendLost();
     this.#viewChanged = true;

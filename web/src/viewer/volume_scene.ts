@@ -59,6 +59,13 @@ export class VolumeScene {
     return urgent ? this.#pacer.isBusy : this.#pacer.isResting;
   }
 
+  /** The context is lost, and all textures with it. */
+  lose(): void {
+    this.#pacer.lose();
+    this.#drawn = [];
+    this.#unfinished = false;
+  }
+
   /** Whether aprons of what was drawn are left to be made better. */
   get isUnfinished(): boolean {
     return this.#unfinished;
