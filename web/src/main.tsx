@@ -9,7 +9,7 @@ import { Viewer } from "./viewer/viewer.ts";
 declare global {
   interface Window {
     /** For tests and for the console. */
-    opsin?: { readonly viewer: ViewerHandle };
+    opsin?: { readonly viewer: ViewerHandle; readonly panels: ViewerHandle[] };
   }
 }
 
@@ -19,7 +19,12 @@ if (root) {
   const makeViewer: MakeViewer = (canvas, options) => {
     const made = new Viewer(canvas, options);
     // Before the first message of the server comes, so that a test misses none.
-    window.opsin = { viewer: made };
+    window.opsin = { viewer: made, panels: [] };
+    return made;
+  };
+  const makePanel: MakeViewer = (canvas, options) => {
+    const made = new Viewer(canvas, options);
+    window.opsin?.panels.push(made);
     return made;
   };
   const loadHost: LoadHost = async (desk, commands) => {
@@ -29,5 +34,5 @@ if (root) {
     ]);
     return new HostFace(desk, commands, () => connect(api.rpc));
   };
-  await mount(root, api, api.stream, makeViewer, loadHost);
+  await mount(root, api, api.stream, makeViewer, makePanel, loadHost);
 }

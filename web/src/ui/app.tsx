@@ -11,6 +11,8 @@ import { ConnectionBanner, NoticeList } from "./notice_list.tsx";
 import type { Notices } from "./notices.ts";
 import { Overlays } from "./overlays/overlays.tsx";
 import type { Playback } from "./playback.ts";
+import type { LinkedViews } from "./quad/linked_views.ts";
+import { Cross, QuadPanels } from "./quad/quad_panels.tsx";
 import { SidePanel } from "./side_panel.tsx";
 import { CanvasHolder, EmptyStage } from "./stage.tsx";
 import { StatusBar } from "./status_bar.tsx";
@@ -22,6 +24,7 @@ export type Tools = {
   readonly desk: Desk;
   readonly commands: Commands;
   readonly playback: Playback;
+  readonly views: LinkedViews;
   readonly histograms: HistogramSource;
   /** Null until it was loaded, which the canvas does not wait for. */
   readonly host: ReadonlySignal<HostParts | null>;
@@ -37,6 +40,7 @@ type AppProps = {
 export function App({ canvas, notices, tools }: AppProps) {
   const panelOpen = tools === null || tools.commands.panelOpen.value;
   const host = tools?.host.value ?? null;
+  const isQuad = tools?.views.isOpen.value ?? false;
   return (
     <div class="app">
       {panelOpen &&
@@ -49,16 +53,20 @@ export function App({ canvas, notices, tools }: AppProps) {
         ) : (
           <div class="panel panel-waiting" />
         ))}
-      <main class="stage" aria-label="Canvas">
-        <CanvasHolder canvas={canvas} />
+      <main class={isQuad ? "stage stage-quad" : "stage"} aria-label="Canvas">
+        <div class="quad-panel quad-main">
+          <CanvasHolder canvas={canvas} />
+          {tools && <Overlays desk={tools.desk} />}
+          {isQuad && <Cross />}
+        </div>
+        {tools && <QuadPanels views={tools.views} />}
         <EmptyStage desk={tools?.desk ?? null} />
         {tools && (
           <>
             <ProgressLine desk={tools.desk} />
             <VolumeBar desk={tools.desk} />
-            <Toolbar desk={tools.desk} commands={tools.commands} />
+            <Toolbar desk={tools.desk} views={tools.views} commands={tools.commands} />
             <Hud desk={tools.desk} commands={tools.commands} />
-            <Overlays desk={tools.desk} />
             <ConnectionBanner connection={tools.desk.connection.value} />
           </>
         )}

@@ -4,6 +4,7 @@ import type { Desk } from "./desk.ts";
 import { sentenceOf } from "./errors.ts";
 import { type CommandName, commandFor, type Focus, keepsKey } from "./keymap.ts";
 import type { Playback } from "./playback.ts";
+import type { LinkedViews } from "./quad/linked_views.ts";
 import { imageTitle } from "./title.ts";
 import type { ViewKeeper } from "./view_keeper.ts";
 import { MODES } from "./volume_bar.tsx";
@@ -21,12 +22,14 @@ export class Commands {
   readonly #desk: Desk;
   readonly #playback: Playback;
   readonly #keeper: ViewKeeper;
+  readonly #views: LinkedViews;
   readonly #cleanup: (() => void)[] = [];
 
-  constructor(desk: Desk, playback: Playback, keeper: ViewKeeper) {
+  constructor(desk: Desk, playback: Playback, keeper: ViewKeeper, views: LinkedViews) {
     this.#desk = desk;
     this.#playback = playback;
     this.#keeper = keeper;
+    this.#views = views;
   }
 
   listen(): void {
@@ -60,6 +63,7 @@ export class Commands {
       const axis = this.#desk.activeSlider;
       if (axis) this.#playback.toggle(axis);
     },
+    toggleQuad: () => this.#views.toggle(),
     toggleVolume: () => this.#toggleVolume(),
     nextMode: () => {
       const mode = this.#desk.camera.peek()?.volume?.mode;

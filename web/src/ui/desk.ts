@@ -39,6 +39,8 @@ export class Desk {
   readonly camera = signal<Camera | null>(null);
   readonly stats = signal<ViewerStats | null>(null);
   readonly probe = signal<Probe | null>(null);
+  /** The axes that it is along; null: those of the camera. */
+  readonly probeAxes = signal<Camera["displayed"] | null>(null);
   readonly connection = signal<ConnectionState>("connecting");
   readonly settings = signal<ReadonlyMap<number, LayerSettings>>(new Map());
   /** The latest failures, each reason once. */
@@ -89,9 +91,7 @@ export class Desk {
       }),
       viewer.on("layer", ({ id, settings }) => this.#keepSettings([[id, settings]])),
       viewer.on("stats", (stats) => this.#keepStats(stats)),
-      viewer.on("probe", (probe) => {
-        this.probe.value = probe;
-      }),
+      viewer.on("probe", (probe) => this.showProbe(probe, null)),
       viewer.on("failure", (failure) => this.#keepFailure(failure)),
       viewer.on("notice", (notice) => this.notices.add(notice)),
       viewer.on("connection", (connection) => {
@@ -185,6 +185,14 @@ export class Desk {
   stepSlice(steps: number): void {
     const axis = this.#active();
     if (axis) this.showSlice(axis, this.sliceIndex(axis) + steps);
+  }
+
+  /** What lies under the pointer, on a canvas that shows these axes. */
+  showProbe(probe: Probe | null, axes: Camera["displayed"] | null): void {
+    batch(() => {
+      this.probe.value = probe;
+      this.probeAxes.value = axes;
+    });
   }
 
   /** Show a slice along other axes: of z, y and x first y and x, then z and x, then y and z. */

@@ -8,6 +8,7 @@ export type CommandName =
   | "nextSlice"
   | "play"
   | "toggleVolume"
+  | "toggleQuad"
   | "nextMode"
   | "turn"
   | "toggleLayer"
@@ -54,6 +55,12 @@ export const BINDINGS: readonly Binding[] = [
   },
   { command: "play", keys: [" "], written: ["Space"], description: "Play or stop the slices" },
   { command: "toggleVolume", keys: ["3"], written: ["3"], description: "3D, or back to a slice" },
+  {
+    command: "toggleQuad",
+    keys: ["4"],
+    written: ["4"],
+    description: "Four views: three slices and the volume; or one",
+  },
   { command: "nextMode", keys: ["m"], written: ["M"], description: "Next projection (in 3D)" },
   { command: "turn", keys: ["o"], written: ["O"], description: "A slice along other axes" },
   {

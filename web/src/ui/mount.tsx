@@ -12,6 +12,7 @@ import { MessagePage } from "./message_page.tsx";
 import { Notices } from "./notices.ts";
 import { type Parameters, parametersOf } from "./parameters.ts";
 import { Playback } from "./playback.ts";
+import { LinkedViews } from "./quad/linked_views.ts";
 import { LinkExpired, type Server } from "./server.ts";
 import { pageTitle } from "./title.ts";
 import { ViewKeeper } from "./view_keeper.ts";
@@ -32,6 +33,7 @@ export async function mount(
   server: Server,
   stream: string,
   makeViewer: MakeViewer,
+  makePanel: MakeViewer,
   loadHost: LoadHost,
 ): Promise<Mounted> {
   const parameters = parametersOf(location.search);
@@ -67,10 +69,12 @@ export async function mount(
     if (!parameters.bare) {
       const playback = new Playback(desk);
       const histograms = new HistogramSource(desk);
-      const commands = new Commands(desk, playback, keeper);
+      const options = viewerOptions(stream, colormaps, parameters);
+      const views = new LinkedViews(desk, (canvas) => makePanel(canvas, options));
+      const commands = new Commands(desk, playback, keeper, views);
       commands.listen();
       const host = signal<HostParts | null>(null);
-      show({ desk, commands, playback, histograms, host });
+      show({ desk, commands, playback, views, histograms, host });
       cleanup.push(keepHost(desk, host, () => loadHost(desk, commands)));
       probePointer(canvas, viewer);
       const stopTitle = effect(() => {
@@ -80,6 +84,7 @@ export async function mount(
         () => playback.dispose(),
         () => histograms.dispose(),
         () => commands.dispose(),
+        () => views.close(),
         stopTitle,
       );
     }

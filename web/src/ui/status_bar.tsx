@@ -40,7 +40,7 @@ function Pointer({ desk }: { readonly desk: Desk }) {
   const pixel = 1 / camera.zoom;
   const axes = desk.layers.value.flatMap((layer) => layer.axes);
   const unit = (name: string) => axes.find((axis) => axis.name === name)?.unit ?? null;
-  const [vertical, horizontal] = camera.displayed;
+  const [vertical, horizontal] = desk.probeAxes.value ?? camera.displayed;
   const units = [spaceSymbol(unit(vertical)), spaceSymbol(unit(horizontal))];
   const same = units[0] === units[1];
   return (

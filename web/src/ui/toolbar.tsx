@@ -3,10 +3,15 @@ import type { Commands } from "./commands.ts";
 import type { Desk } from "./desk.ts";
 import { Icon, IconButton } from "./icons.tsx";
 import { OverlayMenu } from "./overlays/overlay_menu.tsx";
+import type { LinkedViews } from "./quad/linked_views.ts";
 
-type ToolbarProps = { readonly desk: Desk; readonly commands: Commands };
+type ToolbarProps = {
+  readonly desk: Desk;
+  readonly views: LinkedViews;
+  readonly commands: Commands;
+};
 
-export function Toolbar({ desk, commands }: ToolbarProps) {
+export function Toolbar({ desk, views, commands }: ToolbarProps) {
   const full = commands.fullScreen.value;
   return (
     <div class="toolbar" role="toolbar" aria-label="Commands">
@@ -36,6 +41,14 @@ export function Toolbar({ desk, commands }: ToolbarProps) {
         hint="3"
         pressed={!!desk.camera.value?.volume}
         onClick={() => commands.run("toggleVolume")}
+      />
+      <IconButton
+        icon="quad"
+        label="Four views"
+        hint="4"
+        pressed={views.isOpen.value}
+        disabled={views.depth.value === null && !views.isOpen.value}
+        onClick={() => commands.run("toggleQuad")}
       />
       <OverlayMenu desk={desk} />
       <IconButton

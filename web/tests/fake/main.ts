@@ -33,6 +33,11 @@ if (root) {
       }, 100);
       return viewer;
     },
+    (canvas, options) => {
+      const panel = new FakeViewer(canvas, options);
+      setTimeout(() => panel.show(PLATE), 100);
+      return panel;
+    },
     async (desk, commands) => new HostFace(desk, commands, host.dial),
   );
 }

@@ -1,0 +1,130 @@
+/**
+ * Three more canvases around the one that is always there: slices along the other axes through the same place,
+ * and the volume. Each is a view of its own on the same server; they are where it is, and it is where they are.
+ */
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import type { Camera, ViewerHandle } from "../../viewer/types.ts";
+import type { Desk } from "../desk.ts";
+import { cameraAt, placeOf } from "./place.ts";
+
+export type MakePanel = (canvas: HTMLCanvasElement) => ViewerHandle;
+
+/** Its place in the grid: below, to the right, and across from the one that is always there. */
+export type PanelName = "below" | "beside" | "volume";
+
+export type Panel = {
+  readonly name: PanelName;
+  readonly canvas: HTMLCanvasElement;
+  readonly viewer: ViewerHandle;
+};
+
+export class LinkedViews {
+  readonly panels = signal<readonly Panel[]>([]);
+  readonly isOpen: ReadonlySignal<boolean> = computed(() => this.panels.value.length > 0);
+  /** The axis that the other slices show too; null: there is none, and nothing to open. */
+  readonly depth: ReadonlySignal<string | null>;
+  readonly #desk: Desk;
+  readonly #makePanel: MakePanel;
+  #unlink: (() => void)[] = [];
+  #following = false;
+
+  constructor(desk: Desk, makePanel: MakePanel) {
+    this.#desk = desk;
+    this.#makePanel = makePanel;
+    this.depth = computed(() => {
+      const space = desk.axes.value.find((axis) => axis.type === "space");
+      return space?.name ?? null;
+    });
+  }
+
+  toggle(): void {
+    if (this.isOpen.peek()) this.close();
+    else this.open();
+  }
+
+  open(): void {
+    const main = this.#desk.viewer;
+    const depth = this.depth.peek();
+    if (this.isOpen.peek() || depth === null || !main.camera) return;
+    main.showVolume(false);
+    const [row, column] = main.camera.displayed;
+    const below = this.#panel("below", [depth, column]);
+    const beside = this.#panel("beside", [row, depth]);
+    const volume = this.#panel("volume", null);
+    this.panels.value = [below, beside, volume];
+    this.#unlink.push(main.on("camera", (camera) => this.#follow(main, camera)));
+    this.#unlink.push(
+      main.on("layer", ({ id, settings }) => {
+        for (const { viewer } of this.panels.peek()) {
+          if (viewer.scene?.layers.some((layer) => layer.id === id)) viewer.setLayer(id, settings);
+        }
+      }),
+    );
+  }
+
+  close(): void {
+    for (const stop of this.#unlink.splice(0)) stop();
+    const panels = this.panels.peek();
+    this.panels.value = [];
+    for (const { viewer } of panels) viewer.dispose();
+    this.#desk.showProbe(null, null);
+  }
+
+  /** `displayed` null: the volume. */
+  #panel(name: PanelName, displayed: Camera["displayed"] | null): Panel {
+    const canvas = newCanvas(displayed ? `Slice along ${displayed.join(" and ")}` : "Volume");
+    const viewer = this.#makePanel(canvas);
+    let isPlaced = false;
+    this.#unlink.push(
+      viewer.on("scene", ({ layers }) => {
+        for (const { id } of layers) viewer.setLayer(id, this.#desk.viewer.layer(id));
+      }),
+      viewer.on("camera", (camera) => {
+        if (isPlaced) {
+          this.#follow(viewer, camera);
+          return;
+        }
+        // It has chosen a place of its own first, where nobody follows it.
+        isPlaced = true;
+        this.#following = true;
+        if (displayed) viewer.setCamera({ displayed });
+        else viewer.showVolume(true);
+        this.#following = false;
+        const main = this.#desk.viewer;
+        if (main.camera) this.#follow(main, main.camera);
+      }),
+      viewer.on("probe", (probe) => this.#desk.showProbe(probe, displayed)),
+    );
+    canvas.addEventListener("pointermove", (event) =>
+      viewer.probeAt([event.offsetX, event.offsetY]),
+    );
+    canvas.addEventListener("pointerleave", () => viewer.probeAt(null));
+    return { name, canvas, viewer };
+  }
+
+  /** Be, with all others, where one of them has gone. */
+  #follow(leader: ViewerHandle, camera: Camera): void {
+    if (this.#following) return;
+    this.#following = true;
+    try {
+      const place = placeOf(camera);
+      const panels = this.panels.peek().map((panel) => panel.viewer);
+      for (const viewer of [this.#desk.viewer, ...panels]) {
+        if (viewer === leader || !viewer.camera) continue;
+        const change = cameraAt(viewer.camera, place);
+        if (change) viewer.setCamera(change);
+      }
+    } finally {
+      this.#following = false;
+    }
+  }
+}
+
+function newCanvas(label: string): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.className = "canvas";
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", `${label}: arrow keys move, plus and minus zoom`);
+  return canvas;
+}
