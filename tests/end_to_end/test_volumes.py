@@ -64,7 +64,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def show(app: App, **volume: Any) -> VolumeCamera:
     """Show all in 3D, whole or so many `times` as large; the camera that does."""
-    app.page.set_viewport_size({"width": SIDE, "height": SIDE - 16})
+    resize(app, (SIDE, SIDE - 16))
     app.page.evaluate(
         """volume => {
             const viewer = window.opsin.viewer;
@@ -79,6 +79,12 @@ def show(app: App, **volume: Any) -> VolumeCamera:
     )
     app.settle()
     return camera_of(app)
+
+
+def resize(app: App, size: tuple[int, int]) -> None:
+    """Make the window as large, and wait until the canvas is."""
+    app.page.set_viewport_size({"width": size[0], "height": size[1]})
+    app.until(f"window.opsin.viewer.size.join() === '{size[0]},{size[1]}'")
 
 
 def camera_of(app: App) -> VolumeCamera:
@@ -197,7 +203,7 @@ def test_a_lost_context_comes_back_and_slices_too(app: App, nuclei: Running) -> 
     before = app.capture()
     app.page.evaluate("window.opsin.viewer.orbitBy(30, 10); window.opsin.viewer.loseContext()")
     app.page.evaluate("window.opsin.viewer.setCamera({volume: null})")
-    app.page.set_viewport_size({"width": SIZE[0], "height": SIZE[1]})
+    resize(app, SIZE)
     app.page.evaluate("window.opsin.viewer.fit()")
     app.settle()
     np.testing.assert_array_equal(app.capture(), slice_before)
