@@ -75,6 +75,8 @@ export class Commands {
       const id = this.#desk.selected.peek();
       if (id !== null) this.#desk.toggleLayer(id);
     },
+    onlyLabel: () => this.#desk.showOnlyPointed(),
+    hideLabel: () => this.#desk.hidePointed(),
     undo: () => this.#desk.undo(),
     redo: () => this.#desk.redo(),
     togglePanel: () => toggle(this.panelOpen),

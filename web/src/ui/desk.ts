@@ -127,6 +127,36 @@ export class Desk {
     this.changeLayer(id, { visible: !this.viewer.layer(id).visible });
   }
 
+  /** Show the label under the pointer alone; where one is alone already, show all again. */
+  showOnlyPointed(): void {
+    const alone = this.layers.peek().filter((layer) => this.viewer.layer(layer.id).only);
+    const pointed = this.#pointedLabel();
+    if (alone.length > 0) {
+      this.#change(new Map(alone.map((layer) => [layer.id, { only: "" }])));
+    } else if (pointed) this.changeLayer(pointed.layer, { only: pointed.id });
+  }
+
+  hidePointed(): void {
+    const pointed = this.#pointedLabel();
+    if (!pointed) return;
+    const { hidden = [] } = this.viewer.layer(pointed.layer);
+    if (!hidden.includes(pointed.id)) {
+      this.changeLayer(pointed.layer, { hidden: [...hidden, pointed.id] });
+    }
+  }
+
+  /** The label under the pointer: of the selected layer, else of the top one that has one there. */
+  #pointedLabel(): { readonly layer: number; readonly id: string } | null {
+    const values = this.probe.peek()?.values ?? [];
+    const labels = this.layers.peek().filter((layer) => layer.kind === "labels");
+    const selected = labels.filter((layer) => layer.id === this.selected.peek());
+    for (const layer of [...selected, ...labels]) {
+      const id = values.find((value) => value.layer === layer.id)?.value;
+      if (id && id !== "0") return { layer: layer.id, id };
+    }
+    return null;
+  }
+
   /** Show this layer only; a second time, show again what was shown before. */
   soloLayer(id: number): void {
     const layers = this.layers.value;

@@ -12,6 +12,8 @@ export type CommandName =
   | "nextMode"
   | "turn"
   | "toggleLayer"
+  | "onlyLabel"
+  | "hideLabel"
   | "undo"
   | "redo"
   | "togglePanel"
@@ -68,6 +70,18 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["v"],
     written: ["V"],
     description: "Show or hide the selected layer",
+  },
+  {
+    command: "onlyLabel",
+    keys: ["q"],
+    written: ["Q"],
+    description: "Show the label under the pointer alone; or all",
+  },
+  {
+    command: "hideLabel",
+    keys: ["e"],
+    written: ["E"],
+    description: "Hide the label under the pointer",
   },
   { command: "undo", keys: ["z"], control: true, written: ["Ctrl+Z"], description: "Undo" },
   {

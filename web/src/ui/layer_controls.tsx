@@ -4,6 +4,7 @@ import { ColormapMenu } from "./colormap_menu.tsx";
 import { ContrastControl } from "./contrast_control.tsx";
 import type { Desk } from "./desk.ts";
 import type { HistogramSource } from "./histogram_source.ts";
+import { LabelControls } from "./label_controls.tsx";
 import { Slider } from "./slider.tsx";
 
 const BLENDINGS: readonly { readonly value: Blending; readonly text: string }[] = [
@@ -76,6 +77,7 @@ export function LayerControls({ desk, histograms }: LayerControlsProps) {
           />
         </>
       )}
+      {layer.kind === "labels" && <LabelControls desk={desk} layer={layer} settings={settings} />}
       {layer.kind === "image" && (
         <ColormapMenu
           value={settings.colormap}

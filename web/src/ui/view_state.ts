@@ -218,7 +218,7 @@ function decodeBox(value: unknown): Box | null {
 }
 
 const CHECKS: {
-  readonly [K in keyof LayerSettings]: (value: unknown) => LayerSettings[K] | null;
+  readonly [K in keyof LayerSettings]-?: (value: unknown) => Required<LayerSettings>[K] | null;
 } = {
   visible: (value) => (typeof value === "boolean" ? value : null),
   opacity: (value) => (isUsable(value) && value >= 0 && value <= 1 ? value : null),
@@ -230,6 +230,10 @@ const CHECKS: {
   colormap: (value) =>
     typeof value === "string" && value !== "" && value.length <= 100 ? value : null,
   blending: (value) => BLENDINGS.find((name) => name === value) ?? null,
+  contour: (value) => (isUsable(value) && value >= 0 && value <= 20 ? value : null),
+  only: (value) => (value === "" || isId(value) ? value : null),
+  hidden: (value) =>
+    Array.isArray(value) && value.length <= 1000 && value.every(isId) ? value : null,
 };
 
 function decodeSettings(value: Readonly<Record<string, unknown>>) {
@@ -242,6 +246,11 @@ function decodeSettings(value: Readonly<Record<string, unknown>>) {
     else entries.push([key, checked]);
   }
   return { settings: Object.fromEntries(entries) as Partial<LayerSettings>, rejected };
+}
+
+/** A label, as a decimal string. */
+function isId(value: unknown): value is string {
+  return typeof value === "string" && /^-?\d{1,20}$/.test(value);
 }
 
 function pair(value: unknown): Pair | null {

@@ -33,6 +33,12 @@ export type LayerSettings = {
   /** A name that the server knows, or `#rrggbb` for black to that colour. */
   readonly colormap: string;
   readonly blending: Blending;
+  /** Of labels: device pixels of their outline, without what is inside; 0, as usual: filled. */
+  readonly contour?: number;
+  /** Of labels: the one that is shown alone, as a decimal string; "", as usual: all. */
+  readonly only?: string;
+  /** Of labels: those that are not shown. */
+  readonly hidden?: readonly string[];
 };
 
 /** A layer as the server describes it (protocol/VIEW.md). */

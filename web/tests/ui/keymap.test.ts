@@ -7,6 +7,8 @@ function press(key: string, modifiers: Partial<KeyPress> = {}): KeyPress {
 
 test.each([
   ["v", {}, "toggleLayer"],
+  ["3", {}, "toggleVolume"],
+  ["m", {}, "nextMode"],
   ["h", {}, "toggleNumbers"],
   ["r", {}, "togglePlugins"],
   ["r", { ctrlKey: true }, null],
@@ -23,7 +25,7 @@ test.each([
   ["V", { shiftKey: true }, null],
   ["f", { altKey: true }, null],
   ["s", { ctrlKey: true }, null],
-  ["q", {}, null],
+  ["y", {}, null],
 ])("%s with %o is %s", (key, modifiers, command) => {
   expect(commandFor(press(key, modifiers))).toBe(command);
 });

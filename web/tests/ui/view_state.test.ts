@@ -191,3 +191,48 @@ test("only what differs from the defaults is kept", () => {
   expect(changedSettings({ ...defaults, contrast: [...defaults.contrast] }, defaults)).toEqual({});
   expect(changedSettings({ ...defaults, gamma: 2 }, defaults)).toEqual({ gamma: 2 });
 });
+
+describe("a look in 3D", () => {
+  const volume = {
+    center: [1, 2, 3],
+    zoom: 2,
+    orientation: [1, 0, 0, 0],
+    perspective: 40,
+    displayed: ["z", "y", "x"],
+    mode: "iso",
+    quality: 1,
+    density: null,
+    threshold: 7,
+    clip: [
+      [0, 0, 0],
+      [9, 9, 9],
+    ],
+  };
+  const decode = (change: object) => {
+    const camera = { center: [0, 0], zoom: 1, position: {}, volume: { ...volume, ...change } };
+    return decodeState({ version: 1, camera, layers: {} });
+  };
+
+  test("comes back as it was", () => {
+    const { state, problems } = decode({});
+    expect(problems).toEqual([]);
+    expect(state?.camera?.volume).toEqual(volume);
+  });
+
+  test.each([
+    { center: [1, 2] },
+    { zoom: 0 },
+    { orientation: [0, 0, 0, 0] },
+    { orientation: [1, 0, 0] },
+    { perspective: 170 },
+    { displayed: ["z", "y"] },
+    { displayed: ["z", "y", "y"] },
+    { mode: "sum" },
+    { quality: 100 },
+    { quality: Number.NaN },
+  ])("with %o is left out, and said to be", (change) => {
+    const { state, problems } = decode(change);
+    expect(state?.camera).toEqual({ center: [0, 0], zoom: 1, position: {} });
+    expect(problems.join()).toContain("3D");
+  });
+});

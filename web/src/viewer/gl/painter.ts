@@ -6,6 +6,7 @@ import type { Rect } from "../geometry.ts";
 import type { Blending, Layer, LayerSettings, Pair, WireType } from "../types.ts";
 import type { BrickTexture } from "./brick_texture.ts";
 import type { ColourTables } from "./colour_tables.ts";
+import { setLabelChoice } from "./label_choice.ts";
 import { Program } from "./program.ts";
 import {
   brickShader,
@@ -147,7 +148,11 @@ export class Painter {
     for (const [unit, name] of ["u_main", "u_right", "u_lower", "u_diagonal"].entries()) {
       gl.uniform1i(program.at(name), unit);
     }
-    if (layer.kind === "labels") return;
+    if (layer.kind === "labels") {
+      gl.uniform1f(program.at("u_contour"), settings.contour ?? 0);
+      setLabelChoice(gl, program, settings);
+      return;
+    }
     const [low, high] = settings.contrast;
     // Integers are taken relative to the lower limit before they become floats, which have 24 bits.
     const origin = originOf(layer.dtype, low);

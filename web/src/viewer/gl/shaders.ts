@@ -1,6 +1,7 @@
 /** The GLSL. Every shader works on device pixels; level coordinates come in brick-local and small. */
 
 import type { Sampling } from "../brick_parts.ts";
+import { LABEL_CHOICE } from "./label_choice.ts";
 
 /** How the values of a brick reach a shader: which sampler its format needs. */
 export type SamplerKind = "unsigned" | "signed" | "float";
@@ -233,10 +234,19 @@ void main() {
   float alpha = u_alpha ? clamp(v.w, 0.0, 1.0) : 1.0;
   put(vec3(tone(v.x), tone(v.y), tone(v.z)), missing ? 0.0 : alpha);
 }`,
-  labels: `${HASH_COLOUR}
+  labels: `${HASH_COLOUR}${LABEL_CHOICE}
+uniform float u_contour;
+uvec2 label_at(vec2 q) { return id(texelFetch(u_main, nearest(q), 0)); }
+bool outlines(uvec2 label, vec2 q) {
+  if (u_contour <= 0.0) return true;
+  vec2 aside = u_step * u_contour;
+  return label_at(q - vec2(aside.x, 0.0)) != label || label_at(q + vec2(aside.x, 0.0)) != label
+    || label_at(q - vec2(0.0, aside.y)) != label || label_at(q + vec2(0.0, aside.y)) != label;
+}
 void main() {
-  uvec2 label = id(texelFetch(u_main, nearest(place()), 0));
-  put(hash_colour(label), label == uvec2(0u) ? 0.0 : 1.0);
+  vec2 q = place();
+  uvec2 label = label_at(q);
+  put(hash_colour(label), shown(label) && outlines(label, q) ? 1.0 : 0.0);
 }`,
 };
 

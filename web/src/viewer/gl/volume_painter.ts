@@ -5,6 +5,7 @@ import type { Layer, LayerSettings, Pair, Triple, VolumeView } from "../types.ts
 import { dot, type VolumeSight } from "../volume_camera.ts";
 import type { Cell, CellList } from "../volume_cells.ts";
 import type { ColourTables } from "./colour_tables.ts";
+import { setLabelChoice } from "./label_choice.ts";
 import { BLENDING, colourKind, originOf, setBlending } from "./painter.ts";
 import { Program } from "./program.ts";
 import { type ColourKind, RECTANGLE, type SamplerKind } from "./shaders.ts";
@@ -209,6 +210,7 @@ export class VolumePainter {
     const gl = this.#gl;
     gl.uniform2f(program.at("u_canvas"), size[0], size[1]);
     gl.uniform1f(program.at("u_factor"), factor);
+    if (layer.kind === "labels") setLabelChoice(gl, program, settings);
     if (layer.dtype.startsWith("uint")) gl.uniform1ui(program.at("u_origin"), tone.origin);
     else if (layer.dtype.startsWith("int")) gl.uniform1i(program.at("u_origin"), tone.origin);
     gl.uniform1f(program.at("u_value_low"), settings.contrast[0] - tone.origin);

@@ -1,6 +1,7 @@
 /** The GLSL of volumes. Positions are in voxels of the brick that is drawn: [x, y, z], centres at integers. */
 
 import type { Mode } from "../types.ts";
+import { LABEL_CHOICE } from "./label_choice.ts";
 import { type ColourKind, HASH_COLOUR, HEAD, PUT, SAMPLERS, type SamplerKind } from "./shaders.ts";
 
 export type MarchKind = Mode | "labels";
@@ -223,7 +224,7 @@ function partsOf(mode: MarchKind, colour: ColourKind): Parts {
       return {
         start: "",
         step: `uvec2 found = label(p);
-          if (found != uvec2(0u)) {
+          if (shown(found)) {
             colour = vec4(shade(p, found) * hash_colour(found), 1.0);
             return;
           }`,
@@ -255,7 +256,7 @@ export function marchShader(sampler: SamplerKind, colour: ColourKind, mode: Marc
   const volume = { unsigned: "usampler3D", signed: "isampler3D", float: "sampler3D" }[sampler];
   // A surface looks one step further back, so that it knows where the threshold was passed.
   const early = mode === "iso" ? 1 : 0;
-  const reading = mode === "labels" ? HASH_COLOUR + LABELS : SURFACE;
+  const reading = mode === "labels" ? HASH_COLOUR + LABEL_CHOICE + LABELS : SURFACE;
   const value = mode === "labels" ? "" : "VALUE_TYPE v = linear(p);";
   return `${HEAD}
 precision highp sampler3D;
@@ -323,10 +324,10 @@ export function uniformShader(colour: ColourKind, mode: MarchKind): string {
       if (${wide ? "max(max(u_value.x, u_value.y), u_value.z)" : "u_value.x"} < u_threshold) discard;
       colour = vec4(0.65 * ${wide ? "vec3(1.0)" : "texelFetch(u_table, ivec2(255, 0), 0).rgb"}, 1.0);`,
     labels: `
-      if (u_label == uvec2(0u)) discard;
+      if (!shown(u_label)) discard;
       colour = vec4(0.65 * hash_colour(u_label), 1.0);`,
   };
-  return `${HEAD}${definitions(colour)}${RAY}${VALUE}${TONES}${mode === "labels" ? HASH_COLOUR : ""}
+  return `${HEAD}${definitions(colour)}${RAY}${VALUE}${TONES}${mode === "labels" ? HASH_COLOUR + LABEL_CHOICE : ""}
 uniform vec3 u_value;
 uniform uvec2 u_label;
 void main() {
