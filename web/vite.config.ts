@@ -10,6 +10,14 @@ export default defineConfig({
     // The app is served from the same computer: no inlined data URLs, which a strict CSP refuses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      // The app, and the element that other pages take from the server by this name.
+      input: { app: "index.html", embed: "src/embed.ts" },
+      output: {
+        entryFileNames: ({ name }) =>
+          name === "embed" ? "opsin_view.js" : "assets/[name]-[hash].js",
+      },
+    },
   },
   worker: { format: "es" },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },

@@ -16,18 +16,7 @@ export class Api implements Server {
   }
 
   async colormaps(): Promise<Readonly<Record<string, Uint8Array>>> {
-    const tables = await request("/api/colormaps");
-    if (typeof tables !== "object" || tables === null) throw new Error("no colour maps came");
-    const decoded = Object.entries(tables).map(([name, text]): [string, Uint8Array] => {
-      const bytes = bytesOf(String(text));
-      if (bytes.length !== COLORMAP_BYTES) {
-        throw new Error(
-          `the colour map “${name}” has ${bytes.length} bytes, not ${COLORMAP_BYTES}`,
-        );
-      }
-      return [name, bytes];
-    });
-    return Object.fromEntries(decoded);
+    return colourTables(await request("/api/colormaps"));
   }
 
   async histogram(
@@ -53,6 +42,19 @@ export class Api implements Server {
       keepalive: true,
     });
   }
+}
+
+/** Colour tables by name, as a server sends them: base64 of 256 × RGB. */
+export function colourTables(tables: unknown): Readonly<Record<string, Uint8Array>> {
+  if (typeof tables !== "object" || tables === null) throw new Error("no colour maps came");
+  const decoded = Object.entries(tables).map(([name, text]): [string, Uint8Array] => {
+    const bytes = bytesOf(String(text));
+    if (bytes.length !== COLORMAP_BYTES) {
+      throw new Error(`the colour map “${name}” has ${bytes.length} bytes, not ${COLORMAP_BYTES}`);
+    }
+    return [name, bytes];
+  });
+  return Object.fromEntries(decoded);
 }
 
 /** JSON from the server. An error says the server's sentence where it gave one. */

@@ -33,7 +33,7 @@ _REFUSED = _PAGE.format(
 
 
 def reading_token(token: str) -> str:
-    """The token that is in the address of an OME-Zarr.
+    """The token that is in the address of an OME-Zarr, and of what is embedded.
 
     It follows from the server's token, but not the other way round: who is given such an address
     can read, and nothing else.
@@ -49,8 +49,9 @@ class Access:
     if it sends one (against other sites' scripts), and the token: in a cookie, set when a page is
     opened with `?token=…`, or as `Authorization: Bearer …`.
 
-    Below `/zarr/` the token, or the one for reading, is in the path, and in nothing else; whoever
-    knows it may come from any site, since viewers in a browser do. Nothing can be changed there.
+    Below `/zarr/` and `/embed/` the token, or the one for reading, is in the path, and in nothing
+    else; whoever knows it may come from any site, since viewers in a browser do. Nothing can be
+    changed there.
 
     Args:
         app: what is behind it.
@@ -94,9 +95,10 @@ class Access:
         if not self._is_own(host):
             return JSONResponse({"error": "This server does not answer to that name."}, 421)
         path: str = scope["path"]
-        if path.startswith("/zarr/"):
+        if path.startswith(("/zarr/", "/embed/")):
             given = path.split("/", 3)[2].encode(errors="replace")
-            if scope["type"] == "http" and self._may_read(given):
+            is_view = scope["type"] == "websocket" and path.startswith("/embed/")
+            if (scope["type"] == "http" or is_view) and self._may_read(given):
                 return None
             return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
         own = {*self._origins, f"http://{host}"}

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from opsin.errors import OpsinError
 from opsin.render import colormaps
 from opsin.server.access import Access
+from opsin.server.embedding import embedding
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
 from opsin.server.zarr_routes import ZarrApp
@@ -83,6 +84,7 @@ def make_app(
             Route("/", index),
             *routes(),
             Mount("/zarr", ZarrApp(session)),
+            embedding(STATIC),
             Mount("/", StaticFiles(directory=STATIC, check_dir=False)),
         ],
         middleware=[Middleware(Access, token=token, port=port, names=names)],
