@@ -23,7 +23,7 @@ from opsin.images.readers import open_images
 from opsin.images.write import write_image
 from opsin.render import snapshot
 from opsin.render.exposure import exposure
-from opsin.render.volume import Mode, Projection
+from opsin.render.volume import MODES, Projection
 from tests.end_to_end.app import App
 from tests.end_to_end.conftest import SIZE
 from tests.server.running import Running, opsin_view
@@ -59,6 +59,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     waves = (np.sin(z / 9) * np.sin(y / 9) * np.sin(x / 9) + 1) * 100
     levels = image_from_array(waves.astype(np.uint8), axes="zyx", name="waves")
     write_image(levels, folder / "waves.ome.zarr", levels=3, halve="zyx", chunks=64)
+    grey = waves[:40, :70, :80].astype(np.uint8)
+    colours = np.stack([grey, grey[::-1], grey[:, ::-1]], axis=-1)
+    tifffile.imwrite(folder / "colours.tif", colours, photometric="rgb", metadata={"axes": "ZYXS"})
     return folder
 
 
@@ -134,14 +137,14 @@ def shift(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[float, f
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("mode", ["mip", "average", "minip", "translucent", "iso"])
-def test_every_projection_of_real_nuclei(app: App, nuclei: Running, mode: Mode) -> None:
+def test_every_projection_of_real_nuclei(app: App, nuclei: Running) -> None:
     app.open(nuclei, bare="")
     app.set_layer(0, colormap="magma", gamma=0.8)
-    camera = show(app, mode=mode, orientation=looking(35, 25), perspective=30)
-    shown = layers(app, NUCLEI)
-    expected = opsin.snapshot(str(NUCLEI), camera, layers=shown, mode=mode)
-    assert_same_picture(app.capture(), expected)
+    for mode in MODES:
+        camera = show(app, mode=mode, orientation=looking(35, 25), perspective=30)
+        shown = layers(app, NUCLEI)
+        expected = opsin.snapshot(str(NUCLEI), camera, layers=shown, mode=mode)
+        assert_same_picture(app.capture(), expected)
 
 
 def test_labels_are_solid_and_keep_their_colours(app: App, made: Path) -> None:
@@ -152,6 +155,17 @@ def test_labels_are_solid_and_keep_their_colours(app: App, made: Path) -> None:
         shown = layers(app, place)
         expected = opsin.snapshot(str(place), camera, layers=shown, mode="mip")
         assert_same_picture(app.capture(), expected)
+
+
+def test_colours_are_seen_each_by_itself(app: App, made: Path) -> None:
+    place = made / "colours.tif"
+    with opsin_view([place]) as server:
+        app.open(server, bare="")
+        for mode in ("translucent", "iso"):
+            camera = show(app, mode=mode, orientation=looking(20, 15))
+            shown = layers(app, place)
+            expected = opsin.snapshot(str(place), camera, layers=shown, mode=mode)
+            assert_same_picture(app.capture(), expected)
 
 
 def test_far_from_the_origin_nothing_shakes(app: App, made: Path) -> None:

@@ -8,10 +8,11 @@ import type { ColourTables } from "./colour_tables.ts";
 import { setLabelChoice } from "./label_choice.ts";
 import { BLENDING, colourKind, originOf, setBlending } from "./painter.ts";
 import { Program } from "./program.ts";
-import { type ColourKind, RECTANGLE, type SamplerKind } from "./shaders.ts";
+import { RECTANGLE, type SamplerKind } from "./shaders.ts";
 import {
   composeShader,
   LARGEST,
+  type MarchColour,
   type MarchKind,
   marchShader,
   uniformShader,
@@ -109,8 +110,35 @@ export class VolumePainter {
         gl.blendFunc(gl.ONE, gl.ONE);
       }
     }
+    const kind = colourKind(layer);
+    if (kind !== "rgb" || !(first || mode === "translucent")) {
+      this.#marchCells(size, texels, factor, volume, sight, { layer, settings, list }, kind, 0);
+      return;
+    }
+    // Red, green and blue are seen at different places: each by itself.
+    for (const channel of [0, 1, 2]) {
+      gl.colorMask(false, false, false, mode === "translucent");
+      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+      gl.colorMask(channel === 0, channel === 1, channel === 2, true);
+      const painted = { layer, settings, list };
+      this.#marchCells(size, texels, factor, volume, sight, painted, "channel", channel);
+    }
+    gl.colorMask(true, true, true, true);
+  }
+
+  #marchCells(
+    size: Pair,
+    texels: Pair,
+    factor: number,
+    volume: VolumeView,
+    sight: VolumeSight,
+    { layer, settings, list }: PaintedVolume,
+    colour: MarchColour,
+    channel: number,
+  ): void {
+    const gl = this.#gl;
+    const mode = modeOf(layer, volume);
     const tone = toneOf(layer, settings, volume);
-    const colour = colourKind(layer);
     let used: Program | null = null;
     for (const cell of list.cells) {
       const { content } = cell.slot;
@@ -122,9 +150,11 @@ export class VolumePainter {
       if (program !== used) {
         program.use();
         this.#setLayer(program, size, factor, layer, settings, tone);
+        const which = program.at("u_channel");
+        gl.uniform3f(which, +(channel === 0), +(channel === 1), +(channel === 2));
         used = program;
       }
-      if (flat) this.#setUniform(program, layer, content, tone);
+      if (flat) this.#setUniform(program, layer, content, tone, channel);
       else {
         gl.activeTexture(gl.TEXTURE0);
         gl.bindTexture(gl.TEXTURE_3D, content.texture);
@@ -223,7 +253,14 @@ export class VolumePainter {
     this.#tables.bind(TABLE_UNIT, layer.kind === "rgb" ? "gray" : settings.colormap);
   }
 
-  #setUniform(program: Program, layer: Layer, content: VolumeTexture, tone: Tone): void {
+  /** `first`: the sample that counts where only one does. */
+  #setUniform(
+    program: Program,
+    layer: Layer,
+    content: VolumeTexture,
+    tone: Tone,
+    first: number,
+  ): void {
     const gl = this.#gl;
     const { value } = content;
     if (layer.kind === "labels") {
@@ -234,7 +271,7 @@ export class VolumePainter {
       Math.min(Math.max((one - tone.low) / tone.span, -LARGEST), LARGEST);
     // Where nothing reaches the lower limit, the largest value is as good as any.
     const of = (i: number) => scaled(content.texture ? content.high : (value[i] ?? 0));
-    gl.uniform3f(program.at("u_value"), of(0), of(1), of(2));
+    gl.uniform3f(program.at("u_value"), of(first), of(1), of(2));
   }
 
   #compose(
@@ -308,7 +345,7 @@ export class VolumePainter {
     gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, this.#depth);
   }
 
-  #marchProgram(sampler: SamplerKind, colour: ColourKind, mode: MarchKind): Program {
+  #marchProgram(sampler: SamplerKind, colour: MarchColour, mode: MarchKind): Program {
     return this.#program(`${sampler} ${colour} ${mode}`, () => marchShader(sampler, colour, mode));
   }
 

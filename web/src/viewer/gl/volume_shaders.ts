@@ -67,6 +67,8 @@ uniform float u_gamma;
 uniform float u_density;
 uniform float u_threshold;
 uniform vec3 u_scale;
+// Which sample of colours, where they are drawn one by one.
+uniform vec3 u_channel;
 uniform highp sampler2D u_table;
 out vec4 colour;
 `;
@@ -152,6 +154,9 @@ float shade(vec3 p, uvec2 own) {
 }
 `;
 
+/** "channel": one sample of colours at a time, where each has rays of its own. */
+export type MarchColour = ColourKind | "channel";
+
 type Parts = {
   readonly start: string;
   /** With the place p, the value v, and the step's length in `length`. */
@@ -168,7 +173,7 @@ const TRANSLUCENT_STEP = (bright: string, paint: string) => `
     if (left < 0.001) break;
   }`;
 
-function partsOf(mode: MarchKind, colour: ColourKind): Parts {
+function partsOf(mode: MarchKind, colour: MarchColour): Parts {
   const wide = colour === "rgb";
   const spread = wide ? "best" : "vec3(best)";
   switch (mode) {
@@ -233,11 +238,13 @@ function partsOf(mode: MarchKind, colour: ColourKind): Parts {
   }
 }
 
-function definitions(colour: ColourKind): string {
+function definitions(colour: MarchColour): string {
   const wide = colour === "rgb";
+  const all = "vec3(relative((t).x), relative((t).y), relative((t).z))";
+  const one = colour === "channel" ? `dot(${all}, u_channel)` : "relative((t).x)";
   return `
 #define VALUE_TYPE ${wide ? "vec3" : "float"}
-#define RELATIVE(t) ${wide ? "vec3(relative((t).x), relative((t).y), relative((t).z))" : "relative((t).x)"}
+#define RELATIVE(t) ${wide ? all : one}
 #define LARGEST_OF(v) ${wide ? "max(max((v).x, (v).y), (v).z)" : "(v)"}
 #define LARGEST ${LARGEST.toFixed(1)}
 `;
@@ -251,7 +258,7 @@ float tone(float t) {
 `;
 
 /** Goes along the rays through one brick. */
-export function marchShader(sampler: SamplerKind, colour: ColourKind, mode: MarchKind): string {
+export function marchShader(sampler: SamplerKind, colour: MarchColour, mode: MarchKind): string {
   const { start, step, end } = partsOf(mode, colour);
   const volume = { unsigned: "usampler3D", signed: "isampler3D", float: "sampler3D" }[sampler];
   // A surface looks one step further back, so that it knows where the threshold was passed.
@@ -304,7 +311,7 @@ void main() {
 }
 
 /** The same for a brick whose voxels are all equal, as those of its neighbours beside it are. */
-export function uniformShader(colour: ColourKind, mode: MarchKind): string {
+export function uniformShader(colour: MarchColour, mode: MarchKind): string {
   const wide = colour === "rgb";
   const spread = wide ? "u_value" : "vec3(u_value.x)";
   const ends: Readonly<Record<MarchKind, string>> = {
@@ -369,6 +376,8 @@ void main() {
       f.y
     );
   }
+  // Where samples were drawn one by one, the opacity is only that of one of them.
+  if (${!isValue && colour === "rgb"}) t.a = max(t.a, max(max(t.r, t.g), t.b));
   if (t.a <= 0.0) { put(vec3(0.0), 0.0); return; }
   vec3 c = t.rgb / t.a;
   ${
