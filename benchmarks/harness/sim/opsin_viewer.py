@@ -10,7 +10,7 @@ from harness.sim.simulate import World
 from harness.sim.slots import Slots
 from harness.sim.virtual_loop import VirtualCores
 
-from opsin.chunks.brick import ChunkKey, brick_bytes, brick_side
+from opsin.chunks.brick import Brick, ChunkKey, brick_bytes, brick_side
 from opsin.chunks.camera import Camera
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import Policy
@@ -115,6 +115,7 @@ class OpsinViewer:
                 self._view.unready(brick, missing)
                 continue
             assert self._camera is not None
+            assert isinstance(brick, Brick), "of slices"
             size = brick_bytes(self._layer, brick, self._camera.displayed)
             self._view.sent(brick, size)
             parts = ((key.level, key.grid) for key in self._view.chunks(brick))

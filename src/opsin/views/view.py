@@ -266,7 +266,6 @@ class View:
             self._planner = VolumePlanner(look)
         self._look = look
 
-
     def _forget_slices(self) -> None:
         """Bricks are named alike along any two axes: the canvas drops those of the ones before."""
         self.held = {brick for brick in self.held if isinstance(brick, VolumeBrick)}
