@@ -65,6 +65,18 @@ FIGURES = {
         ),
     },
     "whole_image.py": {f"whole_run_{what}_vs_by_hand" for what in ("wall", "cpu", "host")},
+    "view.py": {
+        f"{what}_2d_0ms_vs_neuroglancer"
+        for what in (
+            "cpu",
+            "first_content",
+            "frame_gap",
+            "link_bytes",
+            "stall",
+            "store_bytes",
+            "target",
+        )
+    },
     "look.py": {
         "first_content_ms",
         "input_latency_ms",
@@ -76,7 +88,7 @@ FIGURES = {
     },
 }
 WITHOUT_PEER = {"exascale.py", "look.py", "rpc_soak.py"}
-MAY_LACK_PEERS = {"rpc.py", "loader_sim.py"}
+MAY_LACK_PEERS = {"rpc.py", "loader_sim.py", "view.py"}
 """What they need comes from an index, which is not always there; and waste has no peer."""
 WITHOUT_IMAGE = {"exascale.py", "points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
 PATIENCE = 400
