@@ -60,7 +60,7 @@ vitest: $(web_packages)
 	$(say) "Tests of the web app: vitest"
 	@cd web && npm run --silent test
 
-pytest: $(packages) $(app)
+pytest: $(packages) $(app) $(demo)/zarr.json
 	$(say) "Tests: pytest"
 	@pytest -n logical --maxprocesses 4 --dist loadfile --ignore tests/end_to_end
 	$(say) "Tests in a browser: pytest tests/end_to_end"
