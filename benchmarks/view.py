@@ -14,7 +14,7 @@ server for as many as it likes. Pages and scripts come without delay.
 What is on the canvas is seen by `captureStream`, the same for all, in a worker: every frame is
 kept. No developer tools listen; the page reports by itself. A run counts only if every picture
 in which a move ended agrees with one that NumPy alone computes; else it is repeated, once. (In 3D
-only that there is something to be seen; and software takes seconds for a picture there.)
+only that there is something to be seen. Software takes seconds for a picture there: `--only 3d`.)
 
 * first_content: from setting out until 95 % of the foreground (what is more than 8/255 above the
   darkest) is within 10/255 of the final picture, both reduced 16 times; target: until every pixel
@@ -30,6 +30,7 @@ only that there is something to be seen; and software takes seconds for a pictur
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -59,15 +60,17 @@ Case = tuple[str, str, int]
 
 
 def along(
-    viewer: Viewer, tours: Sequence[tuple[Mapping[str, Any], data.Data]], latency: int
+    case: Case, viewer: Viewer, tours: Sequence[tuple[Mapping[str, Any], data.Data]]
 ) -> list[Run]:
     """The runs of one viewer, each in a browser of its own; what does not count is repeated."""
     runs = []
+    latency = case[-1]
     for tour, image in tours:
         run = lead(viewer, tour, image, latency / 1000)
         if run.void and "angles" not in tour["start"]:
             run = lead(viewer, tour, image, latency / 1000)
         runs.append(run)
+        print(*case, tour["image"], run.void or said(run.numbers), file=sys.stderr, flush=True)
     return runs
 
 
@@ -112,12 +115,16 @@ def figures(
     return made
 
 
+def said(numbers: Mapping[str, float]) -> str:
+    """All of them, with their units."""
+    return ", ".join(f"{name} {value:.4g} {UNITS[name]}" for name, value in numbers.items())
+
+
 def show(found: Mapping[Case, Mapping[str, float]], voids: Mapping[Case, Sequence[str]]) -> None:
     """Print all numbers of all viewers, and which runs did not count, and why."""
     for case, numbers in found.items():
         dimensions, viewer, latency = case
-        said = ", ".join(f"{name} {value:.4g} {UNITS[name]}" for name, value in numbers.items())
-        print(f"{dimensions}, {latency} ms, {viewer}: {said or 'no run counts'}")
+        print(f"{dimensions}, {latency} ms, {viewer}: {said(numbers) or 'no run counts'}")
         for void in voids[case]:
             print(f"    a run that does not count: {void}")
 
@@ -125,7 +132,7 @@ def show(found: Mapping[Case, Mapping[str, float]], voids: Mapping[Case, Sequenc
 def main() -> None:
     parser = arguments(MEASURES)
     parser.add_argument("--size", type=int, default=FULL, help="pixels of the slide along y and x")
-    parser.add_argument("--only", choices=sorted(TOURS), help="2D or 3D alone")
+    parser.add_argument("--only", choices=sorted(TOURS), help="2D (the default) or 3D")
     parser.add_argument("--latency", type=int, choices=(0, 40), help="ms; one of them alone")
     parser.add_argument(
         "--pictures",
@@ -137,7 +144,9 @@ def main() -> None:
     options = parser.parse_args()
     peers = ["neuroglancer"] if options.quick else [name for name in VIEWERS if name != "opsin"]
     viewers = {name: viewer for name in ("opsin", *peers) if (viewer := VIEWERS[name]())}
-    dimensions = [options.only] if options.only else ["2d"] if options.quick else list(TOURS)
+    dimensions = [options.only or "2d"]
+    if not options.only and not options.quick:
+        print("3D is left out: software takes too long for it on most computers; see --only 3d.")
     latencies = [options.latency] if options.latency is not None else [0, 40][: 2 - options.quick]
     tours = {
         shown: [
@@ -148,7 +157,7 @@ def main() -> None:
         for shown in dimensions
     }
     cases = {
-        (shown, name, latency): partial(along, viewer, tours[shown], latency)
+        (shown, name, latency): partial(along, (shown, name, latency), viewer, tours[shown])
         for shown in dimensions
         for latency in latencies
         for name, viewer in viewers.items()

@@ -27,8 +27,10 @@ UNITS = {
     "pss": "MiB",
     "lost": "pictures",
 }
-JOINED = {"frame_gap": max, "stall": max, "pss": max, "latency": max, "view_target": max}
-"""How numbers of two tours become one, where they are not added; opening counts in the first."""
+JOINED = {"frame_gap": max, "stall": max, "pss": max}
+"""How numbers of two tours become one, where they are not added."""
+OF_FIRST = ("first_content", "target", "view_target", "latency")
+"""What is taken of the first tour alone: in a played stack no move has an end of its own."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,11 @@ def joined(runs: Sequence[Run]) -> Run:
     void = "; ".join(run.void for run in runs if run.void)
     if void:
         return Run({}, void)
-    first = runs[0].numbers
     numbers = {}
     for name in UNITS:
         values = [run.numbers[name] for run in runs]
-        numbers[name] = JOINED.get(name, sum)(values)
-    return Run({**numbers, "first_content": first["first_content"], "target": first["target"]})
+        numbers[name] = values[0] if name in OF_FIRST else JOINED.get(name, sum)(values)
+    return Run(numbers)
 
 
 def _void(
