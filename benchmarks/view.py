@@ -11,10 +11,15 @@ browser, as with `opsin view`, so that for it too the image is far and nothing e
 image when the browser sets out for the page. Chromium asks one server for six files at once, that
 server for as many as it likes. Pages and scripts come without delay.
 
-What is on the canvas is seen by `captureStream`, the same for all, in a worker: every frame is
-kept. No developer tools listen; the page reports by itself. A run counts only if every picture
-in which a move ended agrees with one that NumPy alone computes; else it is repeated, once. (In 3D
-only that there is something to be seen. Software takes seconds for a picture there: `--only 3d`.)
+What is on the canvas is seen by `captureStream`, in a worker of the page: when each frame came, and
+as many pictures as can be copied, which are fewer of a canvas that a worker draws. Of such a canvas
+the stream may lag or lose its end on a busy computer: at rest it is compared with the canvas, waited
+for, and after 2.5 s replaced (`lost` counts that; what is late counts as late). Times of frames are
+good to about 10 ms. No developer tools listen; the page reports by itself.
+
+A run counts only if every picture in which a move ended agrees with one that NumPy alone computes;
+else it is repeated, once. In 3D, which has to be asked for, it need only show something: viv shows
+next to nothing of levels that are halved along z, as these are.
 
 * first_content: from setting out until 95 % of the foreground (what is more than 8/255 above the
   darkest) is within 10/255 of the final picture, both reduced 16 times; target: until every pixel
@@ -146,7 +151,9 @@ def main() -> None:
     viewers = {name: viewer for name in ("opsin", *peers) if (viewer := VIEWERS[name]())}
     dimensions = [options.only or "2d"]
     if not options.only and not options.quick:
-        print("3D is left out: software takes too long for it on most computers; see --only 3d.")
+        print(
+            "3D is left out: Opsin's canvas did not finish this volume in software; try --only 3d."
+        )
     latencies = [options.latency] if options.latency is not None else [0, 40][: 2 - options.quick]
     tours = {
         shown: [
