@@ -13,7 +13,7 @@ server for as many as it likes. Pages and scripts come without delay.
 
 What is on the canvas is seen by `captureStream`, in a worker of the page: when each frame came, and
 as many pictures as can be copied, which are fewer of a canvas that a worker draws. Of such a canvas
-the stream may lag or lose its end on a busy computer: at rest it is compared with the canvas, waited
+the stream may lag or lose its end on a busy computer: at rest it is compared with that, waited
 for, and after 2.5 s replaced (`lost` counts that; what is late counts as late). Times of frames are
 good to about 10 ms. No developer tools listen; the page reports by itself.
 
