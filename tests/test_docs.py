@@ -162,7 +162,7 @@ def test_there_is_something_to_test() -> None:
     assert len(guides) >= 5
     assert {page for page in PAGES if page.startswith("docs/concepts/")}
     kinds = {block.kind for page in PAGES for block in blocks(page)}
-    assert kinds <= SHELL | {"python", "text", "ts"}, "a block that no test knows"
+    assert kinds <= SHELL | {"python", "text", "ts", "html"}, "a block that no test knows"
     files = {block.page for block in all_blocks("python", "ts") if block.name}
     assert files == {WITH_SERVERS}, "a file that no test runs"
     assert len(all_blocks("python")) >= 10

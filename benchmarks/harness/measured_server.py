@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from starlette.applications import Starlette
@@ -25,9 +26,9 @@ from opsin.server.session import Session
 TOUR = Path(__file__).with_name("tour.js")
 
 
-def measured_app(session: Session, *, token: str, port: int) -> Starlette:
+def measured_app(session: Session, **options: Any) -> Starlette:
     """The app of the server, and three more routes."""
-    app = make_app(session, token=token, port=port)
+    app = make_app(session, **options)
     began = 0.0
 
     async def page(_request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def test_histogram_counts_every_finite_value_once(values: Any, bins: int) -> Non
 def test_contrast_is_a_range_within_reach(values: Any) -> None:
     low, high = auto_contrast(values)
     assert low < high
-    assert np.isfinite([low, high]).all()
+    assert math.isfinite(low)
+    assert math.isfinite(high)
     if values.dtype.kind in "iu":
         assert isinstance(low, int)
         assert isinstance(high, int)

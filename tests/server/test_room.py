@@ -45,6 +45,26 @@ def test_the_bound_holds_and_everybody_gets_a_turn(seed: int) -> None:
     asyncio.run(asyncio.wait_for(main(), 20))
 
 
+def test_who_gave_up_in_the_same_moment_is_passed_over() -> None:
+    async def main() -> None:
+        room = Room(SIZE)
+        leave = asyncio.Event()
+
+        async def taker(size: int) -> None:
+            async with room.take(size):
+                await leave.wait()
+
+        first, second, third = (asyncio.create_task(taker(size)) for size in (SIZE, 10, 10))
+        await asyncio.sleep(0)
+        leave.set()  # the first goes on in the next round, before the second hears of it
+        second.cancel()
+        await asyncio.wait_for(asyncio.gather(first, third), 5)
+        assert second.cancelled()
+        assert room.used == 0
+
+    asyncio.run(main())
+
+
 def test_first_come_first_served() -> None:
     async def main() -> None:
         room, order = Room(SIZE), list[int]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 
 class Room:
@@ -29,7 +29,8 @@ class Room:
                 await turn
             except asyncio.CancelledError:
                 if turn.cancelled():
-                    self._waiting.remove((size, turn))
+                    with suppress(ValueError):  # it was passed over already
+                        self._waiting.remove((size, turn))
                     self._call()  # who stands behind may need less
                 else:  # its turn had come
                     self._leave(size)
@@ -49,7 +50,12 @@ class Room:
         self._call()
 
     def _call(self) -> None:
-        while self._waiting and self._has(self._waiting[0][0]):
-            size, turn = self._waiting.popleft()
-            self.used += size
-            turn.set_result(None)
+        while self._waiting:
+            size, turn = self._waiting[0]
+            # Who is cancelled hears of it only in the loop's next round.
+            if not turn.cancelled():
+                if not self._has(size):
+                    return
+                self.used += size
+                turn.set_result(None)
+            self._waiting.popleft()
