@@ -357,9 +357,10 @@ export class Viewer implements ViewerHandle {
     if (this.camera) this.#look({ ...this.camera, volume }, moving);
   }
 
-  #look(camera: Camera, moving: boolean): void {
+  #look({ volume, ...flat }: Camera, moving: boolean): void {
+    const camera: Camera = volume ? { ...flat, volume } : flat;
     this.camera = camera;
-    if (camera.volume) this.#lastVolume = camera.volume;
+    if (volume) this.#lastVolume = volume;
     const time = performance.timeOrigin + performance.now();
     this.#change({ type: "camera", camera, moving, time, revision: 0 });
     this.#emit("camera", camera);
