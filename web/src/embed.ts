@@ -8,6 +8,7 @@
  * of another server than the script's. The element's `viewer` is a `ViewerHandle`, for scripts of the page.
  */
 import { colourTables } from "./api.ts";
+import { newCanvas } from "./ui/canvas.ts";
 import { decodeHash, stateForScene } from "./ui/view_state.ts";
 import workerAddress from "./viewer/render_worker.ts?worker&url";
 import type { ViewerHandle } from "./viewer/types.ts";
@@ -31,10 +32,7 @@ export class OpsinView extends HTMLElement {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     const style = document.createElement("style");
     style.textContent = STYLE;
-    const canvas = document.createElement("canvas");
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", "Image: arrow keys move, plus and minus zoom");
+    const canvas = newCanvas("Image");
     this.#message = document.createElement("p");
     this.#message.setAttribute("role", "status");
     root.replaceChildren(style, canvas, this.#message);

@@ -171,15 +171,15 @@ def plan(
         sharper = replace(ahead, zoom=ahead.zoom * policy.quality)
         aims = {n: max(target_level(layer, sharper), targets[n] - 1) for n, layer in shown.items()}
         add(Tier.AHEAD, [b for n in shown for b in _visible(shown[n], n, ahead, aims[n])])
+    coming: list[list[Ranked]] = []
     for number, there in enumerate(slices.cameras):
         seen = [n for n, layer in shown.items() if slice_index(layer, 0, there) is not None]
-        fine = [b for n in seen for b in _visible(shown[n], n, there, targets[n])]
-        near = number < slices.near and any(brick not in held for *_, brick in fine)
+        coming.append([b for n in seen for b in _visible(shown[n], n, there, targets[n])])
+        near = number < slices.near and any(brick not in held for *_, brick in coming[-1])
         if near or not playing:
             add(Tier.NEIGHBOUR, [b for n in seen for b in _base(shown[n], n, there, bases[n])])
-    for there in slices.cameras:
-        seen = [n for n, layer in shown.items() if slice_index(layer, 0, there) is not None]
-        add(Tier.NEIGHBOUR, [b for n in seen for b in _visible(shown[n], n, there, targets[n])])
+    for bricks in coming:
+        add(Tier.NEIGHBOUR, bricks)
     late = {
         (n, level, slice_index(layer, level, there))
         for there in slices.late

@@ -3,6 +3,7 @@ import { effect, signal, untracked } from "@preact/signals";
 import { render } from "preact";
 import type { ViewerHandle, ViewerOptions } from "../viewer/types.ts";
 import { App, BareApp, type Tools } from "./app.tsx";
+import { newCanvas, probePointer } from "./canvas.ts";
 import { Commands } from "./commands.ts";
 import { type Colormaps, Desk } from "./desk.ts";
 import { sentenceOf } from "./errors.ts";
@@ -38,7 +39,7 @@ export async function mount(
 ): Promise<Mounted> {
   const parameters = parametersOf(location.search);
   const notices = new Notices();
-  const canvas = newCanvas();
+  const canvas = newCanvas("Image");
   const cleanup: (() => void)[] = [() => render(null, root)];
   const dispose = () => {
     for (const clean of cleanup.splice(0).reverse()) clean();
@@ -105,15 +106,6 @@ export async function mount(
   }
 }
 
-function newCanvas(): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  canvas.className = "canvas";
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "Image: arrow keys move, plus and minus zoom");
-  return canvas;
-}
-
 function viewerOptions(
   stream: string,
   colormaps: Colormaps,
@@ -125,11 +117,6 @@ function viewerOptions(
     ...(clear ? { clear } : {}),
     ...(slots === undefined ? {} : { slots }),
   };
-}
-
-function probePointer(canvas: HTMLCanvasElement, viewer: ViewerHandle): void {
-  canvas.addEventListener("pointermove", (event) => viewer.probeAt([event.offsetX, event.offsetY]));
-  canvas.addEventListener("pointerleave", () => viewer.probeAt(null));
 }
 
 /** Loads the host's part of the app, and gives what takes it away again. */

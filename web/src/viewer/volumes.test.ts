@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { fixture } from "../../tests/viewer/fixture.ts";
+import { layerOf } from "../../tests/viewer/layers.ts";
 import { random } from "../../tests/viewer/random.ts";
 import { type VolumeKey, volumeNumber } from "./brick_key.ts";
 import { childrenOf, each, octreeOf, parentOf, SIDE } from "./octree.ts";
@@ -33,32 +34,18 @@ const found = fixture<{
 }>("volumes");
 const ZYX = ["z", "y", "x"] as const;
 
-function layerOf(name: string): Layer {
+function layerNamed(name: string): Layer {
   const { axes, levels } = found.layers[name] ?? { axes: [], levels: [] };
-  return {
-    id: 0,
+  return layerOf(levels, {
     name,
-    kind: "image",
     dtype: "uint8",
-    data_dtype: "uint8",
-    samples: 1,
     axes: axes.map((axis): Axis => ({ name: axis, type: "space", unit: null })),
-    levels,
-    defaults: {
-      visible: true,
-      opacity: 1,
-      contrast: [0, 1],
-      gamma: 1,
-      colormap: "gray",
-      blending: "translucent",
-    },
-    range: [0, 1],
-  };
+  });
 }
 
 test("the tree is the server's", () => {
   for (const { layer, base, children } of found.trees) {
-    const tree = octreeOf(layerOf(layer), ZYX);
+    const tree = octreeOf(layerNamed(layer), ZYX);
     if (!tree) throw new Error("it is a volume");
     expect(tree.base).toBe(base);
     for (const { level, place, first, stop } of children) {
@@ -69,7 +56,7 @@ test("the tree is the server's", () => {
 
 test("every brick is a child of its parent", () => {
   for (const name of Object.keys(found.layers)) {
-    const tree = octreeOf(layerOf(name), ZYX);
+    const tree = octreeOf(layerNamed(name), ZYX);
     if (!tree) throw new Error("it is a volume");
     for (let level = 0; level < tree.base; level++) {
       const bricks = tree.levels[level]?.bricks ?? [0, 0, 0];
@@ -122,7 +109,7 @@ const volumeOf = (cell: Cell<null>) =>
 test("whatever is held, each place that a root covers is in exactly one cell", () => {
   const chance = random(5);
   for (const name of ["halves", "odd", "rows and columns only"]) {
-    const layer = layerOf(name);
+    const layer = layerNamed(name);
     const tree = octreeOf(layer, ZYX);
     if (!tree) throw new Error("it is a volume");
     const extent = [0, 1, 2].reduce(
@@ -168,7 +155,7 @@ test("whatever is held, each place that a root covers is in exactly one cell", (
 });
 
 test("cells come from front to back", () => {
-  const layer = layerOf("halves");
+  const layer = layerNamed("halves");
   const tree = octreeOf(layer, ZYX);
   if (!tree) throw new Error("it is a volume");
   const bricks = [0, 1].flatMap((z) => [0, 1, 2, 3].map((y): [number, Triple] => [1, [z, y, 0]]));
@@ -202,7 +189,7 @@ test("cells come from front to back", () => {
 });
 
 test("a clipping box cuts cells, and what is outside is not drawn", () => {
-  const layer = layerOf("halves");
+  const layer = layerNamed("halves");
   const tree = octreeOf(layer, ZYX);
   if (!tree) throw new Error("it is a volume");
   const clip = [each((i) => tree.low[i] + 3), each((i) => tree.low[i] + 9)] as const;

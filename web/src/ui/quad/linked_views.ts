@@ -4,6 +4,7 @@
  */
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Camera, ViewerHandle } from "../../viewer/types.ts";
+import { newCanvas, probePointer } from "../canvas.ts";
 import type { Desk } from "../desk.ts";
 import { cameraAt, placeOf } from "./place.ts";
 
@@ -95,10 +96,7 @@ export class LinkedViews {
       }),
       viewer.on("probe", (probe) => this.#desk.showProbe(probe, displayed)),
     );
-    canvas.addEventListener("pointermove", (event) =>
-      viewer.probeAt([event.offsetX, event.offsetY]),
-    );
-    canvas.addEventListener("pointerleave", () => viewer.probeAt(null));
+    probePointer(canvas, viewer);
     return { name, canvas, viewer };
   }
 
@@ -118,13 +116,4 @@ export class LinkedViews {
       this.#following = false;
     }
   }
-}
-
-function newCanvas(label: string): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  canvas.className = "canvas";
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", `${label}: arrow keys move, plus and minus zoom`);
-  return canvas;
 }
