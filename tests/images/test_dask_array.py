@@ -258,7 +258,7 @@ def test_what_a_client_computes_is_cancelled(client: Any) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # What runs cannot be stopped; what only waited is taken from the worker, which is told later.
+        # What runs cannot be stopped. The worker is told to leave what only waited.
         while states() - {"cancelled"}:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         GATE.set()

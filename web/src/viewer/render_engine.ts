@@ -7,22 +7,17 @@
 
 import { BrickStore, type Displayed } from "./brick_store.ts";
 import type { BrickStream, StreamListener } from "./brick_stream.ts";
-import { sightOf } from "./camera.ts";
-import { drawList } from "./draw_list.ts";
 import { FrameClock } from "./frame_clock.ts";
-import { baseLevel, isWhole, planeOf, toWorld } from "./geometry.ts";
-import type { PaintedLayer } from "./gl/painter.ts";
 import { Surface } from "./gl/surface.ts";
-import { texelText } from "./gl/texel_reader.ts";
 import { SettingsTable } from "./layer_settings.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import { sliceOutlines } from "./outlines.ts";
-import { pointedTexel } from "./pointed_texel.ts";
 import type { ServerMessage, ServerStats } from "./server_messages.ts";
-import { ShownSlices } from "./shown_slices.ts";
+import { Settling } from "./settling.ts";
+import { SliceScene } from "./slice_scene.ts";
 import type { Slot } from "./slots.ts";
 import type {
   Camera,
+  Coverage,
   FrameRecord,
   Layer,
   Outline,
@@ -30,6 +25,7 @@ import type {
   Probe,
   Scene,
   ViewerStats,
+  VisibleLayer,
 } from "./types.ts";
 import { isOfVolume, VolumeScene } from "./volume_scene.ts";
 
@@ -53,15 +49,14 @@ export class RenderEngine implements StreamListener {
   readonly #clear: readonly [number, number, number];
   readonly #surface: Surface;
   readonly #store: BrickStore;
+  readonly #slices: SliceScene;
   readonly #volumes: VolumeScene;
-  readonly #shown = new ShownSlices();
   readonly #settings = new SettingsTable();
   readonly #clock = new FrameClock();
+  readonly #settling = new Settling();
   #layers = new Map<number, Layer>();
-  #pinnable = new Map<number, number>();
   #camera: Camera | null = null;
   #size: Pair = [1, 1];
-  #painted: readonly PaintedLayer[] = [];
 
   #frame = 0;
   #scheduled = false;
@@ -86,11 +81,8 @@ export class RenderEngine implements StreamListener {
   #watches = false;
   #statsTimer: ReturnType<typeof setTimeout> | undefined;
   #statsAt = Number.NEGATIVE_INFINITY;
-  /** The revision that was last seen settled, and the one that was said to be. */
-  #settledRevision = -1;
   /** The last revision whose slices were drawn, and that the page was told of. */
   #caughtUp = -1;
-  #announced = -1;
 
   #probeAt: Pair | null = null;
   #probeMoved = false;
@@ -106,6 +98,7 @@ export class RenderEngine implements StreamListener {
       lost: () => this.#lostContext(),
       restored: () => this.#invalidate(),
     });
+    this.#slices = new SliceScene(this.#surface, this.#store);
     this.#volumes = new VolumeScene(this.#surface, this.#store.volumes);
     this.#stream.open(this);
   }
@@ -232,11 +225,10 @@ export class RenderEngine implements StreamListener {
       JSON.stringify(before.get(id)) === JSON.stringify(this.#layers.get(id));
     // After a new connection ids may mean other images: pictures of those must not be shown as these.
     this.#store.drop(this.#surface.gl, (slot) => !same(slot.key[0]));
-    this.#shown.keepOnly(scene.layers.filter((layer) => same(layer.id)));
-    this.#volumes.keepOnly(scene.layers.filter((layer) => same(layer.id)));
+    const kept = scene.layers.filter((layer) => same(layer.id));
+    this.#slices.keepOnly(kept);
+    this.#volumes.keepOnly(kept);
     this.#settings.setScene(scene.layers);
-    this.#pinnable.clear();
-    this.#painted = [];
     this.#viewChanged = true;
     const { layers, opening, notices } = scene;
     this.#post({ type: "scene", scene: { layers, opening, notices } });
@@ -267,16 +259,14 @@ export class RenderEngine implements StreamListener {
   /** Slices are along other axes from the next view on. */
   #turn(): void {
     this.#store.turn(this.#surface.gl, this.#generation + 1);
-    this.#painted = [];
-    this.#pinnable.clear();
-    for (const id of this.#layers.keys()) this.#shown.hide(id);
+    this.#slices.turn();
   }
 
   #lostContext(): void {
     this.#losing = false;
     this.#store.lose();
+    this.#slices.lose();
     this.#volumes.lose();
-    this.#painted = [];
     this.#stream.sendLost();
     this.#viewChanged = true;
     this.#schedule();
@@ -322,7 +312,7 @@ export class RenderEngine implements StreamListener {
     if (report) this.#stream.sendAck(report.bytes, report.evicted);
     this.#reportStats(announcing);
     if (volume && (this.#volumes.isUnfinished || this.#isBlurred())) this.#schedule();
-    if (this.#stale || this.#store.isWaiting || this.#settledRevision !== this.#announced) {
+    if (this.#stale || this.#store.isWaiting || this.#settling.isPending) {
       this.#schedule();
     }
   }
@@ -356,7 +346,7 @@ export class RenderEngine implements StreamListener {
       generation: this.#generation,
       size: this.#size,
       position,
-      visible: [...this.#layers.keys()].filter((id) => this.#settings.get(id).visible),
+      visible: this.#visible().map(({ layer }) => layer.id),
       moving: this.#moving,
     };
     if (!volume) {
@@ -370,39 +360,35 @@ export class RenderEngine implements StreamListener {
 
   /** `whole`: of a volume, with all pixels of the canvas whatever it takes. */
   #draw(whole = false): void {
-    const painter = this.#surface.painter;
-    if (!painter) return;
+    if (!this.#surface.painter) return;
     this.#stale = false;
     this.#surface.resize(this.#size);
-    if (isOfVolume(this.#camera)) {
-      this.#painted = [];
-      const layers = [...this.#layers.values()]
-        .map((layer) => ({ layer, settings: this.#settings.get(layer.id) }))
-        .filter(({ settings }) => settings.visible);
+    const [camera, size, clear, layers] = [this.#camera, this.#size, this.#clear, this.#visible()];
+    if (isOfVolume(camera)) {
+      this.#slices.lose();
       const hurried = !whole && this.#isHurried();
-      const [size, clear] = [this.#size, this.#clear];
-      this.#volumes.draw(this.#camera, size, clear, layers, this.#frame, hurried);
+      this.#volumes.draw(camera, size, clear, layers, this.#frame, hurried);
       this.#catchUp();
       this.#drawn(null);
       return;
     }
-    this.#painted = this.#camera ? this.#plan(this.#camera) : [];
-    painter.paint(this.#size, this.#clear, this.#painted);
-    for (const { list } of this.#painted) {
-      for (const brick of list.bricks) {
-        brick.slot.drawn = this.#frame;
-        for (const slot of brick.neighbours) if (slot) slot.drawn = this.#frame;
-      }
-    }
-    this.#drawn(() => painter.coverage(this.#size, this.#painted));
+    const targets = this.#heard?.targets ?? {};
+    if (this.#slices.draw(camera, size, clear, layers, this.#frame, targets)) this.#catchUp();
+    this.#drawn(() => this.#slices.coverage(size));
+  }
+
+  #visible(): readonly VisibleLayer[] {
+    return [...this.#layers.values()]
+      .map((layer) => ({ layer, settings: this.#settings.get(layer.id) }))
+      .filter(({ settings }) => settings.visible);
   }
 
   /** A frame was drawn. `coverage` counts its pixels, where that is possible. */
-  #drawn(coverage: (() => { inside: number; uncovered: number }) | null): void {
+  #drawn(coverage: (() => Coverage) | null): void {
     this.#clock.drawn(performance.now());
     if (this.#outlines) this.#post({ type: "outlines", outlines: this.#outlined() });
     const settled = this.#isComplete();
-    if (settled) this.#settledRevision = this.#revision;
+    if (settled) this.#settling.drawn(this.#revision);
     if (this.#records && this.#camera) {
       this.#records.push({
         time: performance.timeOrigin + performance.now(),
@@ -416,29 +402,7 @@ export class RenderEngine implements StreamListener {
 
   #outlined(): readonly Outline[] {
     if (isOfVolume(this.#camera)) return this.#volumes.outlines(this.#camera.volume.center);
-    return sliceOutlines(this.#painted.map(({ list }) => list));
-  }
-
-  /** What to draw for every layer that is visible, from the lowest to the uppermost. */
-  #plan(camera: Camera): readonly PaintedLayer[] {
-    const sight = sightOf(camera, this.#size);
-    const { slots } = this.#store;
-    const painted: PaintedLayer[] = [];
-    const visible: Layer[] = [];
-    for (const layer of this.#layers.values()) {
-      if (this.#settings.get(layer.id).visible) visible.push(layer);
-      else this.#shown.hide(layer.id);
-    }
-    const caughtUp = this.#shown.update(visible, camera, sight, slots);
-    if (caughtUp) this.#catchUp();
-    for (const layer of visible) {
-      const settings = this.#settings.get(layer.id);
-      const slices = this.#shown.shown(layer.id);
-      const aim = this.#heard?.targets[String(layer.id)];
-      const list = drawList(layer, camera.displayed, slices, sight, slots, aim);
-      painted.push({ layer, settings, list });
-    }
-    return painted;
+    return this.#slices.outlines();
   }
 
   #catchUp(): void {
@@ -462,45 +426,21 @@ export class RenderEngine implements StreamListener {
     );
   }
 
-  /** True once a complete frame has been presented, which is one frame after it was drawn. */
+  /** Whether a complete frame has just been presented. */
   #announceSettled(): boolean {
-    const complete = this.#isComplete();
-    if (complete && this.#settledRevision === this.#revision) {
-      if (this.#announced === this.#revision) return false;
-      this.#announced = this.#revision;
-      // Whatever an earlier session sent and this one did not send again may be out of date.
-      const dropped = this.#store.drop(this.#surface.gl, (slot) => !slot.known);
-      if (dropped.length > 0) this.#stale = true;
-      return true;
-    }
-    if (!complete) {
-      this.#settledRevision = -1;
-      this.#announced = -1;
-    } else {
-      this.#settledRevision = this.#revision;
-    }
-    return false;
+    const announcing = this.#settling.announces(this.#revision, this.#isComplete());
+    if (!announcing) return false;
+    // Whatever an earlier session sent and this one did not send again may be out of date.
+    const dropped = this.#store.drop(this.#surface.gl, (slot) => !slot.known);
+    if (dropped.length > 0) this.#stale = true;
+    return true;
   }
 
   #isPinned(slot: Slot<unknown>): boolean {
-    const [id, level, slice] = slot.key;
-    const layer = this.#layers.get(id);
-    if (!layer || !this.#settings.get(id).visible) return false;
+    const layer = this.#layers.get(slot.key[0]);
+    if (!layer || !this.#settings.get(layer.id).visible) return false;
     if (isOfVolume(this.#camera)) return this.#volumes.isPinned(slot, layer, this.#camera);
-    if (level !== this.#pinnedLevel(layer)) return false;
-    const name = slice.join();
-    return this.#shown.both(id).some((slices) => slices?.[level]?.join() === name);
-  }
-
-  /** The base of a layer, or -1 where it is too large to be kept whole. */
-  #pinnedLevel(layer: Layer): number {
-    const known = this.#pinnable.get(layer.id);
-    if (known !== undefined) return known;
-    const base = baseLevel(layer, this.#displayed.slice);
-    const plane = planeOf(layer, base, this.#displayed.slice);
-    const level = plane && isWhole(plane) ? base : -1;
-    this.#pinnable.set(layer.id, level);
-    return level;
+    return this.#slices.isPinned(slot, layer, this.#displayed.slice);
   }
 
   #probe(): void {
@@ -513,23 +453,9 @@ export class RenderEngine implements StreamListener {
   }
 
   #readProbe(): Probe | null {
-    const { reader } = this.#surface;
-    const at = this.#probeAt;
-    if (!at || !this.#camera || !reader || isOfVolume(this.#camera)) return null;
-    const values = this.#painted.map(({ layer, list }) => {
-      const texel = pointedTexel(list, at);
-      // A brick that was evicted after it was drawn has no texture any more.
-      if (!texel || this.#store.slots.get(texel.slot.key) !== texel.slot) {
-        return { layer: layer.id, value: null, level: null };
-      }
-      const words = reader.read(texel.slot.content, texel.row, texel.column);
-      return {
-        layer: layer.id,
-        value: texelText(words, layer.dtype, layer.samples),
-        level: texel.slot.key[1],
-      };
-    });
-    return { world: toWorld(sightOf(this.#camera, this.#size), at[0], at[1]), values };
+    const [at, camera] = [this.#probeAt, this.#camera];
+    if (!at || !camera || isOfVolume(camera)) return null;
+    return this.#slices.probe(camera, this.#size, at);
   }
 
   async #capture(id: number): Promise<void> {
@@ -562,7 +488,7 @@ export class RenderEngine implements StreamListener {
   #stats(): ViewerStats {
     const heard = this.#heard;
     return {
-      settled: this.#announced === this.#revision,
+      settled: this.#settling.isAnnounced(this.#revision),
       wanted: heard?.wanted ?? 0,
       held: heard?.held ?? 0,
       failed: heard?.failed ?? 0,

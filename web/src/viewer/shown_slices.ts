@@ -62,11 +62,6 @@ export class ShownSlices {
   }
 
   /** What is hidden waits for nothing and shows, when it comes back, what is asked for then. */
-  hide(layer: number): void {
-    this.#shown.delete(layer);
-    this.#wanted.delete(layer);
-  }
-
   keepOnly(layers: readonly Layer[]): void {
     const ids = new Set(layers.map((layer) => layer.id));
     for (const id of this.#shown.keys()) if (!ids.has(id)) this.#shown.delete(id);

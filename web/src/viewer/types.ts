@@ -41,6 +41,8 @@ export type LayerSettings = {
   readonly hidden?: readonly string[];
 };
 
+export type VisibleLayer = { readonly layer: Layer; readonly settings: LayerSettings };
+
 /** A layer as the server describes it (protocol/VIEW.md). */
 export type Layer = {
   readonly id: number;
@@ -51,6 +53,8 @@ export type Layer = {
   readonly samples: 1 | 3 | 4;
   readonly axes: readonly Axis[];
   readonly levels: readonly Level[];
+  /** Coarser ones behind these, in 3D only. */
+  readonly deeper?: readonly Level[];
   readonly defaults: LayerSettings;
   readonly range: Pair;
   /** Rows and columns of its bricks; 512 where it says nothing. */
@@ -190,15 +194,18 @@ export type ViewerEvents = {
 };
 
 /** What `recordFrames` saw of one presented frame (for tests and benchmarks). */
-export type FrameRecord = {
+export type FrameRecord = Coverage & {
   readonly time: number;
   readonly center: Pair;
   readonly zoom: number;
-  /** Canvas pixels inside a visible layer's extent that no brick covered. */
-  readonly uncovered: number;
+  readonly settled: boolean;
+};
+
+export type Coverage = {
   /** Canvas pixels inside a visible layer's extent. */
   readonly inside: number;
-  readonly settled: boolean;
+  /** Those of them that no brick covered. */
+  readonly uncovered: number;
 };
 
 export type ViewerOptions = {

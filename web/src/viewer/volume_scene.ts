@@ -4,12 +4,12 @@ import type { Slice } from "./brick_key.ts";
 import type { Surface } from "./gl/surface.ts";
 import type { PaintedVolume } from "./gl/volume_painter.ts";
 import type { VolumeTexture } from "./gl/volume_texture.ts";
-import { isWholeBase, octreeOf } from "./octree.ts";
+import { inVolume, isWholeBase, octreeOf } from "./octree.ts";
 import { volumeOutlines } from "./outlines.ts";
 import { Pacer } from "./pacer.ts";
 import { slicesAt } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
-import type { Camera, Layer, LayerSettings, Outline, Pair, Triple, VolumeView } from "./types.ts";
+import type { Camera, Layer, Outline, Pair, Triple, VisibleLayer, VolumeView } from "./types.ts";
 import { volumeSight } from "./volume_camera.ts";
 import { cellList } from "./volume_cells.ts";
 import type { VolumeStore } from "./volume_store.ts";
@@ -86,7 +86,7 @@ export class VolumeScene {
     camera: VolumeCamera,
     size: Pair,
     clear: readonly [number, number, number],
-    layers: readonly { readonly layer: Layer; readonly settings: LayerSettings }[],
+    layers: readonly VisibleLayer[],
     frame: number,
     hurried: boolean,
   ): void {
@@ -153,5 +153,5 @@ export class VolumeScene {
 
 function wantedSlices(layer: Layer, camera: VolumeCamera): readonly Slice[] | null {
   const { displayed } = camera.volume;
-  return slicesAt(layer, { displayed, position: camera.position });
+  return slicesAt(inVolume(layer), { displayed, position: camera.position });
 }

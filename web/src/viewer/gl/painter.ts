@@ -3,7 +3,7 @@
 import { brickParts, type Sampling } from "../brick_parts.ts";
 import type { DrawList, DrawnBrick } from "../draw_list.ts";
 import type { Rect } from "../geometry.ts";
-import type { Blending, Layer, LayerSettings, Pair, WireType } from "../types.ts";
+import type { Blending, Coverage, Layer, LayerSettings, Pair, WireType } from "../types.ts";
 import type { BrickTexture } from "./brick_texture.ts";
 import type { ColourTables } from "./colour_tables.ts";
 import { setLabelChoice } from "./label_choice.ts";
@@ -66,7 +66,7 @@ export class Painter {
   }
 
   /** Counts, exactly, device pixels inside the layers' extents and those of them that nothing covered. */
-  coverage(size: Pair, layers: readonly PaintedLayer[]): { inside: number; uncovered: number } {
+  coverage(size: Pair, layers: readonly PaintedLayer[]): Coverage {
     const gl = this.#gl;
     const frame = gl.createFramebuffer();
     const target = gl.createTexture();
