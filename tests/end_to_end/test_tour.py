@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 import pytest
 from numpy.typing import NDArray
 
 from tests.end_to_end.app import App
+from tests.end_to_end.pss import sampled
 from tests.server.running import opsin_view
 
 MIB = 2**20
@@ -124,18 +123,7 @@ def test_memory_stays_under_the_budget_and_flat(app: App, demo: Path) -> None:
                 });
             }"""
         )
-        process = psutil.Process(server.process.pid)
-        samples: list[tuple[float, int]] = []
-        done = threading.Event()
-
-        def watch() -> None:
-            while not done.wait(0.05):
-                family = [process, *process.children(recursive=True)]
-                samples.append((time.monotonic(), sum(p.memory_full_info().pss for p in family)))
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
+        with sampled(server.process.pid) as memory:
             warm_at = 0.0
             parts = 0
             while parts < 5 or time.monotonic() < warm_at + 5:
@@ -145,15 +133,11 @@ def test_memory_stays_under_the_budget_and_flat(app: App, demo: Path) -> None:
                 if not warm_at and app.page.evaluate("window.peak.bytes") > 0.9 * budget:
                     warm_at = time.monotonic()  # only now can memory be flat
                     parts = min(parts, 2)  # and three more tours show whether it is
-        finally:
-            done.set()
-            thread.join()
         peak = app.page.evaluate("window.peak")
         assert peak["budget"] == budget
         assert peak["samples"] > 50
         assert 0.9 * budget < peak["bytes"] <= budget, "the budget is used, and holds"
-        highest = max(pss for _, pss in samples)
-        assert highest <= budget + 200 * MIB, f"PSS rose to {highest / MIB:.0f} MiB"
-        warm = max(pss for at, pss in samples if at <= warm_at)
-        later = max(pss for at, pss in samples if at > warm_at)
+        assert memory.peak <= budget + 200 * MIB, f"PSS rose to {memory.peak / MIB:.0f} MiB"
+        warm = max(size for at, size in memory.taken if at <= warm_at)
+        later = max(size for at, size in memory.taken if at > warm_at)
         assert later <= warm + 16 * MIB, f"PSS grew from {warm / MIB:.0f} to {later / MIB:.0f} MiB"
