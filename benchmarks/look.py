@@ -26,6 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from harness.bound import bound
 from harness.chromium import browser
 from harness.demo import FULL, demo_image
 from harness.side_by_side import Figure, arguments, conclude
@@ -56,7 +57,7 @@ setTimeout(() => {{
 def server(image: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server in a process of its own, and the address of its page that measures."""
     command = [sys.executable, str(SERVER), str(image)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(bound(command), stdout=subprocess.PIPE, text=True)
     try:
         address = next((found for line in _lines(process) if (found := _address(line))), None)
         assert address is not None, "the server ended before it said where it is"

@@ -1,4 +1,7 @@
-"""A plain headless Chromium, which nothing listens to. It draws in software."""
+"""A plain headless Chromium, which nothing listens to. It draws in software.
+
+It ends with the benchmark, also with one that is killed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from harness.bound import bound
 from harness.demo import scratch
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -40,7 +44,7 @@ def browser(address: str, start_page: str, window: tuple[int, int] = WINDOW) -> 
         start.write_text(start_page.replace("{address}", address))
         size = f"--window-size={window[0]},{window[1]}"
         process = subprocess.Popen(
-            [program, *FLAGS, size, f"--user-data-dir={profile}", start.as_uri()],
+            bound([program, *FLAGS, size, f"--user-data-dir={profile}", start.as_uri()]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

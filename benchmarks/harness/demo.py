@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,9 +39,14 @@ def scratch() -> _Scratch:
 
 class _Scratch:
     def __enter__(self) -> Path:
-        parent = CACHE / "benchmarks"
+        parent = CACHE / "benchmarks" / "scratch"
         parent.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True)
+        for left in parent.iterdir():  # by one that was killed
+            if not Path(f"/proc/{left.name.partition('_')[0]}").exists():
+                shutil.rmtree(left, ignore_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            dir=parent, prefix=f"{os.getpid()}_", ignore_cleanup_errors=True
+        )
         return Path(self._folder.__enter__())
 
     def __exit__(self, *error: object) -> None:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.bound import bound
 from harness.environments import npm_folder_of, python_of
 from harness.view.store import IMAGE, PAGES, Store
 
@@ -39,7 +40,7 @@ def opsin() -> Viewer:
 def _opsin_page(store: Store) -> Iterator[str]:
     server = Path(__file__).with_name("opsin_server.py")
     process = subprocess.Popen(
-        [sys.executable, server, f"{store.address}/{IMAGE}", store.address],
+        bound([sys.executable, server, f"{store.address}/{IMAGE}", store.address]),
         stdout=subprocess.PIPE,
         text=True,
     )
