@@ -140,4 +140,7 @@ def test_memory_stays_under_the_budget_and_flat(app: App, demo: Path) -> None:
         assert memory.peak <= budget + 200 * MIB, f"PSS rose to {memory.peak / MIB:.0f} MiB"
         warm = max(size for at, size in memory.taken if at <= warm_at)
         later = max(size for at, size in memory.taken if at > warm_at)
-        assert later <= warm + 16 * MIB, f"PSS grew from {warm / MIB:.0f} to {later / MIB:.0f} MiB"
+        # The last tenth of the budget was not filled before.
+        assert later <= warm + budget // 10 + 16 * MIB, (
+            f"PSS grew from {warm / MIB:.0f} to {later / MIB:.0f} MiB"
+        )
