@@ -47,6 +47,12 @@ FIGURES = {
             ("jump", "pan", "play_t"), ("blur_vs_best", "at_target_vs_best", "waste")
         )
     },
+    "plan.py": {
+        "mandelbrot_plan_ms",
+        "mandelbrot_levels",
+        *(f"mandelbulb_{bricks}_plan_ms" for bricks in (64, 256, 512)),
+        "mandelbulb_levels",
+    },
     "exascale.py": {
         "pss_peak_mib",
         *(
@@ -88,9 +94,9 @@ FIGURES = {
     },
 }
 WITHOUT_PEER = {"exascale.py", "look.py", "rpc_soak.py"}
-MAY_LACK_PEERS = {"rpc.py", "loader_sim.py", "view.py"}
-"""What they need comes from an index, which is not always there; and waste has no peer."""
-WITHOUT_IMAGE = {"exascale.py", "points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
+MAY_LACK_PEERS = {"plan.py", "rpc.py", "loader_sim.py", "view.py"}
+"""What they need comes from an index, which is not always there; and waste and plans have none."""
+WITHOUT_IMAGE = {"exascale.py", "plan.py", "points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
 

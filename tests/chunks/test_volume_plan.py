@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -218,7 +218,7 @@ def test_a_parent_is_drawn_until_its_children_are_there(data: st.DataObject, lay
     points = seen_points(layer, camera, 1, 60)
     levels = range(len(layer.image.levels))
     for brick in came:
-        now = plan_volume({0: layer}, camera, held, policy, PLENTY, plan.children)
+        now = plan_volume({0: layer}, camera, held, policy, PLENTY, plan)
         assert now.children == plan.children
         wanted = {want.brick for want in now.wants}
         for parent, children in plan.children.items():
@@ -252,7 +252,7 @@ def test_a_camera_that_trembles_makes_no_brick_come_and_go(
 ) -> None:
     camera = data.draw(st.composite(views)([layer]))
     policy = replace(ALL, bricks=bricks)
-    refined: Collection[VolumeBrick] = ()
+    plan: VolumePlan | None = None
     states: dict[VolumeBrick, list[bool]] = {}
     pixel = 1 / camera.zoom
     for tick in range(8):
@@ -262,8 +262,7 @@ def test_a_camera_that_trembles_makes_no_brick_come_and_go(
             center=tuple(c + shake for c in camera.center),  # type: ignore[arg-type]
             zoom=camera.zoom * (1.003 if tick % 2 else 1),
         )
-        plan = plan_volume({0: layer}, moved, set(), policy, PLENTY, refined)
-        refined = plan.children
+        plan = plan_volume({0: layer}, moved, set(), policy, PLENTY, plan)
         for want in plan.wants:
             states.setdefault(want.brick, []).append(want.brick in plan.children)
     for brick, refinements in states.items():
@@ -275,14 +274,13 @@ def test_a_small_budget_does_not_flicker_when_what_is_visible_changes() -> None:
     layer = volume((4096, 4096, 4096), levels=7)
     start = replace(fit_volume([layer], (200, 150), looking(25, 15), 40), zoom=1.0)
     policy = replace(ALL, bricks=120)
-    refined: Collection[VolumeBrick] = ()
+    plan: VolumePlan | None = None
     states: dict[VolumeBrick, list[bool]] = {}
     for tick in range(24):
         aside = 20.0 * math.sin(tick)
         moved = replace(start, center=(start.center[0], start.center[1], start.center[2] + aside))
-        plan = plan_volume({0: layer}, moved, set(), policy, PLENTY, refined)
+        plan = plan_volume({0: layer}, moved, set(), policy, PLENTY, plan)
         assert plan.limited
-        refined = plan.children
         for want in plan.wants:
             states.setdefault(want.brick, []).append(want.brick in plan.children)
     flips = sum(a != b for state in states.values() for a, b in pairwise(state))
@@ -309,14 +307,13 @@ def test_refining_and_merging_lie_apart() -> None:
     start = replace(fit_volume([layer], (64, 64)), zoom=0.07)
     zooms = np.geomspace(0.07, 1.2, 60)
     finer: list[float] = []
-    refined: Collection[VolumeBrick] = ()
+    plan: VolumePlan | None = None
     targets: list[int] = []
     for zoom in [*zooms, *zooms[::-1]]:
-        plan = plan_volume({0: layer}, replace(start, zoom=zoom), set(), ALL, PLENTY, refined)
+        plan = plan_volume({0: layer}, replace(start, zoom=zoom), set(), ALL, PLENTY, plan)
         if targets and plan.targets[0] != targets[-1]:
             finer.append(zoom)
         targets.append(plan.targets[0])
-        refined = plan.children
     assert targets[0] == targets[-1] == 3
     assert min(targets) == 0
     up, down = finer[:3], finer[3:][::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import repeat
 from typing import NamedTuple, TypeVar
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from opsin.chunks.brick import display_dtype, samples
 from opsin.chunks.camera import LEVEL_TOLERANCE, slice_index
-from opsin.chunks.octree import Floats, Ints, octree
+from opsin.chunks.octree import Floats, Ints, Octree, octree
 from opsin.chunks.plan import WHOLE_BASE
 from opsin.chunks.volume_brick import SIDE, VolumeBrick
 from opsin.chunks.volume_camera import VolumeCamera, frustum, pixels_per_unit
@@ -24,6 +24,18 @@ Number = TypeVar("Number", bound=np.generic)
 
 STICKY = 1.5
 """A refined brick is merged when its voxels are so many times smaller than they need to be."""
+
+
+class Cut(NamedTuple):
+    """The bricks that were refined in a plan, to begin the next one with."""
+
+    tree: Octree
+    levels: Ints
+    """Of shape (n,)."""
+    places: Ints
+    """Of shape (3, n)."""
+    corners: Floats
+    """Low and high ones of their regions in the world, of shape (6, n)."""
 
 
 class _Found(NamedTuple):
@@ -40,9 +52,9 @@ class _Found(NamedTuple):
 class VisibleTree:
     """Bricks that a camera sees, as *nodes*: numbers, by which the lists are read.
 
-    It begins without any; `roots` and `look` add some. Many are looked at together, so that the
-    cost of a node is that of a few numbers in an array. Inside, arrays have one column per node,
-    and positions in the world are relative to the camera's centre.
+    It begins without any; `roots`, `recall` and `look` add some. Many are looked at together, so
+    that the cost of a node is that of a few numbers in an array. Inside, arrays have one column per
+    node, and positions in the world are relative to the camera's centre.
     """
 
     def __init__(
@@ -51,12 +63,12 @@ class VisibleTree:
         layer: Layer,
         camera: VolumeCamera,
         quality: float,
-        refined: Collection[VolumeBrick],
+        before: Cut | None = None,
         finest: int = 0,
     ) -> None:
         """The tree of a layer of this number, down to the level `finest`.
 
-        `refined` are bricks that were refined before.
+        `before` are bricks that were refined before; those of another octree do not count.
         """
         tree = octree(layer, camera.displayed)
         self.base = tree.base
@@ -66,7 +78,15 @@ class VisibleTree:
         self._slices: list[Index] = [()] * (tree.base + 1)
         if len(layer.axes) > len(camera.displayed):
             self._slices = [slice_index(layer, k, camera) or () for k in range(tree.base + 1)]
-        self._before = {brick[1:] for brick in refined if brick.layer == number}
+        self._before = before if before and before.tree is tree else None
+        self._entries: dict[tuple[int, ...], int] = {}
+        """Of each brick that was refined before (level, z, y, x), where it is in there."""
+        self._known: list[int] = []
+        """The node of each of them, -1 as long as it has none."""
+        if self._before:
+            names = zip(self._before.levels.tolist(), *self._before.places.tolist(), strict=True)
+            self._entries = {name: entry for entry, name in enumerate(names)}
+            self._known = [-1] * len(self._entries)
         self._shapes = np.ascontiguousarray(tree.shape.T)
         self._voxel_bytes = samples(layer) * display_dtype(layer).itemsize
         self._camera = camera
@@ -94,11 +114,10 @@ class VisibleTree:
         self.children: dict[int, range] = {}
         """The visible ones of a node, once they have been looked at; the nearest first."""
 
-    def bricks(self, nodes: Sequence[int]) -> list[VolumeBrick]:
-        """The bricks of nodes."""
-        which = np.array(nodes, np.int64)
-        levels = self._levels.take(which).tolist()
-        places = self._places.take(which, axis=1).tolist()
+    def bricks(self) -> list[VolumeBrick]:
+        """The bricks of all nodes."""
+        levels = self._levels[: self._count].tolist()
+        places = self._places[:, : self._count].tolist()
         slices = map(self._slices.__getitem__, levels)
         return list(map(VolumeBrick, repeat(self.number), levels, slices, *places))
 
@@ -121,7 +140,7 @@ class VisibleTree:
             first, stop = first[nearest], stop[nearest]
             if done:
                 levels = np.full(len(first), self.base)
-                return self._add(levels, first.T, corners[:, nearest], distance[nearest])
+                return self._add(levels, first.T, corners[:, nearest], distance[nearest], True)
             middle = ((first + stop) // 2)[:, np.newaxis]
             upper = _offsets(2, 2, 2).T == 1
             first, stop = (
@@ -130,6 +149,44 @@ class VisibleTree:
             )
             some = (stop > first).all(axis=1)
             first, stop = first[some], stop[some]
+
+    def recall(self) -> None:
+        """After the roots: add the visible children of all bricks that were refined before.
+
+        From one plan to the next little changes, so this is nearly all that is needed, at once.
+        """
+        if not self._before:
+            return
+        deep = np.flatnonzero(self._before.levels > self._finest)
+        if not deep.size:
+            return
+        center = np.concatenate([self._center, self._center])[:, np.newaxis]
+        found = self._children(
+            self._before.levels.take(deep),
+            self._before.places.take(deep, axis=1),
+            self._before.corners.take(deep, axis=1) - center,
+        )
+        visible, distance = self._visible(found.levels, found.corners, found.parents)
+        added = self._add(
+            found.levels.take(visible),
+            found.places.take(visible, axis=1),
+            found.corners.take(visible, axis=1),
+            distance,
+            True,
+        )
+        known = map(self._known.__getitem__, deep.tolist())
+        self._own([*known], added, found.parents.take(visible))
+
+    def cut(self, nodes: Sequence[int]) -> Cut:
+        """Nodes that were refined, parents before children, for the next plan."""
+        which = np.array(nodes, np.int64)
+        center = np.concatenate([self._center, self._center])[:, np.newaxis]
+        return Cut(
+            self._tree,
+            self._levels.take(which),
+            self._places.take(which, axis=1),
+            self._corners.take(which, axis=1) + center,
+        )
 
     def look(self, nodes: Sequence[int], follow: int = 0) -> None:
         """Add the visible children of nodes, none of which is of level 0.
@@ -198,8 +255,6 @@ class VisibleTree:
         levels, places, corners, _ = (
             np.concatenate(parts, axis=-1) for parts in zip(*every, strict=True)
         )
-        reach = self._table[2].take(levels, axis=1)
-        seen = self._frustum.touches((corners[:3] - reach).T, (corners[3:] + reach).T)
         owners: list[Ints] = [every[0].parents]
         rows: list[Ints] = []
         start, parents = 0, len(nodes)
@@ -209,25 +264,38 @@ class VisibleTree:
             start += len(before.levels)
             parents += len(near)
         owner = np.concatenate(owners)
-        visible = np.flatnonzero(seen)
-        distance = _distances(corners.take(visible, axis=1))
-        visible = visible.take(order := np.lexsort((distance, owner.take(visible))))
+        visible, distance = self._visible(levels, corners, owner)
         added = self._add(
             levels.take(visible),
             places.take(visible, axis=1),
             corners.take(visible, axis=1),
-            distance.take(order),
+            distance,
         )
         numbers = np.full(len(levels), -1)
         numbers[visible] = added
         names = [*nodes, *(numbers[np.concatenate(rows)].tolist() if rows else ())]
-        counts = np.bincount(owner.take(visible), minlength=len(names))
+        self._own(names, added, owner.take(visible))
+
+    def _visible(self, levels: Ints, corners: Floats, owner: Ints) -> tuple[Ints, Floats]:
+        """Which bricks are seen, by owner and then the nearest first, and their distances."""
+        reach = self._table[2].take(levels, axis=1)
+        seen = self._frustum.touches((corners[:3] - reach).T, (corners[3:] + reach).T)
+        visible = np.flatnonzero(seen)
+        distance = _distances(corners.take(visible, axis=1))
+        order = np.lexsort((distance, owner.take(visible)))
+        return visible.take(order), distance.take(order)
+
+    def _own(self, names: Sequence[int], added: range, owner: Ints) -> None:
+        """Give nodes that were added to their parents: names[owner], if it is not -1."""
+        counts = np.bincount(owner, minlength=len(names))
         ends = (added.start + np.cumsum(counts)).tolist()
         for node, first, end in zip(names, [added.start, *ends[:-1]], ends, strict=True):
             if node >= 0:
                 self.children[node] = range(first, end)
 
-    def _add(self, levels: Ints, places: Ints, corners: Floats, distance: Floats) -> range:
+    def _add(
+        self, levels: Ints, places: Ints, corners: Floats, distance: Floats, known: bool = False
+    ) -> range:
         """Make nodes of bricks.
 
         Args:
@@ -235,6 +303,7 @@ class VisibleTree:
             places: of shape (3, n).
             corners: low and high ones of regions, of shape (6, n).
             distance: squared, from the camera's centre, of shape (n,).
+            known: whether some of them may have been refined before.
         """
         half = (corners[3:] - corners[:3]) / 2
         forward = self._camera.axes[2]
@@ -245,9 +314,12 @@ class VisibleTree:
         far = 1 + distance / self._focus**2
         gains = np.minimum(area, self._canvas) * sizes / (far * np.sqrt(far))
         sticky = [False] * len(levels)
-        if self._before:
-            names = zip(levels.tolist(), places.T.tolist(), strict=True)
-            sticky = [(level, self._slices[level], *at) in self._before for level, at in names]
+        if known and self._entries:
+            names = zip(levels.tolist(), *places.tolist(), strict=True)
+            for node, name in enumerate(names, self._count):
+                if (entry := self._entries.get(name)) is not None:
+                    self._known[entry] = node
+                    sticky[node - self._count] = True
             advantage = np.where(sticky, STICKY, 1.0)
             sizes, gains = sizes * advantage, gains * advantage
         gains[(sizes <= 1 + LEVEL_TOLERANCE) | (levels <= self._finest)] = 0

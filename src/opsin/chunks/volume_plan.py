@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from opsin.chunks.camera import slice_index
 from opsin.chunks.plan import Tier
 from opsin.chunks.policy import Policy
-from opsin.chunks.visible_tree import VisibleTree
+from opsin.chunks.visible_tree import Cut, VisibleTree
 from opsin.chunks.volume_brick import VolumeBrick
 from opsin.chunks.volume_camera import VolumeCamera
 from opsin.images.layer import Layer
@@ -68,13 +68,15 @@ class VolumePlan:
         targets: the finest level that is drawn of each layer in the end.
         limited: whether something visible is coarser than it should be, or missing, because the
             budget is spent.
+        cuts: of each layer what was refined, for the next plan.
     """
 
     wants: tuple[VolumeWant, ...] = ()
     roots: tuple[VolumeBrick, ...] = ()
-    children: Mapping[VolumeBrick, tuple[VolumeBrick, ...]] = field(default_factory=dict)
+    children: dict[VolumeBrick, tuple[VolumeBrick, ...]] = field(default_factory=dict)
     targets: Mapping[int, int] = field(default_factory=dict)
     limited: bool = False
+    cuts: Mapping[int, Cut] = field(default_factory=dict, compare=False, repr=False)
 
     def cover(self, held: Set[VolumeBrick]) -> Iterator[VolumeBrick]:
         """The held bricks to draw now: each visible place in one of them.
@@ -97,7 +99,7 @@ def plan_volume(
     held: Set[VolumeBrick],
     policy: Policy,
     slots: int,
-    refined: Collection[VolumeBrick] = (),
+    before: VolumePlan | None = None,
     finest: int = 0,
 ) -> VolumePlan:
     """What a view in 3D wants, most urgent first.
@@ -109,11 +111,12 @@ def plan_volume(
         policy: `quality`, and at most `bricks` of them.
         slots: bytes that the canvas can hold. A plan fills at most `policy.slot_share` of it (the
             base, if need be, all).
-        refined: the bricks that the plan before had refined: its `children`.
+        before: the plan before, from which little will differ.
         finest: the finest level that is wanted.
     """
+    cuts = before.cuts if before else {}
     shown = [
-        VisibleTree(number, layer, camera, policy.quality, refined, finest)
+        VisibleTree(number, layer, camera, policy.quality, cuts.get(number), finest)
         for number, layer in layers.items()
         if slice_index(layer, 0, camera) is not None
     ]
@@ -141,6 +144,8 @@ class _Planning:
     def add_bases(self) -> None:
         """Take the roots, those of all layers in turns, the nearest first."""
         roots = [tree.roots(self._slots[0] + 1) for tree in self._trees]
+        for tree in self._trees:
+            tree.recall()
         for turn in range(max(map(len, roots), default=0)):
             for tree, nodes in zip(self._trees, roots, strict=True):
                 if turn < len(nodes):
@@ -172,21 +177,16 @@ class _Planning:
 
     def result(self, held: Set[VolumeBrick]) -> VolumePlan:
         """The plan, for a canvas that holds some bricks."""
-        nodes: dict[VisibleTree, list[int]] = {tree: [] for tree in self._trees}
-        for tree, node in self._roots:
-            nodes[tree].append(node)
-        for tree, node in self._refined:
-            nodes[tree] += tree.children[node]
-        named = {tree: dict(zip(own, tree.bricks(own), strict=True)) for tree, own in nodes.items()}
-        roots = [(named[tree][node], tree.bytes[node]) for tree, node in self._roots]
+        names = {tree: tree.bricks() for tree in self._trees}
+        roots = [(names[tree][node], tree.bytes[node]) for tree, node in self._roots]
         bricks: list[VolumeBrick] = []
         sizes: list[int] = []
         children: dict[VolumeBrick, tuple[VolumeBrick, ...]] = {}
         for tree, node in self._refined:
             finer = tree.children[node]
-            own_bricks = tuple(map(named[tree].__getitem__, finer))
-            children[named[tree][node]] = own_bricks
-            bricks += own_bricks
+            own = names[tree][finer.start : finer.stop]
+            children[names[tree][node]] = tuple(own)
+            bricks += own
             sizes += tree.bytes[finer.start : finer.stop]
         replaced = _replaced(children, held)
         wants = [VolumeWant(brick, Tier.BASE, size) for brick, size in roots]
@@ -200,12 +200,17 @@ class _Planning:
                 wants.append(VolumeWant(brick, Tier.COARSE, size))
             elif brick in held:
                 kept.append(VolumeWant(brick, Tier.COARSE, size))
+        cuts = {
+            tree.number: tree.cut([node for owner, node in self._refined if owner is tree])
+            for tree in self._trees
+        }
         return VolumePlan(
             wants=(*wants, *kept),
             roots=tuple(brick for brick, _ in roots),
             children=children,
             targets=targets,
             limited=self._limited,
+            cuts=cuts,
         )
 
     @property
@@ -280,16 +285,18 @@ def _cost(tree: VisibleTree, node: int) -> Cost:
 
 
 def _replaced(
-    children: Mapping[VolumeBrick, Sequence[VolumeBrick]], held: Set[VolumeBrick]
+    children: dict[VolumeBrick, tuple[VolumeBrick, ...]], held: Set[VolumeBrick]
 ) -> set[VolumeBrick]:
     """Refined bricks in whose place finer ones can be drawn; `children` begins with the roots.
 
     One of which no child is visible is, as it turned out, not visible either.
     """
+    covered = {brick for finer in children.values() for brick in finer if brick in held}
     replaced: set[VolumeBrick] = set()
-    for brick, finer in reversed([*children.items()]):
-        if all(child in held or child in replaced for child in finer):
+    for brick in reversed(children):
+        if covered.issuperset(children[brick]):
             replaced.add(brick)
+            covered.add(brick)
     return replaced
 
 

@@ -74,7 +74,7 @@ class HeldVolumes:
         self._camera = camera
         self.plan = plan_volume(
             self._volumes, camera, self.here, self._policy, WITHOUT_BOUND,
-            self.plan.children, self._finest,
+            self.plan, self._finest,
         )  # fmt: skip
         wanted = [want.brick for want in self.plan.wants]
         self._make_room(set(wanted))

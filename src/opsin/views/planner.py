@@ -191,9 +191,7 @@ class VolumePlanner:
         sharper = replace(
             policy, bricks=max(most, 1), slot_share=1.0, quality=policy.quality * self._quality
         )
-        self._plan = plan_volume(
-            layers, self._camera, volumes, sharper, WITHOUT_BOUND, self._plan.children
-        )
+        self._plan = plan_volume(layers, self._camera, volumes, sharper, WITHOUT_BOUND, self._plan)
         return self._plan.wants
 
     def rest(self, now: float) -> bool:
