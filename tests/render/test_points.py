@@ -118,6 +118,25 @@ def test_points_lie_over_images_in_the_order_of_the_layers() -> None:
     assert middle(snapshot(image, CAMERA, layers=[dark, added]), 10, 10) == [255, 128, 128]
 
 
+def test_size_by_a_property_goes_from_a_quarter_to_the_whole() -> None:
+    table = points(area=[1.0, np.nan, 2.0, 3.0], kind=["a", "b", "c", "a"])
+    layer = PointsLayer("four", table, size=80, size_by="area", colour_by="kind")
+
+    def widths(layer: PointsLayer) -> list[int]:
+        lit = snapshot(layer.points, CAMERA, layers=[layer]).max(axis=2) > 0
+        places = [(100, 100), (100, 300), (300, 100), (300, 300)]  # rows and columns
+        return [int(lit[row, column - 60 : column + 60].sum()) for row, column in places]
+
+    assert widths(layer) == [20, 20, 50, 80]
+    assert widths(replace(layer, unit="world", size=8)) == [20, 20, 50, 80]
+    assert widths(replace(layer, size_by="kind")) == [20, 50, 80, 20]
+    deep = VolumeCamera((0, 20.0, 20), 10.0, (400, 400))
+    picture = snapshot(table, deep, layers=[layer])
+    assert [int(picture[300, 200:].any(axis=1).sum())] == [80]
+    with pytest.raises(UsageError, match="no property 'mass'"):
+        widths(replace(layer, size_by="mass"))
+
+
 def test_a_slice_shows_what_is_near() -> None:
     layer = PointsLayer("four", points(), thickness={"z": 12.0})
     camera = replace(CAMERA, position={"z": 5.0})

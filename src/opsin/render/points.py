@@ -33,7 +33,8 @@ def read_now(points: Points, brick: PointsBrick) -> Array:
 
 def shown_only(layer: PointsLayer) -> PointsLayer:
     """The layer with the properties that are drawn only, so that others are not read."""
-    names = () if layer.colour_by is None else (layer.colour_by,)
+    drawn = (layer.colour_by, layer.size_by)
+    names = tuple(dict.fromkeys(name for name in drawn if name is not None))
     return replace(layer, points=layer.points.with_properties(*names))
 
 
@@ -69,22 +70,28 @@ def draw_points(
     shown = [names.index(name) for name in camera.displayed]
     relative = points[POSITION][there][:, shown] - np.array(camera.center)
     colours = colours[there]
+    radii = np.full(len(points), layer.size / 2)
+    if layer.size_by is not None:
+        radii = layer.sizes_of(points[layer.size_by]) / 2
+    radii = radii[there]
     height, width, _ = canvas.shape
-    radius = layer.size / 2
     if isinstance(camera, Camera):
         places = relative * camera.zoom
-        radii = np.full(len(places), radius * (camera.zoom if layer.unit == "world" else 1.0))
+        if layer.unit == "world":
+            radii = radii * camera.zoom
     else:
         right, down, forward = camera.axes
         depth = relative @ forward
         order = np.argsort(-depth, kind="stable")
         relative, depth, colours = relative[order], depth[order], colours[order]
+        radii = radii[order]
         zoom = np.full(len(depth), camera.zoom)
         if not math.isinf(camera.distance):
             away = np.maximum(camera.distance + depth, NEAR * camera.distance)
             zoom *= camera.distance / away
         places = np.stack([relative @ down, relative @ right], axis=1) * zoom[:, np.newaxis]
-        radii = radius * (zoom if layer.unit == "world" else np.ones(len(zoom)))
+        if layer.unit == "world":
+            radii = radii * zoom
     places += (height / 2, width / 2)
     draw_discs(canvas, places, radii, colours, layer.opacity, layer.blending)
 

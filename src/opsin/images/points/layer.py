@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from opsin.images.image import Axis, Level
 from opsin.images.points import Points
@@ -15,6 +18,9 @@ SHOWN = (10_000, 100_000)
 
 COVER = 0.3
 """How much of a canvas they cover by default, if they lie side by side."""
+
+SMALLEST = 1 / 4
+"""Of the size, if it comes from a property: that of the points with the lowest number."""
 
 SLICES = 32
 """An axis in space is cut into so many slices, where nothing is said of their thickness."""
@@ -27,6 +33,8 @@ class PointsLayer:
     `size` is the diameter of a disc, in device pixels or in world units. The colour is `colour`
     (`#rrggbb`), or comes from a property: numbers through `contrast` (None: the range of the
     property) and `colormap`, as values of an image do; categories have the colours of labels.
+    With `size_by`, `size` is that of the points with the highest number, and those with the lowest
+    have a quarter of it.
 
     Of the axes that a view does not display, a slice is shown: what lies within half of its
     `thickness`, a world length by axis, of the view's position. By default all of an axis in space
@@ -44,6 +52,7 @@ class PointsLayer:
     unit: Literal["screen", "world"] = "screen"
     colour: str = "#ffffff"
     colour_by: str | None = None
+    size_by: str | None = None
     contrast: tuple[float, float] | None = None
     gamma: float = 1.0
     colormap: str = "viridis"
@@ -84,6 +93,21 @@ class PointsLayer:
         side = max(self.size, 1.0) if self.unit == "screen" else 1.0
         room = COVER * width * height / (math.pi / 4 * side**2)
         return int(min(max(room, SHOWN[0]), SHOWN[1]))
+
+    def sizes_of(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The diameters of points with these values of the property `size_by`.
+
+        Of words these are their numbers; NaN counts as the lowest.
+
+        Raises:
+            UsageError: the points have no such property.
+        """
+        known = self.points.property(self.size_by or "")
+        low, high = known.range or (0.0, float(max(len(known.categories) - 1, 1)))
+        numbers = values.astype(np.float64)
+        t = (numbers - low) / (high - low) if high > low else (numbers > low).astype(np.float64)
+        sizes: npt.NDArray[np.float64] = SMALLEST + (1 - SMALLEST) * np.nan_to_num(t).clip(0, 1)
+        return self.size * sizes
 
     def slab(self, axis: str, position: float) -> tuple[float, float]:
         """What is shown along an axis that a view does not display: from here to there."""
