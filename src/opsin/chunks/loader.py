@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -125,15 +125,22 @@ class Loader:
         self._ranks: dict[ChunkKey, int] = {}
         self._queue = Queue()
         self._windows: list[Window] = []
+        self._bases: list[set[int]] = []
         self._displaced = 0
         self._pumping = False
         self._closed = False
 
     # What clients call
 
-    def add(self, image: Image | Points) -> int:
-        """Make an image, or points, loadable; its number is the first part of its chunk keys."""
+    def add(self, image: Image | Points, bases: Collection[int] = ()) -> int:
+        """Make an image, or points, loadable; its number is the first part of its chunk keys.
+
+        Args:
+            image: which.
+            bases: levels whose chunks stay longest, beside the last one.
+        """
         self.images.append(image)
+        self._bases.append({len(image.levels) - 1, *bases})
         self._windows.append(Window(FAR * self._fetches))
         return len(self.images) - 1
 
@@ -364,7 +371,7 @@ class Loader:
             error = ValueError(f"it has {array.nbytes} bytes, not {job.size}")
         if array is not None and error is None:
             self.cache.release(job.reserved - job.size)
-            base = key.level == len(self.images[key.image].levels) - 1
+            base = key.level in self._bases[key.image]
             self.cache.commit(key, array, job.size, base=base)
         else:
             self.cache.release(job.reserved)

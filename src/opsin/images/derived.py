@@ -65,7 +65,7 @@ def stored_levels(image: Image) -> int:
     A source of which some levels are computed says so itself, by `stored_levels`.
     """
     source, count = image.source, len(image.levels)
-    if isinstance(source, _Derived):
+    while isinstance(source, _Derived):
         count, source = len(source.stored), source.base
     return int(getattr(source, "stored_levels", count))
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from opsin.chunks.camera import Camera, fit, slice_index
 from opsin.chunks.policy import EXPLORE
-from opsin.chunks.volume_brick import SIDE
 from opsin.chunks.volume_camera import VolumeCamera, check_volumes, fit_volume
+from opsin.chunks.volume_levels import with_volume_levels
 from opsin.errors import UsageError, WriteError
 from opsin.images.derived import with_derived_levels
 from opsin.images.image import Image
@@ -41,9 +41,6 @@ MEMORY = 2**29
 
 WHOLE = replace(EXPLORE, bricks=1024)
 """More bricks than a view that has to be quick would want."""
-
-LARGEST_BASE = 2 * SIDE
-"""Voxels of the coarsest level of a volume along each axis."""
 
 MOST_VOXELS = 1 << 24
 """Voxels that contrast limits are read off, about."""
@@ -215,10 +212,7 @@ def _ready(layer: Layer | PointsLayer, camera: Camera | VolumeCamera) -> Layer |
     if isinstance(camera, Camera):
         return layer
     # A base of so many bricks that they do not fit the memory could not be shown.
-    coarsest = layer.level(len(layer.image.levels) - 1)
-    names = [axis.name for axis in layer.axes]
-    long = [n for n in camera.displayed if coarsest.shape[names.index(n)] > LARGEST_BASE]
-    return replace(layer, image=with_derived_levels(layer.image, LARGEST_BASE, long, SIDE))
+    return replace(layer, image=with_volume_levels(layer.image, camera.displayed))
 
 
 def _read(layer: Layer, level: int, start: tuple[int, ...], stop: tuple[int, ...]) -> Array:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from opsin.chunks.loader import Loader
+from opsin.chunks.volume_levels import for_volumes
 from opsin.errors import BudgetExceeded, NotFound
 from opsin.images.image import Image
 from opsin.images.readers import open_images
@@ -86,9 +87,14 @@ class Library:
 
     async def _opened(self, path: Path) -> Group:
         images = await asyncio.to_thread(open_images, path)
-        return [(image, self._loader.add(image)) for image in images]
+        return [(image, load(self._loader, image)) for image in images]
 
     def _ended(self, key: tuple[object, ...], task: asyncio.Task[Group]) -> None:
         if task.cancelled() or task.exception() is not None:
             self._opening.pop(key, None)
             self._count -= 1
+
+
+def load(loader: Loader, image: Image) -> int:
+    """Make an image loadable, with the levels that it has in 3D; its number in the loader."""
+    return loader.add(for_volumes(image), bases=(len(image.levels) - 1,))

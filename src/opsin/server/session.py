@@ -15,6 +15,7 @@ from opsin.chunks.camera import Camera, base_level, fit, slice_index
 from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
+from opsin.chunks.volume_levels import in_3d
 from opsin.errors import OpsinError, UsageError
 from opsin.host.host import Host
 from opsin.host.job import Job
@@ -26,7 +27,7 @@ from opsin.images.readers import open_image
 from opsin.images.source import Array
 from opsin.images.write.codec import CodecName
 from opsin.render.histogram import Histogram, auto_contrast, histogram
-from opsin.server.library import Group, Library
+from opsin.server.library import Group, Library, load
 from opsin.server.roots import Roots
 from opsin.server.shelf import Offer, Shelf
 from opsin.views.scene import Scene
@@ -83,7 +84,7 @@ class Session:
             self.scene.notify("error", text)
         self._waiting: dict[int, tuple[Layer, int]] = {}
         for group in images:
-            numbers = {id(image): self.loader.add(image) for image in group}
+            numbers = {id(image): load(self.loader, image) for image in group}
             self.shelf.put([(image, numbers[id(image)]) for image in group])
             for image in group:
                 for text in image.warnings:
@@ -117,7 +118,7 @@ class Session:
         """Begin to put the layers into the scene, each as soon as its contrast is known."""
         for number, (layer, image) in self._waiting.items():
             if layer.contrast is not None or layer.image.kind == "labels":
-                self.scene.put(number, layer, image)
+                self.scene.put(number, layer, image, in_3d(layer))
             else:
                 self._expect(number, layer, image)
         if self._no_plugins is None:
@@ -181,7 +182,8 @@ class Session:
         """
         if number not in self._removed:
             raise UsageError(f"Layer {number} was not removed.")
-        self.scene.put(number, *self._removed.pop(number))
+        layer, image = self._removed.pop(number)
+        self.scene.put(number, layer, image, in_3d(layer))
 
     async def open(self, name: str) -> None:
         """Put the image of this name, below the roots, into the scene, if it is not there.
@@ -199,7 +201,7 @@ class Session:
             number = self._next_layer()
             self._waiting[number] = (layer, numbers[id(layer.image)])
             if layer.contrast is not None or layer.image.kind == "labels":
-                self.scene.put(number, layer, numbers[id(layer.image)])
+                self.scene.put(number, layer, numbers[id(layer.image)], in_3d(layer))
             else:
                 self._expect(number, layer, numbers[id(layer.image)])
 
@@ -293,7 +295,7 @@ class Session:
             except OpsinError as error:
                 self.scene.notify("error", f"{result.name}: {error}")
                 continue
-            number = self.loader.add(image)
+            number = load(self.loader, image)
             self.shelf.put([(image, number)])
             for layer in layers_of(replace(image, name=self._free_name(result.name))):
                 place = self._next_layer()
@@ -302,7 +304,7 @@ class Session:
                 if layer.contrast is None and image.kind == "image":
                     await self._open(place, layer, number)
                 else:
-                    self.scene.put(place, layer, number)
+                    self.scene.put(place, layer, number, in_3d(layer))
         job.progress(None, None)  # so that it is heard that the layers are there
 
     def _free_name(self, name: str) -> str:
@@ -333,7 +335,7 @@ class Session:
         except Exception as error:
             self.scene.notify("error", f"{layer.name}: {type(error).__name__}: {error}")
             log.exception("%s", layer.name)
-        self.scene.put(number, layer, image)
+        self.scene.put(number, layer, image, in_3d(layer))
 
     async def _with_contrast(self, layer: Layer, image: int) -> Layer:
         """The layer with a contrast from its coarsest level, if it has none."""

@@ -191,6 +191,7 @@ class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     defaults: Defaults
     range: tuple[float, float]
     brick: int = 512
+    deeper: tuple[LevelInfo, ...] = ()
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -24,12 +24,14 @@ from opsin.views.messages import (
 class Scene:
     """Layers by id (a higher id is drawn over a lower one), and what the user was told about them.
 
-    `images` gives the number of each layer's image in the loader. A scene tells its listeners when
-    it changes; `revision` rises when layers do.
+    `images` gives the number of each layer's image in the loader, and `volumes` what each layer is
+    in 3D, where it may have more levels behind its own. A scene tells its listeners when it
+    changes; `revision` rises when layers do.
     """
 
     def __init__(self) -> None:
         self.layers: dict[int, Layer] = {}
+        self.volumes: dict[int, Layer] = {}
         self.images: dict[int, int] = {}
         self.notices: list[Notice] = []
         self._expected: set[int] = set()
@@ -40,10 +42,11 @@ class Scene:
         """A layer of this id is being opened, and will be put here."""
         self._expected.add(number)
 
-    def put(self, number: int, layer: Layer, image: int) -> None:
-        """Add a layer under an id, or replace the one that has it."""
+    def put(self, number: int, layer: Layer, image: int, volume: Layer | None = None) -> None:
+        """Add a layer under an id, or replace the one that has it; `volume` if 3D differs."""
         self._expected.discard(number)
         self.layers[number] = layer
+        self.volumes[number] = volume or layer
         self.images[number] = image
         self.revision += 1
         self._tell()
@@ -55,6 +58,7 @@ class Scene:
             KeyError: there is none of that id.
         """
         removed = self.layers.pop(number), self.images.pop(number)
+        del self.volumes[number]
         self.revision += 1
         self._tell()
         return removed
@@ -71,7 +75,10 @@ class Scene:
 
     def message(self, told: int = 0) -> SceneMessage:
         """The scene as canvases get it, with the notices after the first `told`."""
-        layers = tuple(describe(number, layer) for number, layer in sorted(self.layers.items()))
+        layers = tuple(
+            describe(number, layer, self.volumes[number])
+            for number, layer in sorted(self.layers.items())
+        )
         return SceneMessage(layers, len(self._expected), tuple(self.notices[told:]))
 
     def _tell(self) -> None:
@@ -79,16 +86,14 @@ class Scene:
             listener()
 
 
-def describe(number: int, layer: Layer) -> LayerInfo:
-    """A layer as canvases get it."""
+def describe(number: int, layer: Layer, volume: Layer | None = None) -> LayerInfo:
+    """A layer as canvases get it, with what it is in 3D."""
     image = layer.image
     low, high = layer.contrast or dtype_range(layer)
     contrast = (_finite(low), _finite(high))
     span = slider_range(layer, contrast)
-    levels = []
-    for i in range(len(image.levels)):
-        level = layer.level(i)
-        levels.append(LevelInfo(level.shape, level.scale, level.translation))
+    levels = [_level(layer, i) for i in range(len(image.levels))]
+    deeper = range(len(levels), len(volume.image.levels)) if volume else ()
     return LayerInfo(
         id=number,
         name=plain_text(layer.name),
@@ -101,6 +106,7 @@ def describe(number: int, layer: Layer) -> LayerInfo:
             for axis in layer.axes
         ),
         levels=tuple(levels),
+        deeper=tuple(_level(volume, i) for i in deeper) if volume else (),
         defaults=Defaults(
             visible=layer.visible,
             opacity=layer.opacity,
@@ -112,6 +118,11 @@ def describe(number: int, layer: Layer) -> LayerInfo:
         range=(_finite(span[0]), _finite(span[1])),
         brick=brick_side(layer),
     )
+
+
+def _level(layer: Layer, number: int) -> LevelInfo:
+    level = layer.level(number)
+    return LevelInfo(level.shape, level.scale, level.translation)
 
 
 def _finite(value: float) -> float:

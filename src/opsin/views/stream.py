@@ -69,7 +69,7 @@ class Stream:
         self._scene = scene
         self._send = send
         self._receive = receive
-        self._view = View(scene.layers, scene.images, policy)
+        self._view = View(scene.layers, scene.images, policy, scene.volumes)
         self._client = loader.client(self._chunk_changed)
         self._wake = asyncio.Event()
         self._replan = False
@@ -247,7 +247,7 @@ class Stream:
 
     def _frame(self, brick: AnyBrick) -> tuple[bytes, int] | None:
         """The frame of a brick; None if a part of it was let go of since it was complete."""
-        layer = self._scene.layers[brick.layer]
+        layer = self._view.layer(brick)
         keys = {key.grid: key for key in self._view.chunks(brick)}
         chunks = {index: self._loader.get(key) for index, key in keys.items()}
         missing = {keys[index] for index, chunk in chunks.items() if chunk is None}

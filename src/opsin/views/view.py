@@ -41,6 +41,7 @@ class View:
     Args:
         layers: all layers of the scene by id; `image_numbers` gives each layer's image in the
             loader.
+        volumes: what they are in 3D, where that differs.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class View:
         layers: Mapping[int, Layer],
         image_numbers: Mapping[int, int],
         policy: Policy = EXPLORE,
+        volumes: Mapping[int, Layer] | None = None,
     ) -> None:
         self._layers = layers
+        self._volumes = layers if volumes is None else volumes
         self._images = image_numbers
         self._policy = policy
         self._slots = 0
@@ -145,7 +148,8 @@ class View:
         planner, look = self._planner, self._look
         if planner is None or look is None:
             return
-        shown = {n: self._layers[n] for n in look.visible if n in self._layers}
+        layers = self._volumes if isinstance(look, VolumeLook) else self._layers
+        shown = {n: layers[n] for n in look.visible if n in layers}
         shown = {n: layer for n, layer in shown.items() if _shows(layer, planner.displayed)}
         self._wants = planner.plan(shown, self.held, self._policy, self._slots, pace)
         for want in self._pending():
@@ -157,9 +161,14 @@ class View:
     def chunks(self, brick: AnyBrick) -> Iterator[ChunkKey]:
         """The chunks that a brick is made of."""
         image = self._images[brick.layer]
-        layer = self._layers[brick.layer]
+        layer = self.layer(brick)
         for index in chunks_of(layer, brick, self.displayed):
             yield ChunkKey(image, brick.level, index)
+
+    def layer(self, brick: AnyBrick) -> Layer:
+        """The layer that a brick is of, with all levels that it may be of."""
+        layers = self._volumes if isinstance(brick, VolumeBrick) else self._layers
+        return layers[brick.layer]
 
     def chunk_wants(self) -> Iterator[tuple[ChunkKey, ...]]:
         """The chunks of each pending brick, most urgent first, those in memory included."""

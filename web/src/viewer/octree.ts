@@ -30,6 +30,15 @@ export type Octree = {
 
 export const each = (make: (axis: 0 | 1 | 2) => number): Triple => [make(0), make(1), make(2)];
 
+/** The layer with all levels that it has in 3D. */
+export function inVolume(layer: Layer): Layer {
+  if (!layer.deeper) return layer;
+  const known = deep.get(layer) ?? { ...layer, levels: [...layer.levels, ...layer.deeper] };
+  deep.set(layer, known);
+  return known;
+}
+
+const deep = new WeakMap<Layer, Layer>();
 const trees = new WeakMap<Layer, Map<string, Octree | null>>();
 
 /** Null: the layer does not have these axes. */
@@ -49,7 +58,7 @@ function makeOctree(layer: Layer, displayed: VolumeView["displayed"]): Octree | 
   const where = displayed.map((name) => layer.axes.findIndex((axis) => axis.name === name));
   if (where.some((axis) => axis < 0)) return null;
   const pick = (values: readonly number[]): Triple => each((i) => values[where[i] ?? 0] ?? 1);
-  const all = layer.levels.map(({ shape, scale, translation }) => ({
+  const all = inVolume(layer).levels.map(({ shape, scale, translation }) => ({
     shape: pick(shape),
     scale: pick(scale),
     translation: pick(translation),

@@ -151,6 +151,7 @@ function layer(value: unknown): Layer {
   const axes = list(fields["axes"], "axes").map(axis);
   const levels = list(fields["levels"], "levels").map((one) => level(one, axes.length));
   if (levels.length === 0) throw new ProtocolError("A layer has no levels.");
+  const deeper = list(fields["deeper"] ?? [], "deeper").map((one) => level(one, axes.length));
   const samples = whole(fields["samples"], "samples");
   if (samples !== 1 && samples !== 3 && samples !== 4) {
     throw new ProtocolError("A layer's samples are not 1, 3 or 4.");
@@ -164,6 +165,7 @@ function layer(value: unknown): Layer {
     samples,
     axes,
     levels,
+    ...(deeper.length > 0 ? { deeper } : {}),
     defaults: settings(fields["defaults"]),
     range: pair(fields["range"], "range"),
     brick: brickSide(fields["brick"]),
