@@ -15,6 +15,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opsin.errors import ReadError
 from opsin.images.derived import with_derived_levels
 from opsin.images.image import Axis, Image, Level
 from opsin.images.readers import tiff
@@ -213,6 +214,16 @@ def test_big_chunks_are_decoded_once_too() -> None:
     assert image.levels[1].chunks == (512, 2048)
     image.read(1)
     assert len(source.fetched) == 128
+
+
+def test_a_level_that_would_take_days_is_refused_and_the_stored_one_can_be_read() -> None:
+    base, source = image_of(np.broadcast_to(np.uint8(7), (2**31, 2**31)), (512, 512))
+    image = with_derived_levels(base)
+    with pytest.raises(ReadError, match="would be computed from 4,398,046,511,104: look"):
+        image.read(len(image.levels) - 1, (slice(0, 10), slice(0, 10)))
+    assert source.fetched == []
+    part = image.read(3, (slice(2**28 - 2, 2**28), slice(0, 2)))
+    np.testing.assert_array_equal(part, np.full((2, 2), 7))
 
 
 def test_cancelling_stops_before_the_next_base_chunk() -> None:

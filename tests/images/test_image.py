@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,18 @@ def test_memory_is_read_in_one_step() -> None:
     assert direct is not None
     np.testing.assert_array_equal(direct((2, 1))[0], PIXELS[100:, 70:140])
     np.testing.assert_array_equal(image.read(0, [slice(10, 120), 5]), PIXELS[10:120, 5])
+
+
+def test_chunks_of_any_shape_are_counted_and_named_without_holding_all() -> None:
+    """What a header says may be far more than memory holds."""
+    level = Level((2**40, 3, 2**62), (1, 2, 512), (1.0,) * 3, (0.0,) * 3)
+    assert level.chunks_between((0, 0, 0), level.shape) == 2**40 * 2 * 2**53
+    tracemalloc.start()
+    found = list(itertools.islice(level.chunks_in((5, 0, 1024), level.shape), 3))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [(5, 0, 2), (5, 0, 3), (5, 0, 4)]
+    assert most < 2**16
+    last = list(level.chunks_in((2**40 - 2, 0, 2**62 - 700), level.shape))
+    assert last[0] == (2**40 - 2, 0, 2**53 - 2)
+    assert len(last) == level.chunks_between((2**40 - 2, 0, 2**62 - 700), level.shape) == 8

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from opsin.errors import ReadError
 from opsin.images.image import Image, Level, chunk_origin
 from opsin.images.reduction import Mean, Pick, Reduction, picked, sum_dtype
 from opsin.images.source import Array, Direct, Encoded, Index, Provenance, Source
@@ -28,6 +29,10 @@ SMALLEST_CHUNK = 512
 
 LARGEST_CHUNK = 1 << 20
 """Voxels of a chunk of a volume, if those of the stored level allow."""
+
+MOST_CHUNKS = 1 << 22
+"""Stored chunks that one of a derived level may be computed from: hours. What needs more is never
+seen, and more likely a header that says too much."""
 
 
 def with_derived_levels(
@@ -111,6 +116,9 @@ class _Derived(Source):
 
         Base chunks are fetched and reduced one after the other: one at a time is in memory, and
         cancelling stops before the next, once the running one has let go of its memory.
+
+        Raises:
+            ReadError: it would be computed from more than `MOST_CHUNKS`.
         """
         if level < len(self.stored):
             return await self.base.fetch(level, index)
@@ -123,6 +131,12 @@ class _Derived(Source):
         for axis in self.halved:
             fine_start[axis] <<= k
             fine_stop[axis] = min(fine_stop[axis] << k, coarsest.shape[axis])
+        count = coarsest.chunks_between(fine_start, fine_stop)
+        if count > MOST_CHUNKS:
+            raise ReadError(
+                f"The file lacks this level, and one chunk of it would be computed from {count:,}: "
+                "look at a part, or give the image levels with `opsin write`."
+            )
         kind = Pick if self.pick else Mean
         reduction = kind(self.dtype, coarsest.shape, self.halved, k, tuple(start), shape)
         for base_index in coarsest.chunks_in(fine_start, fine_stop):

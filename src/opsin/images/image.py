@@ -21,6 +21,9 @@ from opsin.images.waiting import on_thread, wait_for
 FETCHES = 8
 """Chunks that one call of `read` has on their way at once."""
 
+MOST_HELD = 1 << 20
+"""Numbers along an axis that may be held in memory, as `itertools.product` does."""
+
 AxisType = Literal["space", "time", "channel", "other"]
 Kind = Literal["image", "labels"]
 
@@ -60,11 +63,30 @@ class Level:
 
     def chunks_in(self, start: Sequence[int], stop: Sequence[int]) -> Iterator[Index]:
         """Indices of the chunks that touch the box from `start` up to but without `stop`."""
-        ranges = (
+        ranges = self._grid_between(start, stop)
+        if all(len(each) <= MOST_HELD for each in ranges):
+            return itertools.product(*ranges)
+        return _places(ranges)
+
+    def chunks_between(self, start: Sequence[int], stop: Sequence[int]) -> int:
+        """How many they are."""
+        return math.prod(map(len, self._grid_between(start, stop)))
+
+    def _grid_between(self, start: Sequence[int], stop: Sequence[int]) -> list[range]:
+        return [
             range(a // chunk, -(-b // chunk))
             for a, b, chunk in zip(start, stop, self.chunks, strict=True)
-        )
-        return itertools.product(*ranges)
+        ]
+
+
+def _places(ranges: Sequence[range]) -> Iterator[Index]:
+    """The same as `itertools.product`, of which nothing is held: a header may say any shape."""
+    if not ranges:
+        yield ()
+        return
+    for first in ranges[0]:
+        for others in _places(ranges[1:]):
+            yield (first, *others)
 
 
 @dataclass(frozen=True, slots=True)
