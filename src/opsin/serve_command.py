@@ -14,7 +14,10 @@ from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.policy import policy_named
 from opsin.errors import OpsinError, UsageError
 from opsin.images.image import Image, Kind
+from opsin.images.points import Points
+from opsin.images.points.reader import holds_points, open_points
 from opsin.images.readers import open_images
+from opsin.images.readers.address import Address
 from opsin.images.write.codec import CodecName
 from opsin.plugins.formats import read_plugin
 from opsin.server.launch import HERE, bind, is_loopback, make_token, serve
@@ -61,7 +64,7 @@ def _run(
     if options.plugin and not near:
         raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --plugin or --host.")
     token, listener = make_token(), bind(options.port, host)
-    groups: list[tuple[Image, ...]] = []
+    groups: list[tuple[Image, ...] | Points] = []
     problems: list[str] = []
     for opened in _opened(options):
         if isinstance(opened, OpsinError):
@@ -69,9 +72,9 @@ def _run(
             complain(str(opened))
             continue
         groups.append(opened)
-        for image in opened:
-            for warning in image.warnings:
-                complain(f"{image.name}: {warning}")
+        for one in _each(opened):
+            for warning in one.warnings:
+                complain(f"{one.name}: {warning}")
     if not groups and not roots.folders:
         listener.close()
         return 1
@@ -97,33 +100,40 @@ def _run(
         codec=codec,
         no_plugins=None if near else NO_PLUGINS,
     )
-    names = [image.name for group in groups for image in group]
+    names = [one.name for group in groups for one in _each(group)]
     names += [f"what lies below {folder}" for folder in roots.folders.values()]
     say(f"Opsin {does} {', '.join(names)}. Ctrl-C stops it.")
     serve(session, listener, token=token, browser=browser, announce=say, host=host)
     return 0
 
 
-def _opened(options: argparse.Namespace) -> Iterator[tuple[Image, ...] | OpsinError]:
-    """The images at each path, or why it cannot be opened."""
+def _each(opened: tuple[Image, ...] | Points) -> Sequence[Image | Points]:
+    return (opened,) if isinstance(opened, Points) else opened
+
+
+def _opened(options: argparse.Namespace) -> Iterator[tuple[Image, ...] | Points | OpsinError]:
+    """The images or points at each path, or why it cannot be opened."""
     asked: list[tuple[str, Kind | None]] = [(path, None) for path in options.paths]
     asked += [(path, "labels") for path in options.labels]
     for path, kind in asked:
         try:
-            yield open_images(path, kind=kind)
+            if kind is None and holds_points(Address.parse(path)):
+                yield open_points(path)
+            else:
+                yield open_images(path, kind=kind)
         except OpsinError as error:
             yield error
 
 
 def _disk_cache(
-    where: str | None, groups: Sequence[Sequence[Image]], complain: Say
+    where: str | None, groups: Sequence[tuple[Image, ...] | Points], complain: Say
 ) -> DiskCache | None:
     """The disk cache that was asked for, or the user's own; None if nothing comes from far away.
 
     Raises:
         UsageError: the folder that was asked for cannot be used.
     """
-    far = any(image.source.provenance == "network" for group in groups for image in group)
+    far = any(one.source.provenance == "network" for group in groups for one in _each(group))
     if not far or where == "off":
         return None
     if where is not None:

@@ -23,11 +23,13 @@ from opsin.host.workspace import Workspace
 from opsin.images.derived import stored_levels
 from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of, layers_of_all
+from opsin.images.points import Points
 from opsin.images.readers import open_image
 from opsin.images.source import Array
 from opsin.images.write.codec import CodecName
 from opsin.render.histogram import Histogram, auto_contrast, histogram
 from opsin.server.library import Group, Library, load
+from opsin.server.points_layers import PointsLayers
 from opsin.server.roots import Roots
 from opsin.server.shelf import Offer, Shelf
 from opsin.views.scene import Scene
@@ -47,7 +49,8 @@ class Session:
     """The images that a server shows.
 
     Args:
-        images: opened images, in groups that were opened together (an image and its labels).
+        images: opened images, in groups that were opened together (an image and its labels), and
+            opened points.
         memory: budget in bytes for chunks.
         notices: sentences to show to the user (what could not be opened, and the like).
         plugins: files of plugins to have at hand, beside those of the user's workspace.
@@ -60,7 +63,7 @@ class Session:
 
     def __init__(
         self,
-        images: Sequence[Sequence[Image]],
+        images: Sequence[Sequence[Image] | Points],
         memory: int,
         notices: Sequence[str] = (),
         plugins: Sequence[Path] = (),
@@ -83,15 +86,22 @@ class Session:
         for text in notices:
             self.scene.notify("error", text)
         self._waiting: dict[int, tuple[Layer, int]] = {}
+        self._removed: dict[int, tuple[Layer, int]] = {}
+        self.points = PointsLayers(self.scene, self.loader)
         for group in images:
+            if isinstance(group, Points):
+                self.points.put(self._next_layer(), group)
+                continue
             numbers = {id(image): load(self.loader, image) for image in group}
             self.shelf.put([(image, numbers[id(image)]) for image in group])
             for image in group:
                 for text in image.warnings:
                     self.scene.notify("warning", f"{image.name}: {text}")
             for layer in layers_of_all(group):
-                self._waiting[len(self._waiting)] = (layer, numbers[id(layer.image)])
-        self._tell_of_units(image for group in images for image in group)
+                self._waiting[self._next_layer()] = (layer, numbers[id(layer.image)])
+        self._tell_of_units(
+            image for group in images if not isinstance(group, Points) for image in group
+        )
         for name in self.library.roots.folders:
             self.scene.notify(
                 "info", f"Add ?open={name}/FILE to the address to open what lies below {name}."
@@ -102,7 +112,6 @@ class Session:
         self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
         """The layers that the results of ended jobs became."""
-        self._removed: dict[int, tuple[Layer, int]] = {}
         self._opening: list[asyncio.Task[None]] = []
         self._contrasts: dict[int, asyncio.Task[None]] = {}
         """By layer: what finds out its contrast."""
@@ -112,7 +121,7 @@ class Session:
                 "warning",
                 f"These images have {len(self._waiting)} layers; the first {MOST_LAYERS} are open.",
             )
-            self._waiting = {n: one for n, one in self._waiting.items() if n < MOST_LAYERS}
+            self._waiting = dict(list(self._waiting.items())[:MOST_LAYERS])
 
     def start(self) -> None:
         """Begin to put the layers into the scene, each as soon as its contrast is known."""
@@ -170,6 +179,9 @@ class Session:
         Raises:
             UsageError: there is no such layer.
         """
+        if number in self.scene.points:
+            self.points.remove(number)
+            return
         if number not in self.scene.layers:
             raise UsageError(f"There is no layer {number}.")
         self._removed[number] = self.scene.remove(number)
@@ -180,17 +192,22 @@ class Session:
         Raises:
             UsageError: it was not.
         """
+        if self.points.restore(number):
+            return
         if number not in self._removed:
             raise UsageError(f"Layer {number} was not removed.")
         layer, image = self._removed.pop(number)
         self.scene.put(number, layer, image, in_3d(layer))
 
     async def open(self, name: str) -> None:
-        """Put the image of this name, below the roots, into the scene, if it is not there.
+        """Put the image or points of this name, below the roots, into the scene, if not there.
 
         Raises:
             OpenError, ReadError, BudgetExceeded: as `Library.open` does.
         """
+        path = await asyncio.to_thread(self.library.roots.path, name)
+        if path is not None and await self.points.open(path, self._next_layer()):
+            return
         group = await self.library.open(name)
         numbers = {id(image): number for image, number in group}
         known = {number for _, number in (*self._waiting.values(), *self._removed.values())}
@@ -265,7 +282,8 @@ class Session:
         self._contrasts[number] = asyncio.create_task(self._open(number, layer, image))
 
     def _next_layer(self) -> int:
-        return 1 + max((*self.scene.layers, *self._waiting, *self._removed), default=-1)
+        known = (*self.scene.layers, *self._waiting, *self._removed, *self.points.numbers)
+        return 1 + max(known, default=-1)
 
     def _start_host(self) -> None:
         try:
@@ -310,6 +328,7 @@ class Session:
     def _free_name(self, name: str) -> str:
         """The name, with a number where a layer has it already."""
         taken = {layer.name for layer in self.scene.layers.values()}
+        taken |= {layer.name for layer in self.scene.points.values()}
         names = (name if n == 1 else f"{name} {n}" for n in itertools.count(1))
         return next(one for one in names if one not in taken)
 

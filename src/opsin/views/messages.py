@@ -11,10 +11,19 @@ import msgspec
 from opsin.chunks.brick import Brick
 from opsin.chunks.camera import Camera
 from opsin.chunks.journal import End
+from opsin.chunks.points_plan import PointsBrick
 from opsin.chunks.volume_brick import VolumeBrick
 from opsin.chunks.volume_camera import WIDEST, VolumeCamera
 from opsin.errors import ProtocolError
 from opsin.images.source import Provenance
+from opsin.views.points_messages import (
+    Pick,
+    Picked,
+    PointsInfo,
+    PointsLook,
+    PointsMessage,
+    SampleMessage,
+)
 
 VERSION = 1
 LARGEST_HEADER = 2**20
@@ -25,6 +34,7 @@ LOWEST_QUALITY, HIGHEST_QUALITY = 1 / 16, 4.0
 """Voxels per device pixel that a canvas may ask for."""
 
 AnyBrick: TypeAlias = Brick | VolumeBrick
+WireBrick: TypeAlias = Brick | VolumeBrick | PointsBrick
 WireKey: TypeAlias = tuple[int | tuple[int, ...], ...]
 Severity: TypeAlias = Literal["info", "warning", "error"]
 
@@ -48,6 +58,7 @@ class Look(msgspec.Struct, frozen=True, tag="view"):
     position: dict[str, float]
     visible: tuple[int, ...]
     moving: bool = False
+    points: dict[str, PointsLook] | msgspec.UnsetType = msgspec.UNSET
 
     def camera(self) -> Camera:
         """The camera of this message.
@@ -73,6 +84,7 @@ class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
     perspective: float = 0.0
     quality: float = 1.0
     moving: bool = False
+    points: dict[str, PointsLook] | msgspec.UnsetType = msgspec.UNSET
 
     def camera(self) -> VolumeCamera:
         """The camera of this message.
@@ -138,7 +150,7 @@ class Watch(msgspec.Struct, frozen=True, tag="watch"):
     requests: bool
 
 
-FromCanvas: TypeAlias = Hello | Look | VolumeLook | Ack | Lost | Retry | Watch
+FromCanvas: TypeAlias = Hello | Look | VolumeLook | Ack | Lost | Retry | Watch | Pick
 _TYPES: dict[str, type[FromCanvas]] = {
     "hello": Hello,
     "view": Look,
@@ -147,6 +159,7 @@ _TYPES: dict[str, type[FromCanvas]] = {
     "lost": Lost,
     "retry": Retry,
     "watch": Watch,
+    "pick": Pick,
 }
 
 
@@ -166,8 +179,8 @@ class LevelInfo(msgspec.Struct, frozen=True):
     translation: tuple[float, ...]
 
 
-class Defaults(msgspec.Struct, frozen=True):
-    """How a layer is drawn until the user changes it."""
+class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a layer is drawn until the user changes it; what points alone have comes last."""
 
     visible: bool
     opacity: float
@@ -175,6 +188,12 @@ class Defaults(msgspec.Struct, frozen=True):
     gamma: float
     colormap: str
     blending: str
+    size: float | None = None
+    unit: str | None = None
+    colour: str | None = None
+    colour_by: str | None = None
+    size_by: str | None = None
+    thickness: dict[str, float] | None = None
 
 
 class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -182,7 +201,7 @@ class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: int
     name: str
-    kind: Literal["image", "labels", "rgb"]
+    kind: Literal["image", "labels", "rgb", "points"]
     dtype: str
     data_dtype: str
     samples: int
@@ -192,6 +211,7 @@ class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     range: tuple[float, float]
     brick: int = 512
     deeper: tuple[LevelInfo, ...] = ()
+    points: PointsInfo | None = None
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -272,7 +292,17 @@ class Stats(msgspec.Struct, frozen=True, tag="stats", omit_defaults=True):
     wasted_bytes: int = 0
 
 
-ToCanvas: TypeAlias = SceneMessage | BrickMessage | Failed | Stats | NoticeMessage | Requests
+ToCanvas: TypeAlias = (
+    SceneMessage
+    | BrickMessage
+    | PointsMessage
+    | SampleMessage
+    | Picked
+    | Failed
+    | Stats
+    | NoticeMessage
+    | Requests
+)
 
 
 def plain_text(text: str) -> str:
@@ -280,22 +310,23 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def wire_key(brick: AnyBrick) -> WireKey:
+def wire_key(brick: WireBrick) -> WireKey:
     """A brick's address as messages carry it."""
     return tuple(brick)
 
 
-def brick_of(key: WireKey) -> AnyBrick:
+def brick_of(key: WireKey) -> WireBrick:
     """The brick that a message's key addresses.
 
     Raises:
         ProtocolError: it is no address of a brick.
     """
-    for kind in (Brick, VolumeBrick):
+    for kind in (Brick, VolumeBrick, PointsBrick):
         if len(key) == len(kind._fields):
             where = key[2]
             numbers = (*key[:2], *key[3:])
-            if isinstance(where, tuple) and all(isinstance(number, int) for number in numbers):
+            whole = all(isinstance(number, int) for number in numbers)
+            if whole and isinstance(where, tuple) and (kind is not PointsBrick or len(where) == 1):
                 return kind(*key)  # type: ignore[arg-type]
     raise ProtocolError("A brick's key is [layer, level, slice, row, column], or with a depth.")
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from opsin.chunks.brick import brick_side, display_dtype, samples
 from opsin.images.layer import Layer
+from opsin.images.points import Points
+from opsin.images.points.layer import PointsLayer
 from opsin.views.messages import (
     AxisInfo,
     Defaults,
@@ -19,6 +21,10 @@ from opsin.views.messages import (
     Severity,
     plain_text,
 )
+from opsin.views.points_messages import points_info
+
+LoadPoints = Callable[[Points], int]
+"""Makes points loadable; their number in the loader."""
 
 
 class Scene:
@@ -33,6 +39,9 @@ class Scene:
         self.layers: dict[int, Layer] = {}
         self.volumes: dict[int, Layer] = {}
         self.images: dict[int, int] = {}
+        self.points: dict[int, PointsLayer] = {}
+        self._load_points: dict[int, LoadPoints] = {}
+        self._points_numbers: dict[tuple[int, tuple[str, ...]], int] = {}
         self.notices: list[Notice] = []
         self._expected: set[int] = set()
         self.revision = 0
@@ -63,6 +72,44 @@ class Scene:
         self._tell()
         return removed
 
+    def put_points(self, number: int, layer: PointsLayer, load: LoadPoints) -> None:
+        """Add a layer of points under an id; `load` makes them loadable, and gives a number."""
+        self._expected.discard(number)
+        self.points[number] = layer
+        self._load_points[number] = load
+        self.revision += 1
+        self._tell()
+
+    def remove_points(self, number: int) -> tuple[PointsLayer, LoadPoints]:
+        """Take a layer of points out; gives it back, with what loads it.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        removed = self.points.pop(number), self._load_points.pop(number)
+        self.revision += 1
+        self._tell()
+        return removed
+
+    def number_of_points(self, number: int, properties: tuple[str, ...]) -> int:
+        """The number in the loader of a layer's points, with these properties only.
+
+        Raises:
+            KeyError: there is no such layer of points.
+        """
+        key = (number, properties)
+        if key not in self._points_numbers:
+            points = self.points[number].points.with_properties(*properties)
+            self._points_numbers[key] = self._load_points[number](points)
+        return self._points_numbers[key]
+
+    def layers_by_image(self) -> dict[int, int]:
+        """Ids of layers by the numbers of their images, or of their points, in the loader."""
+        found = {image: number for number, image in reversed(self.images.items())}
+        numbers = self._points_numbers.items()
+        found.update({image: n for (n, _), image in numbers if n in self.points})
+        return found
+
     def notify(self, severity: Severity, text: str) -> None:
         """Tell the user something, now and whenever a view opens."""
         self.notices.append(Notice(severity, plain_text(text)))
@@ -79,6 +126,8 @@ class Scene:
             describe(number, layer, self.volumes[number])
             for number, layer in sorted(self.layers.items())
         )
+        layers += tuple(describe_points(n, layer) for n, layer in self.points.items())
+        layers = tuple(sorted(layers, key=lambda layer: layer.id))
         return SceneMessage(layers, len(self._expected), tuple(self.notices[told:]))
 
     def _tell(self) -> None:
@@ -123,6 +172,43 @@ def describe(number: int, layer: Layer, volume: Layer | None = None) -> LayerInf
 def _level(layer: Layer, number: int) -> LevelInfo:
     level = layer.level(number)
     return LevelInfo(level.shape, level.scale, level.translation)
+
+
+def describe_points(number: int, layer: PointsLayer) -> LayerInfo:
+    """A layer of points as canvases get it."""
+    level, names = layer.level(0), {one.name: one for one in layer.points.properties}
+    coloured = names.get(layer.colour_by or "")
+    low, high = layer.contrast or (coloured and coloured.range) or (0.0, 1.0)
+    contrast = (_finite(low), _finite(high))
+    return LayerInfo(
+        id=number,
+        name=plain_text(layer.name),
+        kind="points",
+        dtype="float32",
+        data_dtype="points",
+        samples=1,
+        axes=tuple(
+            AxisInfo(plain_text(axis.name), axis.type, axis.unit and plain_text(axis.unit))
+            for axis in layer.axes
+        ),
+        levels=(LevelInfo(level.shape, level.scale, level.translation),),
+        defaults=Defaults(
+            visible=layer.visible,
+            opacity=layer.opacity,
+            contrast=contrast,
+            gamma=layer.gamma,
+            colormap=layer.colormap,
+            blending=layer.blending,
+            size=layer.size,
+            unit=layer.unit,
+            colour=layer.colour,
+            colour_by=layer.colour_by,
+            size_by=layer.size_by,
+            thickness=dict(layer.thickness),
+        ),
+        range=contrast,
+        points=points_info(layer.points),
+    )
 
 
 def _finite(value: float) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.loader import Loader
+from opsin.chunks.points_plan import PointsBrick
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.chunks.volume_brick import VolumeBrick
 from opsin.errors import BudgetExceeded, OpsinError
@@ -27,12 +28,22 @@ from opsin.views.messages import (
     Retry,
     Stats,
     Watch,
+    WireBrick,
     decode_message,
     encode_frame,
     plain_text,
     wire_key,
 )
 from opsin.views.planner import assembled
+from opsin.views.points_messages import (
+    LayerSample,
+    Pick,
+    PointsMessage,
+    SampleMessage,
+    points_payload,
+)
+from opsin.views.points_picks import PointsPicks
+from opsin.views.points_view import PointsView
 from opsin.views.scene import Scene
 from opsin.views.view import View
 
@@ -69,23 +80,27 @@ class Stream:
         self._scene = scene
         self._send = send
         self._receive = receive
-        self._view = View(scene.layers, scene.images, policy, scene.volumes)
+        points = PointsView(scene.points, scene.number_of_points)
+        self._view = View(scene.layers, scene.images, policy, scene.volumes, points)
+        self._samples: tuple[LayerSample, ...] = ()
+        """What the canvas was told to show of points."""
         self._client = loader.client(self._chunk_changed)
         self._wake = asyncio.Event()
+        self._picks = PointsPicks(loader, scene.points, scene.number_of_points, self._wake.set)
         self._replan = False
         self._scene_sent = -1
         self._scene_at = -math.inf
         self._heard = time.monotonic()
         self._silent = False
         self._notices_sent = 0
-        self._failures: list[AnyBrick] = []
+        self._failures: list[WireBrick] = []
         self._plan_ms = 0.0
         self._stats_at = 0.0
         self._told_settled = -2
         self._stats_due = False
         self._noted: int | None = None
         """How much of the loader's journal was sent; None: nobody asked for it."""
-        self._from_memory: dict[AnyBrick, bool] = {}
+        self._from_memory: dict[WireBrick, bool] = {}
 
     async def run(self) -> None:
         """Serve the canvas until its socket ends.
@@ -101,6 +116,7 @@ class Stream:
         finally:
             forget()
             self._client.close()
+            self._picks.close()
             for task in (reading, writing):
                 task.cancel()
             with suppress(asyncio.CancelledError):
@@ -124,6 +140,8 @@ class Stream:
             self._silent = False
             if isinstance(message, Retry):
                 self._loader.retry()
+            if isinstance(message, Pick) and self._view.points.holds(message):
+                self._picks.ask(message)
             if isinstance(message, Watch):
                 self._noted = 0 if message.requests else None
                 self._stats_due = True
@@ -153,6 +171,9 @@ class Stream:
                 self._replan = True
             if self._replan:
                 self._plan()
+            await self._send_samples()
+            if (answer := self._picks.answer()) is not None:
+                await self._send(encode_frame(answer))
             failures, self._failures = self._failures, []
             for brick in failures:
                 reason = self._view.failed.get(brick)
@@ -217,7 +238,7 @@ class Stream:
         for notice in scene.notices[told:]:
             await self._send(encode_frame(NoticeMessage(notice.severity, notice.text)))
 
-    def _fail_if_hopeless(self, brick: AnyBrick) -> None:
+    def _fail_if_hopeless(self, brick: WireBrick) -> None:
         """Fail a brick if a chunk of it has failed, or if its chunks do not fit the budget."""
         keys = tuple(self._view.chunks(brick))
         failures = (self._loader.failure(key) for key in keys)
@@ -236,7 +257,10 @@ class Stream:
         """Send what is complete, as far as credit goes; True if anything was sent."""
         any_sent = False
         while not self._replan and (brick := self._view.next_brick()) is not None:
-            frame_and_size = self._frame(brick)
+            if isinstance(brick, PointsBrick):
+                frame_and_size = self._points_frame(brick)
+            else:
+                frame_and_size = self._frame(brick)
             if frame_and_size is None:
                 continue
             frame, size = frame_and_size
@@ -276,6 +300,38 @@ class Stream:
         )
         return encode_frame(header, values.reshape(-1).data.cast("B")), values.nbytes
 
+    def _points_frame(self, brick: PointsBrick) -> tuple[bytes, int] | None:
+        """The frame of what is wanted and not held of a cell; None if it was let go of."""
+        key = self._view.points.chunk(brick)
+        chunk = self._loader.get(key)
+        if chunk is None:
+            self._view.unready(brick, {key})
+            self._fail_if_hopeless(brick)
+            self._client.want(self._view.chunk_wants())
+            return None
+        first, stop = self._view.points.missing(brick)
+        payload = points_payload(chunk[first:stop])
+        provenance: Provenance = "memory"
+        if not self._from_memory.pop(brick, False):
+            provenance = self._scene.points[brick.layer].points.source.provenance
+        header = PointsMessage(
+            generation=self._view.generation,
+            key=(brick.layer, brick.level, (brick.grid[0],)),
+            first=first,
+            count=len(chunk[first:stop]),
+            properties=self._view.points.properties(brick.layer),
+            bytes=len(payload),
+            provenance=provenance,
+        )
+        return encode_frame(header, payload), len(payload)
+
+    async def _send_samples(self) -> None:
+        """Say which points are shown, if that has changed."""
+        samples = self._view.points.samples
+        if samples != self._samples:
+            self._samples = samples
+            await self._send(encode_frame(SampleMessage(self._view.generation, samples)))
+
     async def _send_stats(self) -> None:
         now = time.monotonic()
         settled = self._view.settled and not self._replan
@@ -310,7 +366,7 @@ class Stream:
         if self._noted is None or self._noted == journal.count:
             return
         entries, self._noted = journal.since(self._noted), journal.count
-        layers = {image: number for number, image in reversed(self._scene.images.items())}
+        layers = self._scene.layers_by_image()
         now = asyncio.get_running_loop().time()
         described = tuple(
             RequestInfo(

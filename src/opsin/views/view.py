@@ -11,8 +11,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from opsin.chunks.brick import ChunkKey
+from opsin.chunks.brick import Brick, ChunkKey
 from opsin.chunks.plan import Tier
+from opsin.chunks.points_plan import PointsBrick
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.chunks.volume_brick import VolumeBrick
 from opsin.chunks.window import Pace
@@ -28,9 +29,12 @@ from opsin.views.messages import (
     Retry,
     VolumeLook,
     Watch,
+    WireBrick,
     brick_of,
 )
 from opsin.views.planner import AnyWant, Planner, SlicePlanner, VolumePlanner, chunks_of
+from opsin.views.points_messages import Pick
+from opsin.views.points_view import CellWant, PointsView
 
 SMALLEST_SLOTS = 2**20
 
@@ -42,6 +46,7 @@ class View:
         layers: all layers of the scene by id; `image_numbers` gives each layer's image in the
             loader.
         volumes: what they are in 3D, where that differs.
+        points: what the canvas holds and wants of layers of points; None: there are none.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class View:
         image_numbers: Mapping[int, int],
         policy: Policy = EXPLORE,
         volumes: Mapping[int, Layer] | None = None,
+        points: PointsView | None = None,
     ) -> None:
         self._layers = layers
         self._volumes = layers if volumes is None else volumes
@@ -59,16 +65,17 @@ class View:
         self._credit = 0
         self._look: Look | VolumeLook | None = None
         self._planner: Planner | None = None
-        self._wants: Sequence[AnyWant] = ()
-        self._missing: dict[AnyBrick, set[ChunkKey]] = {}
-        self._waiting: dict[ChunkKey, set[AnyBrick]] = {}
+        self._wants: Sequence[AnyWant | CellWant] = ()
+        self._missing: dict[WireBrick, set[ChunkKey]] = {}
+        self._waiting: dict[ChunkKey, set[WireBrick]] = {}
         self.held: set[AnyBrick] = set()
-        self.failed: dict[AnyBrick, str] = {}
-        self._under_way: deque[tuple[AnyBrick | None, int]] = deque()
+        self.failed: dict[WireBrick, str] = {}
+        self._under_way: deque[tuple[WireBrick | None, int]] = deque()
         """Bricks and their bytes, in the order in which they were sent; None: it is dropped."""
         self._slices_of: tuple[str, str] | None = None
         """The axes that the slices which are held are along."""
         self.outstanding = 0
+        self.points = PointsView({}, lambda *_: 0) if points is None else points
 
     # What happened
 
@@ -95,15 +102,23 @@ class View:
             case Ack():
                 self._acknowledge(message.bytes)
                 evicted = {brick_of(key) for key in message.evicted}
-                self.held -= evicted
+                for brick in evicted:
+                    if isinstance(brick, PointsBrick):
+                        self.points.evicted(brick)
+                    else:
+                        self.held.discard(brick)
                 return bool(evicted)
             case Lost():
-                self.held = {brick for brick, _ in self._under_way if brick is not None}
+                self.held = {
+                    brick
+                    for brick, _ in self._under_way
+                    if brick is not None and not isinstance(brick, PointsBrick)
+                }
                 return True
             case Retry():
                 self.failed.clear()
                 return True
-            case Watch():
+            case Watch() | Pick():
                 return False
 
     def rest(self, now: float) -> bool:
@@ -113,21 +128,26 @@ class View:
     def scene_changed(self) -> None:
         """Layers came or went: forget bricks of those that are gone."""
         self.held = {brick for brick in self.held if brick.layer in self._layers}
-        self.failed = {b: reason for b, reason in self.failed.items() if b.layer in self._layers}
+        self.points.scene_changed()
+        there = {*self._layers, *self.points.layers}
+        self.failed = {b: reason for b, reason in self.failed.items() if b.layer in there}
 
-    def sent(self, brick: AnyBrick, size: int) -> None:
+    def sent(self, brick: WireBrick, size: int) -> None:
         """A brick of `size` bytes is on its way to the canvas."""
         self.outstanding += size
         self._under_way.append((brick, size))
-        self.held.add(brick)
+        if isinstance(brick, PointsBrick):
+            self.points.sent(brick)
+        else:
+            self.held.add(brick)
         self._settle(brick)
 
-    def fail(self, brick: AnyBrick, reason: str) -> None:
+    def fail(self, brick: WireBrick, reason: str) -> None:
         """A brick cannot be had."""
         self.failed[brick] = reason
         self._settle(brick)
 
-    def chunk_changed(self, key: ChunkKey) -> tuple[AnyBrick, ...]:
+    def chunk_changed(self, key: ChunkKey) -> tuple[WireBrick, ...]:
         """A chunk came or failed: the wanted bricks that it is a part of."""
         bricks = self._waiting.pop(key, set())
         for brick in bricks:
@@ -151,15 +171,22 @@ class View:
         layers = self._volumes if isinstance(look, VolumeLook) else self._layers
         shown = {n: layers[n] for n in look.visible if n in layers}
         shown = {n: layer for n, layer in shown.items() if _shows(layer, planner.displayed)}
-        self._wants = planner.plan(shown, self.held, self._policy, self._slots, pace)
+        size = self.points.plan(look.visible, look.camera(), self._slots)
+        slots = max(self._slots - size, SMALLEST_SLOTS)
+        planned = planner.plan(shown, self.held, self._policy, slots, pace)
+        # The first of each layer, then what is seen, then what will be.
+        self._wants = sorted((*planned, *self.points.wants), key=_urgency)
         for want in self._pending():
             missing = {key for key in self.chunks(want.brick) if not here(key)}
             self._missing[want.brick] = missing
             for key in missing:
                 self._waiting.setdefault(key, set()).add(want.brick)
 
-    def chunks(self, brick: AnyBrick) -> Iterator[ChunkKey]:
+    def chunks(self, brick: WireBrick) -> Iterator[ChunkKey]:
         """The chunks that a brick is made of."""
+        if isinstance(brick, PointsBrick):
+            yield self.points.chunk(brick)
+            return
         image = self._images[brick.layer]
         layer = self.layer(brick)
         for index in chunks_of(layer, brick, self.displayed):
@@ -175,7 +202,7 @@ class View:
         for want in self._pending():
             yield tuple(self.chunks(want.brick))
 
-    def next_brick(self) -> AnyBrick | None:
+    def next_brick(self) -> WireBrick | None:
         """The most urgent brick that is complete in memory, if the canvas has credit for it."""
         for want in self._pending():
             if self._missing.get(want.brick):
@@ -185,13 +212,13 @@ class View:
             return want.brick
         return None
 
-    def unready(self, brick: AnyBrick, missing: set[ChunkKey]) -> None:
+    def unready(self, brick: WireBrick, missing: set[ChunkKey]) -> None:
         """A brick turned out to lack chunks that were let go of in the meantime."""
         self._missing[brick] = missing
         for key in missing:
             self._waiting.setdefault(key, set()).add(brick)
 
-    def pending(self) -> Iterator[tuple[AnyBrick, bool]]:
+    def pending(self) -> Iterator[tuple[WireBrick, bool]]:
         """What is wanted and not yet held, in order, and whether it is complete in memory."""
         for want in self._pending():
             yield want.brick, not self._missing.get(want.brick)
@@ -237,12 +264,18 @@ class View:
         """Bricks that this camera wants to see, and how many of them are held and have failed."""
         seen = [w.brick for w in self._wants if w.tier in (Tier.BASE, Tier.TARGET)]
         failed = sum(brick in self.failed for brick in seen)
-        return len(seen), sum(brick in self.held for brick in seen), failed
+        held = sum(brick not in self.failed and not self._lacks(brick) for brick in seen)
+        return len(seen), held, failed
 
-    def _pending(self) -> Iterator[AnyWant]:
+    def _pending(self) -> Iterator[AnyWant | CellWant]:
         for want in self._wants:
-            if want.brick not in self.held and want.brick not in self.failed:
+            if want.brick not in self.failed and self._lacks(want.brick):
                 yield want
+
+    def _lacks(self, brick: WireBrick) -> bool:
+        if isinstance(brick, PointsBrick):
+            return self.points.lacks(brick)
+        return brick not in self.held
 
     def _acknowledge(self, size: int) -> None:
         while size > 0 and self._under_way:
@@ -252,7 +285,7 @@ class View:
         if size:
             raise ProtocolError("What is acknowledged are whole bricks that are under way.")
 
-    def _settle(self, brick: AnyBrick) -> None:
+    def _settle(self, brick: WireBrick) -> None:
         for key in self._missing.pop(brick, ()):
             bricks = self._waiting.get(key)
             if bricks is not None:
@@ -274,15 +307,28 @@ class View:
         else:
             self._planner = VolumePlanner(look)
         self._look = look
+        changed = self.points.follow(look.points or {})
+        self._forget(lambda brick: isinstance(brick, PointsBrick) and brick.layer in changed)
 
     def _forget_slices(self) -> None:
         """Bricks are named alike along any two axes: the canvas drops those of the ones before."""
-        self.held = {brick for brick in self.held if isinstance(brick, VolumeBrick)}
-        self.failed = {b: why for b, why in self.failed.items() if isinstance(b, VolumeBrick)}
+        self._forget(lambda brick: isinstance(brick, Brick))
+
+    def _forget(self, which: Callable[[WireBrick], bool]) -> None:
+        """Bricks that the canvas drops from this view on, also those that are under way."""
+        self.held = {brick for brick in self.held if not which(brick)}
+        self.failed = {brick: why for brick, why in self.failed.items() if not which(brick)}
         self._under_way = deque(
-            (brick if isinstance(brick, VolumeBrick) else None, size)
+            (None if brick is None or which(brick) else brick, size)
             for brick, size in self._under_way
         )
+
+
+def _urgency(want: AnyWant | CellWant) -> int:
+    """Points come after the first bricks of images, and before what is not seen yet."""
+    if isinstance(want.brick, PointsBrick):
+        return 1 if want.tier == Tier.BASE else 3
+    return {Tier.BASE: 0, Tier.COARSE: 2, Tier.TARGET: 2}.get(want.tier, 4)
 
 
 def _shows(layer: Layer, displayed: tuple[str, ...]) -> bool:

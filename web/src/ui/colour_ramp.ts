@@ -25,5 +25,8 @@ export function layerSwatch(layer: Layer, settings: LayerSettings, colormaps: Co
   if (layer.kind === "labels") {
     return "conic-gradient(#4fb6d9 25%, #e0a346 0 50%, #b76ad0 0 75%, #6cc072 0)";
   }
+  if (layer.kind === "points" && !settings.colourBy) {
+    return isColour(settings.colour ?? "") ? (settings.colour ?? "#fff") : "#fff";
+  }
   return colourRamp(settings.colormap, colormaps);
 }

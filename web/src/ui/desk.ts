@@ -69,10 +69,16 @@ export class Desk {
     const camera = this.camera.value;
     return (camera?.volume?.displayed ?? camera?.displayed ?? []).join("\n");
   });
+  /** The axes that are displayed. */
+  readonly displayed: ReadonlySignal<readonly string[]> = computed(() =>
+    this.#displayed.value.split("\n"),
+  );
   readonly axes: ReadonlySignal<readonly SliderAxis[]> = computed(() => {
     const displayed = this.#displayed.value.split("\n");
     if (displayed.length < 2) return [];
-    return sliderAxes(this.scene.value?.layers ?? [], displayed);
+    return sliderAxes(this.scene.value?.layers ?? [], displayed, (layer) =>
+      layer.kind === "points" ? this.settingsOf(layer) : {},
+    );
   });
 
   readonly #history = new History();

@@ -36,7 +36,7 @@ export class HistogramSource {
 
   #follow(): (() => void) | undefined {
     const layer = this.#desk.selectedLayer.value;
-    if (!layer || layer.kind === "labels") {
+    if (!layer || layer.kind === "labels" || layer.kind === "points") {
       this.state.value = { kind: "none" };
       return undefined;
     }

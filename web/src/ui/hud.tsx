@@ -1,11 +1,11 @@
 /** What the loader is doing: one line always, all its numbers on request. */
 import { useSignal } from "@preact/signals";
-import type { ConnectionState, ViewerStats } from "../viewer/types.ts";
+import type { ConnectionState, Layer, ViewerStats } from "../viewer/types.ts";
 import type { Commands } from "./commands.ts";
 import { Timeline } from "./debug/timeline.tsx";
 import type { Desk } from "./desk.ts";
 import { Icon } from "./icons.tsx";
-import { formatBytes, formatMilliseconds, formatPercent } from "./numbers.ts";
+import { formatBytes, formatCount, formatMilliseconds, formatPercent } from "./numbers.ts";
 
 type HudProps = { readonly desk: Desk; readonly commands: Commands };
 
@@ -27,6 +27,9 @@ export function Hud({ desk, commands }: HudProps) {
         <span class={`hud-dot ${DOTS[state]}`} aria-hidden="true" />
         <span class="hud-state">{state}</span>
         {target !== undefined && <span class="dim">level {target}</span>}
+        {desk.selectedLayer.value?.points && (
+          <span class="dim">{pointsText(desk.selectedLayer.value, stats)}</span>
+        )}
         {state === "Frozen" && <span class="dim">X goes on</span>}
         {state === "Loading" && missing > 0 && (
           <span class="dim hud-count">
@@ -38,6 +41,12 @@ export function Hud({ desk, commands }: HudProps) {
       {commands.numbersOpen.value && <Numbers desk={desk} />}
     </aside>
   );
+}
+
+/** How many points of a layer are drawn, of how many. */
+function pointsText(layer: Layer, { points }: ViewerStats): string {
+  const shown = points?.[String(layer.id)] ?? 0;
+  return `${formatCount(shown)} of ${formatCount(layer.points?.count ?? 0)} points`;
 }
 
 type LoaderState = "Loading" | "Drawing" | "Settled" | "Frozen" | "No connection";

@@ -5,6 +5,7 @@ import { ContrastControl } from "./contrast_control.tsx";
 import type { Desk } from "./desk.ts";
 import type { HistogramSource } from "./histogram_source.ts";
 import { LabelControls } from "./label_controls.tsx";
+import { PointsControls } from "./points_controls.tsx";
 import { Slider } from "./slider.tsx";
 
 const BLENDINGS: readonly { readonly value: Blending; readonly text: string }[] = [
@@ -18,6 +19,7 @@ export const KIND_TEXT: Readonly<Record<LayerKind, string>> = {
   image: "image",
   labels: "labels",
   rgb: "RGB image",
+  points: "points",
 };
 
 /** Gamma by its logarithm, so that 0.5 and 2 lie equally far from 1: from 0.2 to 5, in whole steps. */
@@ -30,7 +32,8 @@ export function LayerControls({ desk, histograms }: LayerControlsProps) {
   if (!layer) return null;
   const settings = desk.settingsOf(layer);
   const change = (part: Partial<typeof settings>) => desk.changeLayer(layer.id, part);
-  const toned = layer.kind !== "labels";
+  const toned = layer.kind === "image" || layer.kind === "rgb";
+  const blendings = layer.kind === "points" ? BLENDINGS.slice(0, 2) : BLENDINGS;
   const setGamma = (power: number) => {
     // The middle holds: exactly 1 is what most want back.
     const gamma = Math.abs(power) < 0.04 ? 1 : 2 ** power;
@@ -43,7 +46,9 @@ export function LayerControls({ desk, histograms }: LayerControlsProps) {
           {layer.name}
         </h2>
         <span class="controls-kind">
-          {KIND_TEXT[layer.kind]} · {layer.data_dtype}
+          {layer.points
+            ? `${layer.points.count.toLocaleString("en")} points`
+            : `${KIND_TEXT[layer.kind]} · ${layer.data_dtype}`}
         </span>
       </header>
       <Slider
@@ -78,6 +83,7 @@ export function LayerControls({ desk, histograms }: LayerControlsProps) {
         </>
       )}
       {layer.kind === "labels" && <LabelControls desk={desk} layer={layer} settings={settings} />}
+      {layer.kind === "points" && <PointsControls desk={desk} layer={layer} settings={settings} />}
       {layer.kind === "image" && (
         <ColormapMenu
           value={settings.colormap}
@@ -93,7 +99,7 @@ export function LayerControls({ desk, histograms }: LayerControlsProps) {
           value={settings.blending}
           onChange={(event) => change({ blending: event.currentTarget.value as Blending })}
         >
-          {BLENDINGS.map(({ value, text }) => (
+          {blendings.map(({ value, text }) => (
             <option key={value} value={value}>
               {text}
             </option>

@@ -39,6 +39,16 @@ export function formatPercent(factor: number): string {
   return `${Number(percent.toPrecision(percent >= 10 ? 3 : 2))} %`;
 }
 
+/** How many: 950, 12,300, 4.2 million, 1.5·10^9. */
+export function formatCount(count: number): string {
+  if (count < 1e6) return Math.round(count).toLocaleString("en");
+  if (count < 1e9) return `${trimmed(count / 1e6, 3)} million`;
+  const power = Math.floor(Math.log10(count));
+  const first = trimmed(count / 10 ** power, 3);
+  const digits = [...String(power)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+  return `${first === "1" ? "" : `${first}·`}10${digits}`;
+}
+
 export function formatMilliseconds(milliseconds: number): string {
   if (!Number.isFinite(milliseconds)) return "–";
   return milliseconds >= 100 ? `${Math.round(milliseconds)} ms` : `${milliseconds.toFixed(1)} ms`;

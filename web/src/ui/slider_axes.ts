@@ -1,5 +1,5 @@
 /** The axes that are not displayed: how far each goes, in steps that a slider can count. */
-import type { AxisType, Layer } from "../viewer/types.ts";
+import type { AxisType, Layer, LayerSettings } from "../viewer/types.ts";
 import { clamp } from "./numbers.ts";
 
 export type SliderAxis = {
@@ -14,10 +14,17 @@ export type SliderAxis = {
   readonly count: number;
 };
 
-/** One per axis along which some layer has more than one slice, in the order of the layers' axes. */
+/** Points have so many slices along an axis in space, if no image has any. */
+export const SLICES = 32;
+
+/**
+ * One per axis along which some layer has more than one slice, in the order of the layers' axes. `settings` say
+ * along which axes a slice of points is shown.
+ */
 export function sliderAxes(
   layers: readonly Layer[],
   displayed: readonly string[],
+  settings: (layer: Layer) => Pick<LayerSettings, "thickness"> = () => ({}),
 ): readonly SliderAxis[] {
   const spans = new Map<string, { type: AxisType; unit: string | null; spans: Span[] }>();
   const deepestFirst = [...layers].sort((a, b) => b.axes.length - a.axes.length);
@@ -36,9 +43,38 @@ export function sliderAxes(
     const high = Math.max(...axis.spans.map((span) => span.high));
     const step = Math.min(...axis.spans.map((span) => span.step));
     const count = Math.round((high - low) / step) + 1;
-    if (count > 1) axes.push({ name, type: axis.type, unit: axis.unit, low, step, count });
+    const span = count > 1 ? { low, step, count } : slicesOfPoints(layers, name, settings);
+    if (span) axes.push({ name, type: axis.type, unit: axis.unit, ...span });
   }
   return axes;
+}
+
+/** The axes in space along which a slice of a layer of points can be shown. */
+export function sliceable(layer: Layer, displayed: readonly string[]): readonly string[] {
+  const axes = layer.axes.filter(({ name, type }) => type === "space" && !displayed.includes(name));
+  return layer.kind === "points" ? axes.map(({ name }) => name) : [];
+}
+
+/** Where a layer begins along one of its axes, and how long it is. */
+export function extentAlong(layer: Layer, axis: number): { low: number; length: number } {
+  const { shape, scale, translation } = layer.levels[0] ?? {};
+  const step = scale?.[axis] ?? 1;
+  return { low: (translation?.[axis] ?? 0) - step / 2, length: step * (shape?.[axis] ?? 1) };
+}
+
+function slicesOfPoints(
+  layers: readonly Layer[],
+  name: string,
+  settings: (layer: Layer) => Pick<LayerSettings, "thickness">,
+): Pick<SliderAxis, "low" | "step" | "count"> | null {
+  const layer = layers.find((one) => {
+    const sliced = settings(one).thickness?.[name] !== undefined;
+    return sliced && sliceable(one, []).includes(name);
+  });
+  if (!layer) return null;
+  const axis = layer.axes.findIndex((one) => one.name === name);
+  const { low, length } = extentAlong(layer, axis);
+  return { low, step: length / SLICES, count: SLICES + 1 };
 }
 
 export function indexOf(axis: SliderAxis, position: number): number {

@@ -1,9 +1,9 @@
 /** What is under the pointer, how far one is zoomed in, and whether the server is there. */
 import { labelColour } from "../viewer/label_colour.ts";
-import type { ConnectionState, Layer } from "../viewer/types.ts";
+import type { ConnectionState, Layer, PointedPoint } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
 import type { HostParts } from "./host/host_parts.ts";
-import { formatAt, formatPercent } from "./numbers.ts";
+import { formatAt, formatPercent, trimmed } from "./numbers.ts";
 import { spaceSymbol } from "./units.ts";
 
 const CONNECTION_TEXT: Readonly<Record<ConnectionState, string>> = {
@@ -12,6 +12,9 @@ const CONNECTION_TEXT: Readonly<Record<ConnectionState, string>> = {
   lost: "Connection lost",
   closed: "Closed",
 };
+
+/** Of a point, that are named. */
+const MOST_PROPERTIES = 8;
 
 type StatusBarProps = { readonly desk: Desk; readonly host: HostParts | null };
 
@@ -68,7 +71,30 @@ function Coordinate({ name, value }: { readonly name: string; readonly value: st
   );
 }
 
+/** The point under the pointer: where it is, and its properties as soon as they are known. */
+function Point({ point, layer }: { readonly point: PointedPoint; readonly layer: Layer }) {
+  const properties = Object.entries(point.properties ?? {}).slice(0, MOST_PROPERTIES);
+  return (
+    <span class="status-value">
+      <span class="dim status-layer" title={layer.name}>
+        {layer.name}
+      </span>
+      {Object.entries(point.position).map(([name, value]) => (
+        <Coordinate key={name} name={name} value={trimmed(value, 6)} />
+      ))}
+      {properties.map(([name, value]) => (
+        <span key={name} class="status-number">
+          <span class="dim">{name}</span>{" "}
+          {typeof value === "number" ? trimmed(value, 6) : (value ?? "–")}
+        </span>
+      ))}
+    </span>
+  );
+}
+
 function Value({ desk, layer }: { readonly desk: Desk; readonly layer: Layer }) {
+  const point = desk.probe.value?.point;
+  if (point?.layer === layer.id) return <Point point={point} layer={layer} />;
   const found = desk.probe.value?.values.find((value) => value.layer === layer.id);
   if (!found || found.value === null) return null;
   const colour = layer.kind === "labels" ? idColour(found.value) : null;
@@ -94,7 +120,7 @@ function Value({ desk, layer }: { readonly desk: Desk; readonly layer: Layer }) 
 /** 100 % is one pixel of the finest level per pixel of the screen. */
 function Zoom({ desk }: { readonly desk: Desk }) {
   const camera = desk.camera.value;
-  const layer = desk.selectedLayer.value ?? desk.layers.value[0];
+  const layer = [desk.selectedLayer.value, ...desk.layers.value].find((one) => one && !one.points);
   if (!camera || !layer) return null;
   const axis = layer.axes.findIndex((candidate) => candidate.name === camera.displayed[1]);
   const scale = layer.levels[0]?.scale[axis];

@@ -234,7 +234,23 @@ const CHECKS: {
   only: (value) => (value === "" || isId(value) ? value : null),
   hidden: (value) =>
     Array.isArray(value) && value.length <= 1000 && value.every(isId) ? value : null,
+  size: (value) => (isUsable(value) && value >= 1e-9 && value <= 1e12 ? value : null),
+  unit: (value) => (value === "screen" || value === "world" ? value : null),
+  colour: (value) => (typeof value === "string" && isColour(value) ? value : null),
+  colourBy: (value) => (isName(value) ? value : null),
+  sizeBy: (value) => (isName(value) ? value : null),
+  thickness: (value) => {
+    if (!isRecord(value)) return null;
+    const entries = Object.entries(value).slice(0, 32);
+    const fine = entries.every(([, length]) => isUsable(length) && length >= 0);
+    return fine ? (Object.fromEntries(entries) as Record<string, number>) : null;
+  },
 };
+
+/** Of a property; "" for none. */
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value.length <= 1000;
+}
 
 function decodeSettings(value: Readonly<Record<string, unknown>>) {
   const rejected: string[] = [];

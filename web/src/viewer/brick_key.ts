@@ -19,9 +19,16 @@ export type VolumeKey = readonly [
   column: number,
 ];
 export type BrickKey = SliceKey | VolumeKey;
+/** The name of a cell of points. */
+export type PointsKey = readonly [layer: number, level: number, cell: readonly number[]];
+export type WireKey = BrickKey | PointsKey;
 
 export function isVolumeKey(key: BrickKey): key is VolumeKey {
   return key.length === 6;
+}
+
+export function isPointsKey(key: WireKey): key is PointsKey {
+  return key.length === 3;
 }
 
 /** All bricks of one level of one layer at one slice. */

@@ -1,10 +1,17 @@
 /** Bricks on their way into textures, and out again: upload, eviction, acknowledgement. */
 
-import { type BrickKey, isVolumeKey, type SliceKey, type VolumeKey } from "./brick_key.ts";
+import {
+  isPointsKey,
+  isVolumeKey,
+  type SliceKey,
+  type VolumeKey,
+  type WireKey,
+} from "./brick_key.ts";
 import { planeOf } from "./geometry.ts";
 import { type BrickTexture, brickBytes, createBrickTexture } from "./gl/brick_texture.ts";
 import type { VolumeTexture } from "./gl/volume_texture.ts";
-import type { Brick } from "./server_messages.ts";
+import { type HeldCell, PointsStore } from "./points_store.ts";
+import type { Brick, PointsPart } from "./server_messages.ts";
 import { type Slot, SlotTable } from "./slots.ts";
 import type { Camera, Layer, VolumeView } from "./types.ts";
 import { VolumeStore } from "./volume_store.ts";
@@ -19,15 +26,16 @@ export type Displayed = {
   readonly volume: VolumeView["displayed"];
 };
 
-export type TakenBytes = { readonly bytes: number; readonly evicted: readonly BrickKey[] };
+export type TakenBytes = { readonly bytes: number; readonly evicted: readonly WireKey[] };
 
 export class BrickStore {
   readonly slots: SlotTable<BrickTexture>;
-  /** Slots of both kinds share the budget. */
+  /** Slots of both kinds share the budget, also with points. */
   readonly volumes: VolumeStore;
-  #queue: Brick[] = [];
+  readonly points = new PointsStore();
+  #queue: (Brick | PointsPart)[] = [];
   #taken = 0;
-  #evicted: BrickKey[] = [];
+  #evicted: WireKey[] = [];
   /** The first generation whose slices are along the axes that are displayed now. */
   #since = 0;
 
@@ -37,18 +45,18 @@ export class BrickStore {
   }
 
   get bytes(): number {
-    return this.slots.bytes + this.volumes.slots.bytes;
+    return this.slots.bytes + this.volumes.slots.bytes + this.points.bytes;
   }
 
   get count(): number {
-    return this.slots.count + this.volumes.slots.count;
+    return this.slots.count + this.volumes.slots.count + this.points.count;
   }
 
   get isWaiting(): boolean {
     return this.#queue.length > 0;
   }
 
-  receive(brick: Brick): void {
+  receive(brick: Brick | PointsPart): void {
     this.#queue.push(brick);
   }
 
@@ -68,6 +76,10 @@ export class BrickStore {
       const layer = layers.get(brick.key[0]);
       // A brick of a layer that has gone meanwhile, or one that cannot be: taken, but not kept.
       if (!layer) continue;
+      if (brick.type === "points") {
+        this.points.put(layer, brick, frame);
+        continue;
+      }
       if (isOfVolume(brick)) {
         this.volumes.put(gl, layer, displayed.volume, brick, frame);
         continue;
@@ -91,8 +103,12 @@ export class BrickStore {
     gl: WebGL2RenderingContext,
     pinned: (slot: Slot<unknown>) => boolean,
     volume: boolean,
+    pinnedCell: (cell: HeldCell) => boolean,
   ): readonly Slot<unknown>[] {
-    const budget = this.slots.budget;
+    const others = this.bytes - this.points.bytes;
+    const left = Math.max(this.slots.budget - others, 0);
+    this.#evicted.push(...this.points.evict(pinnedCell, left));
+    const budget = this.slots.budget - this.points.bytes;
     if (volume) {
       const room = Math.max(budget - this.volumes.slots.bytes, 0);
       this.#release(
@@ -119,17 +135,24 @@ export class BrickStore {
     ];
   }
 
-  fail(key: BrickKey, reason: string): void {
-    if (isVolumeKey(key)) this.volumes.slots.fail(key, reason);
+  /** Let go of points, like `drop`. */
+  dropPoints(chosen: (cell: HeldCell) => boolean): void {
+    this.#evicted.push(...this.points.drop(chosen));
+  }
+
+  fail(key: WireKey, reason: string): void {
+    if (isPointsKey(key)) this.points.fail(key);
+    else if (isVolumeKey(key)) this.volumes.slots.fail(key, reason);
     else this.slots.fail(key, reason);
   }
 
   forgetFailures(): void {
     this.slots.forgetFailures();
     this.volumes.slots.forgetFailures();
+    this.points.forgetFailures();
   }
 
-  /** The context is gone, and all textures with it. What waits for upload, unacknowledged, stays good. */
+  /** The context is gone, and all textures with it; points are in none. What waits for upload, unacknowledged, stays good. */
   lose(): void {
     this.slots.drop(() => true);
     this.volumes.slots.drop(() => true);
@@ -141,13 +164,14 @@ export class BrickStore {
     this.#since = generation;
     for (const slot of this.slots.drop(() => true)) gl.deleteTexture(slot.content.texture);
     this.slots.forgetFailures();
-    this.#evicted = this.#evicted.filter(isVolumeKey);
+    this.#evicted = this.#evicted.filter((key) => isPointsKey(key) || isVolumeKey(key));
   }
 
   /** A new session, in which nothing was sent yet. */
   forgetSession(): void {
     this.slots.forgetSession();
     this.volumes.slots.forgetSession();
+    this.points.forgetSession();
     this.#queue = [];
     this.#taken = 0;
     this.#evicted = [];

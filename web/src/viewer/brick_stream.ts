@@ -1,6 +1,6 @@
 /** The link to whoever sends bricks. A view opens one; what it says and hears is protocol/VIEW.md. */
 
-import type { BrickKey } from "./brick_key.ts";
+import type { PointsKey, WireKey } from "./brick_key.ts";
 import type { ServerMessage } from "./server_messages.ts";
 import type { Camera, ConnectionState, Notice, Pair, VolumeView } from "./types.ts";
 
@@ -14,6 +14,15 @@ export type ViewRequest = {
   readonly position: Camera["position"];
   readonly visible: readonly number[];
   readonly moving: boolean;
+  /** Of layers of points, by id: what of their settings decides which points are sent. */
+  readonly points?: Readonly<Record<string, PointsLook>>;
+};
+
+export type PointsLook = {
+  readonly size: number;
+  readonly unit: "screen" | "world";
+  readonly properties: readonly string[];
+  readonly thickness: Readonly<Record<string, number>>;
 };
 
 export type VolumeRequest = Omit<ViewRequest, "center" | "displayed"> &
@@ -33,10 +42,11 @@ export interface BrickStream {
   open(listener: StreamListener): void;
   sendView(view: ViewRequest): void;
   sendVolume(view: VolumeRequest): void;
-  sendAck(bytes: number, evicted: readonly BrickKey[]): void;
+  sendAck(bytes: number, evicted: readonly WireKey[]): void;
   sendLost(): void;
   sendRetry(): void;
   sendWatch(requests: boolean): void;
+  sendPick(key: PointsKey, index: number): void;
   close(): void;
   /** Bytes received since the start. */
   readonly received: number;

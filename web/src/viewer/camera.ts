@@ -5,6 +5,8 @@ import type { Camera, Layer, Pair } from "./types.ts";
 
 /** Device pixels per pixel of the finest level, at most. */
 const MAX_MAGNIFICATION = 256;
+/** How near points may be to each other, as a part of the box that they lie in. */
+const NEAREST = 2 ** -24;
 /** How small, against a fitting view, everything may become. */
 const MIN_FIT = 1 / 8;
 
@@ -76,12 +78,18 @@ export function zoomLimits(
 ): Pair {
   const finest = layers.flatMap((layer) => {
     const axes = displayedAxes(layer, displayed);
-    return axes ? axes.map((axis) => layer.levels[0]?.scale[axis] ?? 1) : [];
+    return axes ? axes.map((axis) => finestScale(layer, axis)) : [];
   });
   const fitting = fitTo(layers, size, displayed).zoom;
   const largest = MAX_MAGNIFICATION / Math.min(...finest);
   if (!(largest > 0 && Number.isFinite(largest))) return [0, Number.POSITIVE_INFINITY];
   return [Math.min(fitting * MIN_FIT, largest), Math.max(largest, fitting)];
+}
+
+/** How large a pixel of the finest level is; of points, how near they may be to each other. */
+export function finestScale(layer: Layer, axis: number): number {
+  const scale = layer.levels[0]?.scale[axis] ?? 1;
+  return layer.kind === "points" ? scale * NEAREST : scale;
 }
 
 /** What is shown moves by (dx, dy) device pixels. */

@@ -11,6 +11,7 @@ import { FrameClock } from "./frame_clock.ts";
 import { Surface } from "./gl/surface.ts";
 import { SettingsTable } from "./layer_settings.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { PointsScene } from "./points_scene.ts";
 import type { ServerMessage, ServerStats } from "./server_messages.ts";
 import { Settling } from "./settling.ts";
 import { SliceScene } from "./slice_scene.ts";
@@ -51,6 +52,7 @@ export class RenderEngine implements StreamListener {
   readonly #store: BrickStore;
   readonly #slices: SliceScene;
   readonly #volumes: VolumeScene;
+  readonly #points: PointsScene;
   readonly #settings = new SettingsTable();
   readonly #clock = new FrameClock();
   readonly #settling = new Settling();
@@ -87,6 +89,8 @@ export class RenderEngine implements StreamListener {
   #probeAt: Pair | null = null;
   #probeMoved = false;
   #probed = "";
+  /** The point whose properties were asked for last. */
+  #asked = "";
   #records: FrameRecord[] | null = null;
 
   constructor(options: EngineOptions) {
@@ -98,8 +102,9 @@ export class RenderEngine implements StreamListener {
       lost: () => this.#lostContext(),
       restored: () => this.#invalidate(),
     });
-    this.#slices = new SliceScene(this.#surface, this.#store);
-    this.#volumes = new VolumeScene(this.#surface, this.#store.volumes);
+    this.#points = new PointsScene(this.#store.points, options.colormaps);
+    this.#slices = new SliceScene(this.#surface, this.#store, this.#points);
+    this.#volumes = new VolumeScene(this.#surface, this.#store.volumes, this.#points);
     this.#stream.open(this);
   }
 
@@ -108,6 +113,7 @@ export class RenderEngine implements StreamListener {
   opened(): void {
     this.#store.forgetSession();
     this.#heard = null;
+    this.#asked = "";
     if (this.#watches) this.#stream.sendWatch(true);
     this.#viewChanged = true;
     this.#invalidate();
@@ -128,7 +134,17 @@ export class RenderEngine implements StreamListener {
         this.#setScene(message);
         break;
       case "brick":
+      case "points":
         this.#store.receive(message);
+        this.#schedule();
+        break;
+      case "sample":
+        this.#points.setSamples(message.samples);
+        this.#invalidate();
+        break;
+      case "picked":
+        this.#points.setPicked(message);
+        this.#probeMoved = true;
         this.#schedule();
         break;
       case "failed": {
@@ -170,8 +186,10 @@ export class RenderEngine implements StreamListener {
         break;
       case "layer": {
         const before = this.#settings.get(message.id).visible;
-        const after = this.#settings.change(message.id, message.settings).visible;
-        if (before !== after) this.#viewChanged = true;
+        const settings = this.#settings.change(message.id, message.settings);
+        const layer = this.#layers.get(message.id);
+        if (before !== settings.visible) this.#viewChanged = true;
+        if (layer && this.#points.isNews({ layer, settings })) this.#viewChanged = true;
         this.#invalidate();
         break;
       }
@@ -225,6 +243,8 @@ export class RenderEngine implements StreamListener {
       JSON.stringify(before.get(id)) === JSON.stringify(this.#layers.get(id));
     // After a new connection ids may mean other images: pictures of those must not be shown as these.
     this.#store.drop(this.#surface.gl, (slot) => !same(slot.key[0]));
+    this.#store.dropPoints((cell) => !same(cell.key[0]));
+    this.#points.keepOnly(scene.layers.filter((layer) => same(layer.id)));
     const kept = scene.layers.filter((layer) => same(layer.id));
     this.#slices.keepOnly(kept);
     this.#volumes.keepOnly(kept);
@@ -305,7 +325,12 @@ export class RenderEngine implements StreamListener {
     const drawn = this.#stale && !busy;
     if (drawn) this.#draw();
     if (drawn || this.#probeMoved) this.#probe();
-    const evicted = this.#store.evict(gl, (slot) => this.#isPinned(slot), volume);
+    const evicted = this.#store.evict(
+      gl,
+      (slot) => this.#isPinned(slot),
+      volume,
+      (cell) => this.#points.isPinned(cell),
+    );
     // What was just drawn is missing from the next frame, which therefore must be drawn.
     if (evicted.some((slot) => slot.drawn === this.#frame)) this.#stale = true;
     const report = this.#store.takeReport();
@@ -342,12 +367,15 @@ export class RenderEngine implements StreamListener {
     this.#viewChanged = false;
     this.#generation += 1;
     const { center, zoom, displayed, position, volume } = this.#camera;
+    const visible = this.#visible();
+    const points = this.#points.looks(visible, this.#generation);
     const view = {
       generation: this.#generation,
       size: this.#size,
       position,
-      visible: this.#visible().map(({ layer }) => layer.id),
+      visible: visible.map(({ layer }) => layer.id),
       moving: this.#moving,
+      ...(Object.keys(points).length > 0 ? { points } : {}),
     };
     if (!volume) {
       this.#stream.sendView({ ...view, center, zoom, displayed });
@@ -432,6 +460,7 @@ export class RenderEngine implements StreamListener {
     if (!announcing) return false;
     // Whatever an earlier session sent and this one did not send again may be out of date.
     const dropped = this.#store.drop(this.#surface.gl, (slot) => !slot.known);
+    this.#store.dropPoints((cell) => !cell.known);
     if (dropped.length > 0) this.#stale = true;
     return true;
   }
@@ -454,8 +483,21 @@ export class RenderEngine implements StreamListener {
 
   #readProbe(): Probe | null {
     const [at, camera] = [this.#probeAt, this.#camera];
-    if (!at || !camera || isOfVolume(camera)) return null;
-    return this.#slices.probe(camera, this.#size, at);
+    if (!at || !camera) return null;
+    const flat = isOfVolume(camera) ? null : this.#slices.probe(camera, this.#size, at);
+    const found = this.#points.pointAt(at);
+    if (!found) return flat;
+    const asked = JSON.stringify(found.pick);
+    if (found.pick && asked !== this.#asked) {
+      this.#asked = asked;
+      this.#stream.sendPick(found.pick.key, found.pick.index);
+    }
+    const { point } = found;
+    const world: Pair = [
+      point.position[camera.displayed[0]] ?? 0,
+      point.position[camera.displayed[1]] ?? 0,
+    ];
+    return { world, values: [], ...flat, point };
   }
 
   async #capture(id: number): Promise<void> {
@@ -506,6 +548,7 @@ export class RenderEngine implements StreamListener {
       linkBytes: this.#stream.received,
       framesPerSecond: this.#clock.framesPerSecond,
       latencyMs: this.#clock.latencyMs,
+      points: this.#points.counts,
     };
   }
 

@@ -1,6 +1,6 @@
 /** What the server says, checked: bytes from outside become types here or a `ProtocolError`. */
 
-import type { BrickKey } from "./brick_key.ts";
+import { type BrickKey, isPointsKey, type PointsKey, type WireKey } from "./brick_key.ts";
 import { decodeFrame, type Header, ProtocolError } from "./frames.ts";
 import { BRICK } from "./geometry.ts";
 import type {
@@ -10,6 +10,7 @@ import type {
   Level,
   Notice,
   Pair,
+  Property,
   RequestRecord,
   Scene,
   WireType,
@@ -25,6 +26,39 @@ export type Brick = {
   readonly range: Pair | null;
   readonly provenance: string;
   readonly payload: Uint8Array;
+};
+/** Some points of a cell, from number `first` on. */
+export type PointsPart = {
+  readonly type: "points";
+  readonly generation: number;
+  readonly key: PointsKey;
+  readonly first: number;
+  readonly count: number;
+  /** Whose values come, in this order, after the positions. */
+  readonly properties: readonly string[];
+  readonly provenance: string;
+  readonly payload: Uint8Array;
+};
+/** Which points of a layer are shown: of each cell the first ones. */
+export type Sample = {
+  readonly layer: number;
+  readonly most: number;
+  /** Ends, included, of what is shown along axes that are not displayed. */
+  readonly slab: Readonly<Record<string, Pair>>;
+  readonly cells: readonly SampleCell[];
+};
+export type SampleCell = {
+  readonly key: PointsKey;
+  readonly count: number;
+  /** Ranks between which they lie evenly. */
+  readonly start: number;
+  readonly stop: number;
+};
+export type Picked = {
+  readonly type: "picked";
+  readonly key: PointsKey;
+  readonly index: number;
+  readonly properties: Readonly<Record<string, number | string | null>>;
 };
 export type ServerStats = {
   readonly type: "stats";
@@ -45,7 +79,10 @@ export type ServerStats = {
 export type ServerMessage =
   | ({ readonly type: "scene" } & Scene)
   | Brick
-  | { readonly type: "failed"; readonly key: BrickKey; readonly reason: string }
+  | PointsPart
+  | { readonly type: "sample"; readonly generation: number; readonly samples: readonly Sample[] }
+  | Picked
+  | { readonly type: "failed"; readonly key: WireKey; readonly reason: string }
   | ServerStats
   | { readonly type: "requests"; readonly requests: readonly RequestRecord[] }
   | ({ readonly type: "notice" } & Notice);
@@ -70,6 +107,21 @@ export function parseServerFrame(frame: Uint8Array): ServerMessage | null {
       return parseScene(header);
     case "brick":
       return parseBrick(header, payload);
+    case "points":
+      return parsePoints(header, payload);
+    case "sample":
+      return {
+        type: "sample",
+        generation: whole(header["generation"], "generation"),
+        samples: list(header["samples"], "samples").map(sample),
+      };
+    case "picked":
+      return {
+        type: "picked",
+        key: pointsKey(header["key"]),
+        index: whole(header["index"], "index"),
+        properties: numbersAndWords(header["properties"]),
+      };
     case "failed":
       return { type: "failed", key: key(header["key"]), reason: text(header["reason"], "reason") };
     case "stats":
@@ -101,6 +153,7 @@ function parseScene(header: Header): ServerMessage {
 
 function parseBrick(header: Header, payload: Uint8Array): Brick {
   const named = key(header["key"]);
+  if (isPointsKey(named)) throw new ProtocolError("A brick has the key of points.");
   const [dimensions, most] = named.length === 6 ? [3, 64] : [2, 512];
   const shape = list(header["shape"], "shape").map((one) => whole(one, "shape"));
   if (shape.length !== dimensions || shape.some((one) => one < 1 || one > most)) {
@@ -119,6 +172,57 @@ function parseBrick(header: Header, payload: Uint8Array): Brick {
     provenance: text(header["provenance"], "provenance"),
     payload,
   };
+}
+
+/** Float64, so that the payload, which starts at a multiple of 8 bytes, can be used as it is. */
+function parsePoints(header: Header, payload: Uint8Array): PointsPart {
+  if (whole(header["bytes"], "bytes") !== payload.length) {
+    throw new ProtocolError("The payload of points is not as long as it says.");
+  }
+  return {
+    type: "points",
+    generation: whole(header["generation"], "generation"),
+    key: pointsKey(header["key"]),
+    first: whole(header["first"], "first"),
+    count: whole(header["count"], "count"),
+    properties: list(header["properties"], "properties").map((one) => text(one, "properties")),
+    provenance: text(header["provenance"], "provenance"),
+    payload,
+  };
+}
+
+function sample(value: unknown): Sample {
+  const fields = record(value, "sample");
+  const layer = whole(fields["layer"], "layer");
+  return {
+    layer,
+    most: whole(fields["most"], "most"),
+    slab: Object.fromEntries(
+      Object.entries(record(fields["slab"], "slab")).map(([axis, ends]) => [
+        axis,
+        pair(ends, "slab"),
+      ]),
+    ),
+    cells: list(fields["cells"], "cells").map((one) => sampleCell(layer, one)),
+  };
+}
+
+function sampleCell(layer: number, value: unknown): SampleCell {
+  const [level, cell, count, start, stop] = list(value, "cells");
+  return {
+    key: [layer, whole(level, "cells"), [whole(cell, "cells")]],
+    count: whole(count, "cells"),
+    start: number(start, "cells"),
+    stop: number(stop, "cells"),
+  };
+}
+
+function numbersAndWords(value: unknown): Picked["properties"] {
+  const entries = Object.entries(record(value, "properties"));
+  for (const [, one] of entries) {
+    if (one !== null && typeof one !== "string") number(one, "properties");
+  }
+  return Object.fromEntries(entries) as Picked["properties"];
 }
 
 function parseStats(header: Header): ServerStats {
@@ -159,7 +263,7 @@ function layer(value: unknown): Layer {
   return {
     id: whole(fields["id"], "id"),
     name: text(fields["name"], "name"),
-    kind: oneOf(fields["kind"], ["image", "labels", "rgb"] as const, "kind"),
+    kind: oneOf(fields["kind"], ["image", "labels", "rgb", "points"] as const, "kind"),
     dtype: oneOf(fields["dtype"], Object.keys(BYTES_PER_VALUE) as WireType[], "dtype"),
     data_dtype: text(fields["data_dtype"], "data_dtype"),
     samples,
@@ -169,6 +273,26 @@ function layer(value: unknown): Layer {
     defaults: settings(fields["defaults"]),
     range: pair(fields["range"], "range"),
     brick: brickSide(fields["brick"]),
+    ...(fields["points"] === undefined ? {} : { points: pointsInfo(fields["points"]) }),
+  };
+}
+
+function pointsInfo(value: unknown): NonNullable<Layer["points"]> {
+  const fields = record(value, "points");
+  return {
+    count: number(fields["count"], "count"),
+    properties: list(fields["properties"], "properties").map(property),
+  };
+}
+
+function property(value: unknown): Property {
+  const fields = record(value, "property");
+  const range = fields["range"];
+  return {
+    name: text(fields["name"], "name"),
+    dtype: text(fields["dtype"], "dtype"),
+    range: range === null || range === undefined ? null : pair(range, "range"),
+    categories: whole(fields["categories"], "categories"),
   };
 }
 
@@ -219,6 +343,25 @@ function settings(value: unknown): LayerSettings {
       ["translucent", "additive", "opaque", "minimum"] as const,
       "blending",
     ),
+    ...pointsSettings(fields),
+  };
+}
+
+/** What only points have; of other layers nothing is said. */
+function pointsSettings(fields: Readonly<Record<string, unknown>>): Partial<LayerSettings> {
+  if (fields["size"] === undefined) return {};
+  return {
+    size: number(fields["size"], "size"),
+    unit: oneOf(fields["unit"], ["screen", "world"] as const, "unit"),
+    colour: text(fields["colour"], "colour"),
+    colourBy: text(fields["colour_by"] ?? "", "colour_by"),
+    sizeBy: text(fields["size_by"] ?? "", "size_by"),
+    thickness: Object.fromEntries(
+      Object.entries(record(fields["thickness"] ?? {}, "thickness")).map(([axis, length]) => [
+        axis,
+        number(length, "thickness"),
+      ]),
+    ),
   };
 }
 
@@ -244,15 +387,22 @@ function request(value: unknown): RequestRecord {
   };
 }
 
-function key(value: unknown): BrickKey {
+function key(value: unknown): WireKey {
   const [layer, level, slice, ...places] = list(value, "key");
   const where = list(slice, "key").map((one) => whole(one, "key"));
   const [first, second, third, ...rest] = places.map((one) => whole(one, "key"));
   const start = [whole(layer, "key"), whole(level, "key"), where] as const;
+  if (first === undefined && where.length === 1) return start;
   if (first === undefined || second === undefined || rest.length > 0) {
-    throw new ProtocolError("A key does not have five or six parts.");
+    throw new ProtocolError("A key does not have three, five or six parts.");
   }
   return third === undefined ? [...start, first, second] : [...start, first, second, third];
+}
+
+function pointsKey(value: unknown): PointsKey {
+  const named = key(value);
+  if (!isPointsKey(named)) throw new ProtocolError("A key is not one of points.");
+  return named;
 }
 
 function pair(value: unknown, name: string): Pair {

@@ -9,6 +9,7 @@ import type { Surface } from "./gl/surface.ts";
 import { texelText } from "./gl/texel_reader.ts";
 import { sliceOutlines } from "./outlines.ts";
 import { pointedTexel } from "./pointed_texel.ts";
+import type { PointsScene } from "./points_scene.ts";
 import { ShownSlices } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
 import type { Camera, Coverage, Layer, Outline, Pair, Probe, VisibleLayer } from "./types.ts";
@@ -20,10 +21,12 @@ export class SliceScene {
   /** Per layer the level that is kept whole, see `#pinnedLevel`. */
   readonly #pinnable = new Map<number, number>();
   #painted: readonly PaintedLayer[] = [];
+  readonly #points: PointsScene;
 
-  constructor(surface: Surface, store: BrickStore) {
+  constructor(surface: Surface, store: BrickStore, points: PointsScene) {
     this.#surface = surface;
     this.#store = store;
+    this.#points = points;
   }
 
   /**
@@ -40,19 +43,26 @@ export class SliceScene {
   ): boolean {
     let caughtUp = false;
     this.#painted = [];
+    let discs: ReturnType<PointsScene["prepare"]>["painted"] = new Map();
     if (camera) {
       const sight = sightOf(camera, size);
       const { slots } = this.#store;
-      const visible = layers.map(({ layer }) => layer);
+      const images = layers.filter(({ layer }) => layer.kind !== "points");
+      const visible = images.map(({ layer }) => layer);
       this.#shown.keepOnly(visible);
       caughtUp = this.#shown.update(visible, camera, sight, slots);
-      this.#painted = layers.map(({ layer, settings }) => {
+      const points = this.#points.prepare(camera, size, layers, frame);
+      discs = points.painted;
+      caughtUp &&= points.caughtUp;
+      this.#painted = images.map(({ layer, settings }) => {
         const [slices, aim] = [this.#shown.shown(layer.id), targets[String(layer.id)]];
         const list = drawList(layer, camera.displayed, slices, sight, slots, aim);
         return { layer, settings, list };
       });
     }
-    this.#surface.painter?.paint(size, clear, this.#painted);
+    const lists = new Map(this.#painted.map((one) => [one.layer.id, one]));
+    const painted = layers.flatMap(({ layer }) => lists.get(layer.id) ?? discs.get(layer.id) ?? []);
+    this.#surface.painter?.paint(size, clear, painted);
     for (const { list } of this.#painted) {
       for (const brick of list.bricks) {
         brick.slot.drawn = frame;

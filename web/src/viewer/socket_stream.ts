@@ -1,6 +1,6 @@
 /** A `BrickStream` over one WebSocket, which comes back by itself. */
 
-import type { BrickKey } from "./brick_key.ts";
+import type { PointsKey, WireKey } from "./brick_key.ts";
 import type { BrickStream, StreamListener, ViewRequest, VolumeRequest } from "./brick_stream.ts";
 import { encodeFrame, type Header, ProtocolError } from "./frames.ts";
 import { parseServerFrame, type ServerMessage, VERSION } from "./server_messages.ts";
@@ -43,7 +43,7 @@ export class SocketStream implements BrickStream {
     this.#send({ type: "volume", ...view });
   }
 
-  sendAck(bytes: number, evicted: readonly BrickKey[]): void {
+  sendAck(bytes: number, evicted: readonly WireKey[]): void {
     this.#send({ type: "ack", bytes, evicted });
   }
 
@@ -57,6 +57,10 @@ export class SocketStream implements BrickStream {
 
   sendWatch(requests: boolean): void {
     this.#send({ type: "watch", requests });
+  }
+
+  sendPick(key: PointsKey, index: number): void {
+    this.#send({ type: "pick", key, index });
   }
 
   close(): void {

@@ -12,7 +12,7 @@ export type Level = {
   readonly translation: readonly number[];
 };
 
-export type LayerKind = "image" | "labels" | "rgb";
+export type LayerKind = "image" | "labels" | "rgb" | "points";
 export type Blending = "translucent" | "additive" | "opaque" | "minimum";
 export type WireType =
   | "uint8"
@@ -39,6 +39,26 @@ export type LayerSettings = {
   readonly only?: string;
   /** Of labels: those that are not shown. */
   readonly hidden?: readonly string[];
+  /** Of points: the diameter of the (largest) discs, in device pixels or in the world. */
+  readonly size?: number;
+  readonly unit?: "screen" | "world";
+  /** Of points, all of one colour. */
+  readonly colour?: string;
+  /** Of points: the property that gives the colour (by contrast and colour map), or the size; "": none. */
+  readonly colourBy?: string;
+  readonly sizeBy?: string;
+  /** Of points: how thick a slice is shown along axes that are not displayed; without: all there is. */
+  readonly thickness?: Readonly<Record<string, number>>;
+};
+
+/** A number or a word that every point has. */
+export type Property = {
+  readonly name: string;
+  readonly dtype: string;
+  /** Lowest and highest number; null where it has none. */
+  readonly range: Pair | null;
+  /** How many words there are, if it has words. */
+  readonly categories: number;
 };
 
 export type VisibleLayer = { readonly layer: Layer; readonly settings: LayerSettings };
@@ -59,6 +79,8 @@ export type Layer = {
   readonly range: Pair;
   /** Rows and columns of its bricks; 512 where it says nothing. */
   readonly brick?: number;
+  /** Of points only. */
+  readonly points?: { readonly count: number; readonly properties: readonly Property[] };
 };
 
 export type Notice = { readonly severity: "info" | "warning" | "error"; readonly text: string };
@@ -131,6 +153,8 @@ export type ViewerStats = {
   readonly framesPerSecond: number;
   /** Milliseconds from the last camera change to the frame that shows it. */
   readonly latencyMs: number;
+  /** Of layers of points, by id: how many points are drawn. */
+  readonly points?: Readonly<Record<string, number>>;
 };
 
 /** What lies under the pointer. Values come from the brick that is drawn there. */
@@ -142,6 +166,19 @@ export type Probe = {
     readonly value: string | null;
     readonly level: number | null;
   }[];
+  /** The uppermost point there. */
+  readonly point?: PointedPoint;
+};
+
+export type PointedPoint = {
+  readonly layer: number;
+  /** Device pixels. */
+  readonly place: Pair;
+  readonly radius: number;
+  /** In the world, by axis. */
+  readonly position: Readonly<Record<string, number>>;
+  /** Null until they have come. */
+  readonly properties: Readonly<Record<string, number | string | null>> | null;
 };
 
 export type Failure = { readonly layer: number; readonly level: number; readonly reason: string };

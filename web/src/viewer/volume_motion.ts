@@ -1,5 +1,6 @@
 /** Moving the camera of a volume. Pure: every function returns a new one. */
 
+import { finestScale } from "./camera.ts";
 import { each, octreeOf } from "./octree.ts";
 import type { Layer, Pair, Triple, VolumeView } from "./types.ts";
 import { around, cameraAxes, combine, dot, looking, times, unit } from "./volume_camera.ts";
@@ -67,9 +68,11 @@ export function fitVolume(
 
 /** The smallest and the largest zoom that keep something to look at. */
 export function volumeLimits(layers: readonly Layer[], size: Pair, volume: VolumeView): Pair {
-  const scales = layers.flatMap((layer) => [
-    ...(octreeOf(layer, volume.displayed)?.levels[0]?.scale ?? []),
-  ]);
+  const scales = layers.flatMap((layer) => {
+    const names = layer.axes.map(({ name }) => name);
+    const axes = volume.displayed.map((name) => names.indexOf(name));
+    return axes.includes(-1) ? [] : axes.map((axis) => finestScale(layer, axis));
+  });
   const fitting = fitVolume(layers, size, volume).zoom;
   const largest = MAX_MAGNIFICATION / Math.min(...scales);
   if (!(largest > 0 && Number.isFinite(largest))) return [0, Number.POSITIVE_INFINITY];

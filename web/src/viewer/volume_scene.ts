@@ -7,6 +7,7 @@ import type { VolumeTexture } from "./gl/volume_texture.ts";
 import { inVolume, isWholeBase, octreeOf } from "./octree.ts";
 import { volumeOutlines } from "./outlines.ts";
 import { Pacer } from "./pacer.ts";
+import type { PaintedDiscs, PointsScene } from "./points_scene.ts";
 import { slicesAt } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
 import type { Camera, Layer, Outline, Pair, Triple, VisibleLayer, VolumeView } from "./types.ts";
@@ -34,6 +35,7 @@ export class VolumeScene {
   readonly #surface: Surface;
   readonly #store: VolumeStore;
   readonly #pacer: Pacer;
+  readonly #points: PointsScene;
   /** The slices along other axes that layers show: those before, until there is something of the next. */
   readonly #shown = new Map<number, readonly Slice[]>();
   /** What the last frame was drawn from, whose aprons may become better. */
@@ -43,9 +45,10 @@ export class VolumeScene {
   /** Every how many device pixels the last frame was drawn. */
   #factor = 1;
 
-  constructor(surface: Surface, store: VolumeStore) {
+  constructor(surface: Surface, store: VolumeStore, points: PointsScene) {
     this.#surface = surface;
     this.#store = store;
+    this.#points = points;
     this.#pacer = new Pacer(surface.gl);
   }
 
@@ -93,9 +96,13 @@ export class VolumeScene {
     const painter = this.#surface.volumePainter;
     if (!painter) return;
     const sight = volumeSight(camera.volume, size);
-    const painted: PaintedVolume[] = [];
+    const painted: (PaintedVolume | PaintedDiscs)[] = [];
     const drawn: Drawn[] = [];
+    const points = this.#points.prepare(camera, size, layers, frame);
     for (const { layer, settings } of layers) {
+      const discs = points.painted.get(layer.id);
+      if (discs) painted.push(discs);
+      if (layer.kind === "points") continue;
       const slices = this.#slices(layer, camera);
       const list = cellList(layer, camera.volume, slices, sight, this.#store.slots);
       if (!list || !slices) continue;
@@ -105,7 +112,7 @@ export class VolumeScene {
       painted.push({ layer, settings, list });
     }
     this.#drawn = drawn;
-    this.#painted = painted;
+    this.#painted = painted.filter((one) => "list" in one);
     this.improve();
     this.#factor = hurried || this.#unfinished ? this.#pacer.factor : 1;
     painter.paint(size, clear, camera.volume, sight, painted, this.#factor);

@@ -61,6 +61,7 @@ export class ScriptedStream implements BrickStream {
 
   sendRetry(): void {}
   sendWatch(): void {}
+  sendPick(): void {}
   close(): void {}
 
   async #serve(view: ViewRequest, run: number): Promise<void> {

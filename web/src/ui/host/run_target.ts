@@ -91,5 +91,5 @@ export function whereOf(choice: Choice, camera: Camera, size: Pair): Where {
 
 /** Colours are an image too; whether the operation can make sense of them, the host says. */
 function isImageInput(input: PluginInput, layer: Layer): boolean {
-  return input.kind === "image" && layer.kind !== "labels";
+  return input.kind === "image" && layer.kind !== "labels" && layer.kind !== "points";
 }

@@ -4,6 +4,7 @@ import type { Desk } from "../desk.ts";
 import { AxisArrows } from "./axis_arrows.tsx";
 import { BoundingBoxes } from "./bounding_boxes.tsx";
 import { ColourBars } from "./colour_bars.tsx";
+import { PointMark } from "./point_mark.tsx";
 import { PositionStamp } from "./position_stamp.tsx";
 import { ScaleBar } from "./scale_bar.tsx";
 
@@ -14,6 +15,7 @@ export function Overlays({ desk }: { readonly desk: Desk }) {
     <>
       {overlays.isShown("bricks") && <BrickOutlines desk={desk} />}
       {overlays.isShown("boxes") && <BoundingBoxes desk={desk} />}
+      <PointMark desk={desk} />
       <div class="overlay-corner">
         {overlays.isShown("position") && <PositionStamp desk={desk} />}
         {overlays.isShown("axes") && <AxisArrows desk={desk} />}

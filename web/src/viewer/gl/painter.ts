@@ -3,9 +3,11 @@
 import { brickParts, type Sampling } from "../brick_parts.ts";
 import type { DrawList, DrawnBrick } from "../draw_list.ts";
 import type { Rect } from "../geometry.ts";
+import type { PaintedDiscs } from "../points_scene.ts";
 import type { Blending, Coverage, Layer, LayerSettings, Pair, WireType } from "../types.ts";
 import type { BrickTexture } from "./brick_texture.ts";
 import type { ColourTables } from "./colour_tables.ts";
+import { DiscPainter } from "./disc_painter.ts";
 import { setLabelChoice } from "./label_choice.ts";
 import { Program } from "./program.ts";
 import {
@@ -39,18 +41,20 @@ export class Painter {
   readonly #bricks = new Map<string, Program>();
   readonly #hatch: Program;
   readonly #flat: Program;
+  readonly #discs: DiscPainter;
 
   constructor(gl: WebGL2RenderingContext, tables: ColourTables) {
     this.#gl = gl;
     this.#tables = tables;
     this.#hatch = new Program(gl, RECTANGLE, HATCH);
     this.#flat = new Program(gl, RECTANGLE, FLAT);
+    this.#discs = new DiscPainter(gl);
   }
 
   paint(
     size: Pair,
     clear: readonly [number, number, number],
-    layers: readonly PaintedLayer[],
+    layers: readonly (PaintedLayer | PaintedDiscs)[],
   ): void {
     const gl = this.#gl;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
@@ -62,7 +66,10 @@ export class Painter {
     gl.depthFunc(gl.LESS);
     gl.clearDepth(1);
     gl.enable(gl.BLEND);
-    for (const [place, one] of layers.entries()) this.#paintLayer(size, one, place === 0);
+    for (const [place, one] of layers.entries()) {
+      if ("list" in one) this.#paintLayer(size, one, place === 0);
+      else this.#discs.paint(size, one.settings, one.discs);
+    }
   }
 
   /** Counts, exactly, device pixels inside the layers' extents and those of them that nothing covered. */
@@ -114,6 +121,7 @@ export class Painter {
     // The minimum with the background, which is black, would be black.
     const alone = lowest && chosen.blending === "minimum";
     const settings: LayerSettings = alone ? { ...chosen, blending: "opaque" } : chosen;
+    gl.enable(gl.DEPTH_TEST);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     setBlending(gl, settings.blending);
     // Level by level, since better levels come first; within one, parts of one kind together.

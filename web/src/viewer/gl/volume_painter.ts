@@ -1,10 +1,12 @@
 /** Draws volumes: each layer brick by brick, from front to back, into sums, and these onto the canvas. */
 
 import { each, SIDE } from "../octree.ts";
+import type { PaintedDiscs } from "../points_scene.ts";
 import type { Layer, LayerSettings, Pair, Triple, VolumeView } from "../types.ts";
 import { dot, type VolumeSight } from "../volume_camera.ts";
 import type { Cell, CellList } from "../volume_cells.ts";
 import type { ColourTables } from "./colour_tables.ts";
+import { DiscPainter } from "./disc_painter.ts";
 import { setLabelChoice } from "./label_choice.ts";
 import { BLENDING, colourKind, originOf, setBlending } from "./painter.ts";
 import { Program } from "./program.ts";
@@ -37,6 +39,7 @@ export class VolumePainter {
   readonly #programs = new Map<string, Program>();
   /** Whether sums are kept in 32 bits. */
   readonly #exact: boolean;
+  readonly #discs: DiscPainter;
   #size: Pair = [0, 0];
   #frame: WebGLFramebuffer | null = null;
   #sum: WebGLTexture | null = null;
@@ -45,6 +48,7 @@ export class VolumePainter {
   constructor(gl: WebGL2RenderingContext, tables: ColourTables) {
     this.#gl = gl;
     this.#tables = tables;
+    this.#discs = new DiscPainter(gl);
     const wide = gl.getExtension("EXT_color_buffer_float") !== null;
     this.#exact = wide && gl.getExtension("EXT_float_blend") !== null;
     if (!wide) gl.getExtension("EXT_color_buffer_half_float");
@@ -56,7 +60,7 @@ export class VolumePainter {
     clear: readonly [number, number, number],
     volume: VolumeView,
     sight: VolumeSight,
-    layers: readonly PaintedVolume[],
+    layers: readonly (PaintedVolume | PaintedDiscs)[],
     factor: number,
   ): void {
     const gl = this.#gl;
@@ -68,6 +72,10 @@ export class VolumePainter {
     this.#resize(size);
     const texels: Pair = [Math.ceil(size[0] / factor), Math.ceil(size[1] / factor)];
     for (const [place, one] of layers.entries()) {
+      if ("discs" in one) {
+        this.#discs.paint(size, one.settings, one.discs);
+        continue;
+      }
       const alone = place === 0 && one.settings.blending === "minimum";
       const settings: LayerSettings = alone
         ? { ...one.settings, blending: "opaque" }

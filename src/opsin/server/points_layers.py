@@ -1,0 +1,75 @@
+"""Points layers: the layers of points of a session, shown and taken away."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from opsin.chunks.loader import Loader
+from opsin.images.points import Points
+from opsin.images.points.layer import PointsLayer
+from opsin.images.points.reader import holds_points, open_points
+from opsin.images.readers.address import Address
+from opsin.views.scene import Scene
+
+
+class PointsLayers:
+    """Layers of points by id.
+
+    Args:
+        scene: where they are shown.
+        loader: what they are added to, which closes them.
+    """
+
+    def __init__(self, scene: Scene, loader: Loader) -> None:
+        self._scene = scene
+        self._loader = loader
+        self._removed: dict[int, PointsLayer] = {}
+        self._by_path: dict[Path, int] = {}
+
+    @property
+    def numbers(self) -> set[int]:
+        """Ids of those that are shown or were removed."""
+        return {*self._scene.points, *self._removed}
+
+    def put(self, number: int, points: Points, name: str | None = None) -> None:
+        """Show points, under an id that is free."""
+        for text in points.warnings:
+            self._scene.notify("warning", f"{points.name}: {text}")
+        self._show(number, PointsLayer(name or points.name, points))
+        # The loader closes what it knows of.
+        self._scene.number_of_points(number, ())
+
+    def remove(self, number: int) -> None:
+        """Take one away that is shown."""
+        self._removed[number], _ = self._scene.remove_points(number)
+
+    def restore(self, number: int) -> bool:
+        """Show again one that was removed; whether it was."""
+        if number not in self._removed:
+            return False
+        self._show(number, self._removed.pop(number))
+        return True
+
+    async def open(self, path: Path, number: int) -> bool:
+        """Show the points at a path under a free id, if they are not there; False: it has none.
+
+        Raises:
+            OpenError: they cannot be opened.
+        """
+        if path in self._by_path:
+            return True
+        if not await asyncio.to_thread(holds_points, Address.parse(path)):
+            return False
+        points = await asyncio.to_thread(open_points, path)
+        if path in self._by_path:  # meanwhile
+            points.close()
+            return True
+        if number in self.numbers or number in self._scene.layers:
+            number = 1 + max(self.numbers | set(self._scene.layers))
+        self._by_path[path] = number
+        self.put(number, points)
+        return True
+
+    def _show(self, number: int, layer: PointsLayer) -> None:
+        self._scene.put_points(number, layer, self._loader.add)

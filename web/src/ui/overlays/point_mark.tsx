@@ -1,0 +1,21 @@
+/** A ring around the point under the pointer. */
+import type { Desk } from "../desk.ts";
+
+/** Device pixels between the disc and the ring, which is never smaller than this. */
+const GAP = 3;
+const SMALLEST = 6;
+
+export function PointMark({ desk }: { readonly desk: Desk }) {
+  const point = desk.probe.value?.point;
+  const { size } = desk.viewer;
+  // Of another canvas than the one below this.
+  if (!point || desk.probeAxes.value) return null;
+  const [x, y] = point.place;
+  const radius = Math.max(point.radius + GAP, SMALLEST);
+  return (
+    <svg class="overlay-canvas" viewBox={`0 0 ${size[0]} ${size[1]}`} aria-hidden="true">
+      <circle class="bounding-box-shade" cx={x} cy={y} r={radius} />
+      <circle class="bounding-box point-mark" cx={x} cy={y} r={radius} />
+    </svg>
+  );
+}

@@ -1,0 +1,111 @@
+/** Which points a camera sees, and where on the canvas. Pure; the same as in Python's `opsin.chunks.sight`. */
+
+import type { Camera, Pair, Triple, VolumeView } from "./types.ts";
+import { dot, NEAR, type VolumeSight } from "./volume_camera.ts";
+
+/** Where points that are seen lie: x and y in device pixels, and how far away as a world length. */
+export type Places = {
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  readonly depth: Float64Array;
+};
+
+export type PointsSight = {
+  readonly displayed: readonly string[];
+  /** How many device pixels a world length is at a depth. */
+  scale(depth: number): number;
+  /**
+   * Where one of a row of positions is on the canvas, written to place `to`; false: it is not seen.
+   * `axes` says where in a position the displayed axes are.
+   */
+  see(
+    positions: Float64Array,
+    start: number,
+    axes: readonly number[],
+    reach: number,
+    places: Places,
+    to: number,
+  ): boolean;
+};
+
+export function sliceSight(
+  { center, zoom, displayed }: Pick<Camera, "center" | "zoom" | "displayed">,
+  size: Pair,
+): PointsSight {
+  const [width, height] = [size[0] / 2 / zoom, size[1] / 2 / zoom];
+  return {
+    displayed,
+    scale: () => zoom,
+    see(positions, start, axes, reach, places, to) {
+      const y = (positions[start + (axes[0] ?? 0)] ?? 0) - center[0];
+      const x = (positions[start + (axes[1] ?? 0)] ?? 0) - center[1];
+      if (!(Math.abs(y) <= height + reach && Math.abs(x) <= width + reach)) return false;
+      places.x[to] = x * zoom + size[0] / 2;
+      places.y[to] = y * zoom + size[1] / 2;
+      return true;
+    },
+  };
+}
+
+export function pointsSightOf(volume: VolumeView, sight: VolumeSight): PointsSight {
+  const { center, zoom, size, axes: camera, distance } = sight;
+  const [right, down, forward] = camera;
+  const planes = planesOf(sight);
+  const deep = Number.isFinite(distance);
+  const scale = (depth: number) =>
+    deep ? (zoom * distance) / Math.max(distance + depth, NEAR * distance) : zoom;
+  return {
+    displayed: volume.displayed,
+    scale,
+    see(positions, start, axes, reach, places, to) {
+      const z = (positions[start + (axes[0] ?? 0)] ?? 0) - center[0];
+      const y = (positions[start + (axes[1] ?? 0)] ?? 0) - center[1];
+      const x = (positions[start + (axes[2] ?? 0)] ?? 0) - center[2];
+      for (const { normal, offset, isSide } of planes) {
+        const beyond = normal[0] * z + normal[1] * y + normal[2] * x + offset;
+        if (!(beyond + (isSide ? reach : 0) >= 0)) return false;
+      }
+      const depth = forward[0] * z + forward[1] * y + forward[2] * x;
+      const factor = scale(depth);
+      places.x[to] = (right[0] * z + right[1] * y + right[2] * x) * factor + size[0] / 2;
+      places.y[to] = (down[0] * z + down[1] * y + down[2] * x) * factor + size[1] / 2;
+      places.depth[to] = depth;
+      return true;
+    },
+  };
+}
+
+type Plane = { readonly normal: Triple; readonly offset: number; readonly isSide: boolean };
+
+/** What the canvas shows: relative points p with `normal · p + offset >= 0` for each of them. */
+function planesOf({ zoom, size, axes, distance }: VolumeSight): readonly Plane[] {
+  const [right, down, forward] = axes;
+  const half: Pair = [size[0] / 2 / zoom, size[1] / 2 / zoom];
+  const sides = [
+    [right, half[0]],
+    [down, half[1]],
+  ] as const;
+  const both = sides.flatMap(([axis, length]) => [1, -1].map((sign) => ({ axis, length, sign })));
+  if (!Number.isFinite(distance)) {
+    return both.map(({ axis, length, sign }) => ({
+      normal: times(sign, axis),
+      offset: length,
+      isSide: true,
+    }));
+  }
+  const planes = both.map(({ axis, length, sign }): Plane => {
+    const side = plus(times(distance * sign, axis), times(length, forward));
+    const normal = times(1 / Math.hypot(...side), side);
+    return { normal, offset: distance * dot(normal, forward), isSide: true };
+  });
+  const near = { normal: forward, offset: distance - NEAR * distance, isSide: false };
+  return [...planes, near];
+}
+
+function times(factor: number, [a, b, c]: Triple): Triple {
+  return [factor * a, factor * b, factor * c];
+}
+
+function plus(a: Triple, b: Triple): Triple {
+  return [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+}
