@@ -137,7 +137,7 @@ def show(found: Mapping[Case, Mapping[str, float]], voids: Mapping[Case, Sequenc
 def main() -> None:
     parser = arguments(MEASURES)
     parser.add_argument("--size", type=int, default=FULL, help="pixels of the slide along y and x")
-    parser.add_argument("--only", choices=sorted(TOURS), help="2D (the default) or 3D")
+    parser.add_argument("--only", choices=sorted(TOURS), help="2D or 3D; 2D alone if quick")
     parser.add_argument("--latency", type=int, choices=(0, 40), help="ms; one of them alone")
     parser.add_argument(
         "--pictures",
@@ -149,11 +149,7 @@ def main() -> None:
     options = parser.parse_args()
     peers = ["neuroglancer"] if options.quick else [name for name in VIEWERS if name != "opsin"]
     viewers = {name: viewer for name in ("opsin", *peers) if (viewer := VIEWERS[name]())}
-    dimensions = [options.only or "2d"]
-    if not options.only and not options.quick:
-        print(
-            "3D is left out: Opsin's canvas did not finish this volume in software; try --only 3d."
-        )
+    dimensions = [options.only] if options.only else ["2d", "3d"][: 2 - options.quick]
     latencies = [options.latency] if options.latency is not None else [0, 40][: 2 - options.quick]
     tours = {
         shown: [

@@ -118,6 +118,18 @@ def test_levels_are_mixed_in_one_picture_without_seams(app: App, made: Path) -> 
         assert_same_picture(app.capture(), expected)
 
 
+@pytest.mark.parametrize("turn", [0, 60])
+def test_straight_along_an_axis(app: App, made: Path, turn: float) -> None:
+    """Rays that never leave a plane of voxels: dividing by their direction gives no number."""
+    place = made / "waves.ome.zarr"
+    with opsin_view([place]) as server:
+        app.open(server, bare="")
+        camera = show(app, mode="mip", orientation=looking(turn, 0))
+        shown = layers(app, place)
+        expected = opsin.snapshot(str(place), camera, layers=shown, mode="mip")
+        assert_same_picture(app.capture(), expected)
+
+
 def test_the_mandelbulb(app: App) -> None:
     """An exabyte, 2^20 voxels along each side."""
     with opsin_view([MANDELBULB]) as server:

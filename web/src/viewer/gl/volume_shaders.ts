@@ -1,5 +1,6 @@
 /** The GLSL of volumes. Positions are in voxels of the brick that is drawn: [x, y, z], centres at integers. */
 
+import { SIDE } from "../octree.ts";
 import type { Mode } from "../types.ts";
 import { LABEL_CHOICE } from "./label_choice.ts";
 import { type ColourKind, HASH_COLOUR, HEAD, PUT, SAMPLERS, type SamplerKind } from "./shaders.ts";
@@ -26,6 +27,7 @@ uniform vec3 u_high;
 uniform vec3 u_box_low;
 uniform vec3 u_box_high;
 const float NEAR = 1.0 / 16.0;
+const int MOST_STEPS = ${4 * SIDE};
 
 vec3 origin;
 vec3 direction;
@@ -273,7 +275,7 @@ ${SAMPLERS[sampler]}
 #define VOLUME ${volume}
 ${definitions(colour)}${RAY}${VALUE}${TONES}${VOXELS}${reading}
 void main() {
-  if (!cast_ray()) discard;
+  if (!cast_ray()) { discard; return; }
   vec3 speed = abs(direction);
   vec3 axis = speed.x >= speed.y && speed.x >= speed.z
     ? vec3(1, 0, 0) : speed.y >= speed.z ? vec3(0, 1, 0) : vec3(0, 0, 1);
@@ -282,7 +284,8 @@ void main() {
   float half_step = 0.25 / abs(d);
   float way = sign(d);
   int first = int(floor(2.0 * way * (o + part.x * d) + 0.49)) - ${early};
-  int last = int(floor(2.0 * way * (o + part.y * d) + 0.51));
+  // On some hardware what was discarded runs on beside others, and would go on for ages.
+  int last = min(int(floor(2.0 * way * (o + part.y * d) + 0.51)), first + MOST_STEPS);
   ${start}
   for (int k = first; k <= last; k++) {
     float q = float(k) * 0.5 * way;
