@@ -1,4 +1,5 @@
 /** What is under the pointer, how far one is zoomed in, and whether the server is there. */
+import { Fragment } from "preact";
 import { labelColour } from "../viewer/label_colour.ts";
 import type { ConnectionState, Layer, PointedPoint } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
@@ -40,19 +41,22 @@ function Pointer({ desk }: { readonly desk: Desk }) {
     const drag = camera?.volume ? "turn, Shift and drag to move" : "move";
     return <span class="status-hint">{`Drag to ${drag}, wheel to zoom, ? for help`}</span>;
   }
-  const pixel = 1 / camera.zoom;
+  const pixel = 1 / (camera.volume?.zoom ?? camera.zoom);
   const axes = desk.layers.value.flatMap((layer) => layer.axes);
   const unit = (name: string) => axes.find((axis) => axis.name === name)?.unit ?? null;
   const [vertical, horizontal] = desk.probeAxes.value ?? camera.displayed;
-  const units = [spaceSymbol(unit(vertical)), spaceSymbol(unit(horizontal))];
-  const same = units[0] === units[1];
+  const place = Object.entries(
+    probe.place ?? { [vertical]: probe.world[0], [horizontal]: probe.world[1] },
+  ).map(([name, at]) => ({ name, at, unit: spaceSymbol(unit(name)) }));
   return (
     <>
       <output class="status-position" aria-label="Position" aria-live="off">
-        <Coordinate name={vertical} value={formatAt(probe.world[0], pixel)} />
-        {!same && <span class="unit">{units[0]}</span>}
-        <Coordinate name={horizontal} value={formatAt(probe.world[1], pixel)} />
-        <span class="unit">{units[1]}</span>
+        {place.map(({ name, at, unit: own }, i) => (
+          <Fragment key={name}>
+            <Coordinate name={name} value={formatAt(at, pixel)} />
+            {own !== place[i + 1]?.unit && <span class="unit">{own}</span>}
+          </Fragment>
+        ))}
       </output>
       <output class="status-values" aria-label="Values" aria-live="off">
         {desk.layers.value.map((layer) => (

@@ -473,8 +473,10 @@ export class RenderEngine implements StreamListener {
   }
 
   #probe(): void {
-    this.#probeMoved = false;
-    const probe = this.#readProbe();
+    // In 3D looking waits until all is drawn, so it is put off while there is more to come.
+    this.#probeMoved = isOfVolume(this.#camera) && this.#isHurried();
+    if (this.#probeMoved && !this.#moving) return;
+    const probe = this.#probeMoved ? null : this.#readProbe();
     const text = JSON.stringify(probe);
     if (text === this.#probed) return;
     this.#probed = text;
@@ -484,9 +486,11 @@ export class RenderEngine implements StreamListener {
   #readProbe(): Probe | null {
     const [at, camera] = [this.#probeAt, this.#camera];
     if (!at || !camera) return null;
-    const flat = isOfVolume(camera) ? null : this.#slices.probe(camera, this.#size, at);
+    const probe = isOfVolume(camera)
+      ? this.#volumes.probe(camera, this.#size, at)
+      : this.#slices.probe(camera, this.#size, at);
     const found = this.#points.pointAt(at);
-    if (!found) return flat;
+    if (!found) return probe;
     const asked = JSON.stringify(found.pick);
     if (found.pick && asked !== this.#asked) {
       this.#asked = asked;
@@ -497,7 +501,8 @@ export class RenderEngine implements StreamListener {
       point.position[camera.displayed[0]] ?? 0,
       point.position[camera.displayed[1]] ?? 0,
     ];
-    return { world, values: [], ...flat, point };
+    const place = isOfVolume(camera) ? { place: point.position } : {};
+    return { world, values: [], ...probe, ...place, point };
   }
 
   async #capture(id: number): Promise<void> {

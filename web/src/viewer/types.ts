@@ -159,7 +159,10 @@ export type ViewerStats = {
 
 /** What lies under the pointer. Values come from the brick that is drawn there. */
 export type Probe = {
+  /** Along the axes that slices display. */
   readonly world: Pair;
+  /** In 3D: by axis, where what is seen of the uppermost layer lies. */
+  readonly place?: Readonly<Record<string, number>>;
   readonly values: readonly {
     readonly layer: number;
     /** A decimal string: a 64-bit label does not fit a number. RGB: "r, g, b". Null outside. */

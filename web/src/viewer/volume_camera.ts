@@ -112,3 +112,44 @@ export function project(sight: VolumeSight, point: Triple): Pair | null {
     sight.size[1] / 2 + dot(point, down) * scale,
   ];
 }
+
+/** A line of sight, in the world relative to the centre. */
+export type Ray = {
+  readonly origin: Triple;
+  /** Of length 1. */
+  readonly direction: Triple;
+  /** How far from the origin it begins. */
+  readonly begin: number;
+};
+
+/** The line of sight through a place on the canvas: [x, y] in device pixels from the upper left. */
+export function rayAt(sight: VolumeSight, at: Pair): Ray {
+  const [right, down, forward] = sight.axes;
+  const aside = at[0] - sight.size[0] / 2;
+  const along = at[1] - sight.size[1] / 2;
+  const plane = combine(combine([0, 0, 0], aside / sight.zoom, right), along / sight.zoom, down);
+  if (!Number.isFinite(sight.distance)) {
+    return { origin: plane, direction: forward, begin: Number.NEGATIVE_INFINITY };
+  }
+  const origin = combine([0, 0, 0], -sight.distance, forward);
+  const way = combine(plane, sight.distance, forward);
+  const length = Math.hypot(...way);
+  const direction: Triple = [way[0] / length, way[1] / length, way[2] / length];
+  return { origin, direction, begin: NEAR * length };
+}
+
+/** Where a ray enters and leaves a relative box, in lengths from its origin; null: it does not. */
+export function crossing(ray: Ray, low: Triple, high: Triple): Pair | null {
+  let [enters, leaves] = [ray.begin, Number.POSITIVE_INFINITY];
+  for (const axis of [0, 1, 2] as const) {
+    const [from, speed] = [ray.origin[axis], ray.direction[axis]];
+    if (speed === 0) {
+      if (from < low[axis] || from >= high[axis]) return null;
+      continue;
+    }
+    const ends = [(low[axis] - from) / speed, (high[axis] - from) / speed];
+    enters = Math.max(enters, Math.min(...ends));
+    leaves = Math.min(leaves, Math.max(...ends));
+  }
+  return enters < leaves ? [enters, leaves] : null;
+}

@@ -2,6 +2,7 @@
 
 import type { Slice } from "./brick_key.ts";
 import type { Surface } from "./gl/surface.ts";
+import { texelText } from "./gl/texel_reader.ts";
 import type { PaintedVolume } from "./gl/volume_painter.ts";
 import type { VolumeTexture } from "./gl/volume_texture.ts";
 import { inVolume, isWholeBase, octreeOf } from "./octree.ts";
@@ -10,13 +11,24 @@ import { Pacer } from "./pacer.ts";
 import type { PaintedDiscs, PointsScene } from "./points_scene.ts";
 import { slicesAt } from "./shown_slices.ts";
 import type { Slot } from "./slots.ts";
-import type { Camera, Layer, Outline, Pair, Triple, VisibleLayer, VolumeView } from "./types.ts";
+import type {
+  Camera,
+  Layer,
+  Outline,
+  Pair,
+  Probe,
+  Triple,
+  VisibleLayer,
+  VolumeView,
+} from "./types.ts";
 import { volumeSight } from "./volume_camera.ts";
 import { cellList } from "./volume_cells.ts";
 import type { VolumeStore } from "./volume_store.ts";
 
 /** What a frame may spend on aprons; at least one brick's are looked at. */
 const APRON_MS = 6;
+/** Of a mean that is told. */
+const MEAN_DIGITS = 6;
 
 export type VolumeCamera = Camera & { readonly volume: VolumeView };
 
@@ -132,6 +144,34 @@ export class VolumeScene {
   /** From which bricks the last frame was drawn, with the camera's centre there. */
   outlines(center: Triple): readonly Outline[] {
     return this.#painted.flatMap(({ layer, list }) => volumeOutlines(layer.id, list, center));
+  }
+
+  /** What the last frame shows at a device pixel: of each layer the voxel that it is about there. */
+  probe(camera: VolumeCamera, size: Pair, at: Pair): Probe | null {
+    const { volumePicker, reader } = this.#surface;
+    if (!volumePicker || !reader) return null;
+    const { volume, displayed } = camera;
+    const sight = volumeSight(volume, size);
+    let place: Record<string, number> | null = null;
+    const values = this.#painted.map(({ layer, settings, list }) => {
+      // A brick that was evicted after it was drawn has no texture any more.
+      const cells = list.cells.filter(({ slot }) => this.#store.slots.get(slot.key) === slot);
+      const painted = { layer, settings, list: { ...list, cells } };
+      const picked = volumePicker.pick(size, volume, sight, painted, at);
+      if (!picked) return { layer: layer.id, value: null, level: null };
+      const { slot } = picked.cell;
+      place = Object.fromEntries(
+        volume.displayed.map((name, i) => [name, (volume.center[i] ?? 0) + (picked.place[i] ?? 0)]),
+      );
+      const value =
+        picked.mean === null
+          ? texelText(reader.readVoxel(slot.content, picked.voxel), layer.dtype, layer.samples)
+          : String(Number(picked.mean.toPrecision(MEAN_DIGITS)));
+      return { layer: layer.id, value, level: slot.key[1] };
+    });
+    if (!place) return null;
+    const at3: Readonly<Record<string, number>> = place;
+    return { world: [at3[displayed[0]] ?? 0, at3[displayed[1]] ?? 0], place, values };
   }
 
   /** Forget what is shown of all layers but these. */

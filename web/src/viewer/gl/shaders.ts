@@ -264,3 +264,17 @@ uniform ivec2 u_at;
 out uvec4 words;
 void main() { words = bits(texelFetch(u_main, u_at, 0)); }`;
 }
+
+/** The same for a voxel of a brick with its apron. */
+export function voxelShader(sampler: SamplerKind): string {
+  const volume = { unsigned: "usampler3D", signed: "isampler3D", float: "sampler3D" }[sampler];
+  return `${HEAD}
+precision highp sampler3D;
+precision highp isampler3D;
+precision highp usampler3D;
+${SAMPLERS[sampler]}
+uniform ${volume} u_main;
+uniform ivec3 u_at;
+out uvec4 words;
+void main() { words = bits(texelFetch(u_main, u_at + 1, 0)); }`;
+}

@@ -5,6 +5,7 @@ import { ColourTables } from "./colour_tables.ts";
 import { Painter } from "./painter.ts";
 import { TexelReader } from "./texel_reader.ts";
 import { VolumePainter } from "./volume_painter.ts";
+import { VolumePicker } from "./volume_picker.ts";
 
 export type SurfaceListener = { lost(): void; restored(): void };
 
@@ -16,6 +17,7 @@ export class Surface {
   /** Null while the context is lost. */
   painter: Painter | null = null;
   volumePainter: VolumePainter | null = null;
+  volumePicker: VolumePicker | null = null;
   reader: TexelReader | null = null;
   readonly #canvas: OffscreenCanvas;
   readonly #colormaps: Readonly<Record<string, Uint8Array>>;
@@ -41,6 +43,7 @@ export class Surface {
       event.preventDefault();
       this.painter = null;
       this.volumePainter = null;
+      this.volumePicker = null;
       this.reader = null;
       listener.lost();
     });
@@ -71,6 +74,7 @@ export class Surface {
     const tables = new ColourTables(this.gl, this.#colormaps);
     this.painter = new Painter(this.gl, tables);
     this.volumePainter = new VolumePainter(this.gl, tables);
+    this.volumePicker = new VolumePicker(this.gl, tables);
     this.reader = new TexelReader(this.gl);
   }
 }

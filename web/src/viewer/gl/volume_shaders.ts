@@ -44,7 +44,7 @@ vec2 within(vec3 low, vec3 high) {
 }
 
 bool cast_ray() {
-  vec2 at = gl_FragCoord.xy * u_factor;
+  vec2 at = PIXEL;
   at = vec2(at.x - u_canvas.x * 0.5, u_canvas.y * 0.5 - at.y);
   origin = u_origin_0 + at.x * u_origin_x + at.y * u_origin_y;
   direction = u_direction_0 + at.x * u_direction_x + at.y * u_direction_y;
@@ -72,7 +72,17 @@ uniform vec3 u_scale;
 // Which sample of colours, where they are drawn one by one.
 uniform vec3 u_channel;
 uniform highp sampler2D u_table;
+`;
+
+/** Each fragment looks through its own pixel, or all through one that is pointed at, from the lower left. */
+const DRAWN = `
+#define PIXEL gl_FragCoord.xy * u_factor
 out vec4 colour;
+`;
+const POINTED = `
+uniform vec2 u_pointed;
+#define PIXEL u_pointed
+out uvec4 found;
 `;
 
 /** One voxel where it is known to be in the texture, apron included. */
@@ -110,6 +120,13 @@ VALUE_TYPE linear(vec3 p) {
 }
 
 float brightest(vec3 p) { return LARGEST_OF(linear(p)); }
+
+ivec3 voxel_at(vec3 p) { return clamp(ivec3(floor(p + 0.5)), ivec3(0), u_size - 1); }
+VALUE_TYPE nearest(vec3 p) {
+  missing = false;
+  VALUE_TYPE v = voxel(voxel_at(p));
+  return (v - u_value_low) / u_span;
+}
 `;
 
 /** How bright a surface is that faces along a slope, in steps of a voxel: 0.3 from the side … 1. */
@@ -259,9 +276,69 @@ float tone(float t) {
 }
 `;
 
-/** Goes along the rays through one brick. */
-export function marchShader(sampler: SamplerKind, colour: MarchColour, mode: MarchKind): string {
-  const { start, step, end } = partsOf(mode, colour);
+/**
+ * The same for a ray that is pointed along: which voxel of the brick it is about. `found` gets what decides
+ * between bricks (the value, or how much it adds), something to hand on from brick to brick, the voxel with a bit
+ * that says whether there is one, and the place in it.
+ */
+function pointedPartsOf(mode: MarchKind): Parts {
+  const take = "{ best = now; best_at = p; seen = true; }";
+  const steps: Readonly<Record<MarchKind, string>> = {
+    mip: `float now = LARGEST_OF(nearest(p));
+      if (!missing && (!seen || now > best)) ${take}`,
+    minip: `float now = LARGEST_OF(nearest(p));
+      if (!missing && (!seen || now < best)) ${take}`,
+    average: `if (missing) continue;
+      if (!seen) best_at = p;
+      best += LARGEST_OF(v) * along; more += along; seen = true;`,
+    translucent: `if (missing) continue;
+      float bright = tone(LARGEST_OF(v));
+      float passing = exp(-bright * u_density * along);
+      float now = more * (1.0 - passing);
+      if (now > best) ${take}
+      more *= passing;
+      if (more < 0.001) break;`,
+    iso: `if (missing) { known = false; continue; }
+      float now = LARGEST_OF(v);
+      if (now >= u_threshold) {
+        if (known && before < u_threshold) {
+          p -= direction * ((now - u_threshold) / (now - before) * (t - before_at));
+        }
+        ${take}
+        break;
+      }
+      before = now; before_at = t; known = true;`,
+    labels: `if (!shown(label(p))) continue;
+      float now = 0.0;
+      ${take}
+      break;`,
+  };
+  return {
+    start: `float best = 0.0; vec3 best_at = vec3(0.0); bool seen = false;
+      float more = ${mode === "translucent" ? "1.0" : "0.0"};
+      float before = -LARGEST; float before_at = 0.0; bool known = false;`,
+    step: steps[mode],
+    end: `
+      ivec3 at = voxel_at(best_at);
+      uvec3 voxel = uvec3(at);
+      uvec3 inside = uvec3(clamp(best_at - vec3(at) + 0.5, 0.0, 1.0) * 1023.0 + 0.5);
+      found = uvec4(
+        floatBitsToUint(best),
+        floatBitsToUint(more),
+        (seen ? 0x80000000u : 0u) | voxel.x | voxel.y << 8u | voxel.z << 16u,
+        inside.x | inside.y << 10u | inside.z << 20u
+      );`,
+  };
+}
+
+/** Goes along the rays through one brick; `pointed`: along the one that is pointed along. */
+export function marchShader(
+  sampler: SamplerKind,
+  colour: MarchColour,
+  mode: MarchKind,
+  pointed = false,
+): string {
+  const { start, step, end } = pointed ? pointedPartsOf(mode) : partsOf(mode, colour);
   const volume = { unsigned: "usampler3D", signed: "isampler3D", float: "sampler3D" }[sampler];
   // A surface looks one step further back, so that it knows where the threshold was passed.
   const early = mode === "iso" ? 1 : 0;
@@ -273,7 +350,7 @@ precision highp isampler3D;
 precision highp usampler3D;
 ${SAMPLERS[sampler]}
 #define VOLUME ${volume}
-${definitions(colour)}${RAY}${VALUE}${TONES}${VOXELS}${reading}
+${pointed ? POINTED : DRAWN}${definitions(colour)}${RAY}${VALUE}${TONES}${VOXELS}${reading}
 void main() {
   if (!cast_ray()) { discard; return; }
   vec3 speed = abs(direction);
@@ -337,7 +414,7 @@ export function uniformShader(colour: MarchColour, mode: MarchKind): string {
       if (!shown(u_label)) discard;
       colour = vec4(0.65 * hash_colour(u_label), 1.0);`,
   };
-  return `${HEAD}${definitions(colour)}${RAY}${VALUE}${TONES}${mode === "labels" ? HASH_COLOUR + LABEL_CHOICE : ""}
+  return `${HEAD}${DRAWN}${definitions(colour)}${RAY}${VALUE}${TONES}${mode === "labels" ? HASH_COLOUR + LABEL_CHOICE : ""}
 uniform vec3 u_value;
 uniform uvec2 u_label;
 void main() {
