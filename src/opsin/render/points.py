@@ -85,7 +85,7 @@ def draw_points(
         order = np.argsort(-depth, kind="stable")
         relative, depth, colours = relative[order], depth[order], colours[order]
         radii = radii[order]
-        zoom = np.full(len(depth), camera.zoom)
+        zoom = np.full(len(depth), float(camera.zoom))
         if not math.isinf(camera.distance):
             away = np.maximum(camera.distance + depth, NEAR * camera.distance)
             zoom *= camera.distance / away
