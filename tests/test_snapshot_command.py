@@ -69,6 +69,19 @@ def test_angles_that_are_none(angles: str, tmp_path: Path) -> None:
         main(["snapshot", VOLUME, str(tmp_path / "out.png"), "--volume", f"--rotate={angles}"])
 
 
+@pytest.mark.parametrize("box", ["", "1:2,3:4", "2:1,:,:", "a:1,:,:", "0:inf,:,:"])
+def test_boxes_that_are_none(box: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["snapshot", VOLUME, str(tmp_path / "out.png"), "--volume", f"--clip={box}"])
+
+
+def test_a_box_is_cut_out(tmp_path: Path) -> None:
+    whole, part = picture(tmp_path, "--volume"), picture(tmp_path, "--volume", "--clip=:,10:30,:")
+    rows = np.flatnonzero(part.any(axis=(1, 2)))
+    assert 0 < len(rows) < 0.5 * len(whole)
+    np.testing.assert_array_equal(part[rows[1:-1]], whole[rows[1:-1]])
+
+
 def test_a_picture_is_no_volume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flat = "tests/data/nuclei/test/images/000.png"
     assert main(["snapshot", flat, str(tmp_path / "out.png"), "--volume"]) == 2

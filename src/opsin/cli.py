@@ -182,6 +182,13 @@ def _parser() -> argparse.ArgumentParser:
         help="field of view of a volume, from top to bottom (default: 0, without perspective)",
     )
     snapshot.add_argument(
+        "--clip",
+        type=values.box,
+        metavar="BOX",
+        help="what to show of a volume, from low to high world positions along z, y and x, such as "
+        "0:10,:,-5:40 (default: all)",
+    )
+    snapshot.add_argument(
         "--memory",
         type=values.size,
         metavar="SIZE",

@@ -9,6 +9,9 @@ from __future__ import annotations
 import argparse
 import math
 
+FAR = 1e30
+"""A world position beyond which there is nothing."""
+
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -78,6 +81,29 @@ def point(text: str) -> tuple[float, ...]:
     if not 2 <= len(place) <= 3:
         raise argparse.ArgumentTypeError(f"{text!r} is not a position: write it like 1200.5,340")
     return place
+
+
+Corner = tuple[float, float, float]
+
+
+def box(text: str) -> tuple[Corner, Corner]:
+    """Low and high corner along z, y and x from `0:10,:,-5:40`; an end left out is open."""
+    try:
+        (z, far_z), (y, far_y), (x, far_x) = (_span(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a box: write it like 0:10,:,-5:40, along z, y and x"
+        ) from None
+    return (z, y, x), (far_z, far_y, far_x)
+
+
+def _span(text: str) -> tuple[float, float]:
+    low, high = text.split(":")
+    first = finite(low) if low.strip() else -FAR
+    last = finite(high) if high.strip() else FAR
+    if not first < last:
+        raise ValueError(f"nothing is in {text}")
+    return first, last
 
 
 def angles(text: str) -> tuple[float, ...]:

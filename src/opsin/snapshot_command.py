@@ -17,7 +17,7 @@ from opsin.images.points.reader import open_points
 from opsin.images.readers import open_images
 from opsin.render.snapshot import MEMORY, save_png, snapshot
 
-FOR_VOLUMES = ("mode", "rotate", "perspective", "memory")
+FOR_VOLUMES = ("mode", "rotate", "perspective", "clip", "memory")
 """Options that say nothing of a slice."""
 
 
@@ -72,6 +72,8 @@ def _view(
     if options.volume:
         orientation = looking(*(options.rotate or ()))
         view = fit_volume(layers, options.size, orientation, options.perspective or 0.0)
+        if options.clip is not None:
+            view = replace(view, clip=options.clip)
     else:
         view = fit(layers, options.size)
         for name in FOR_VOLUMES:

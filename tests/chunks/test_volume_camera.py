@@ -199,7 +199,11 @@ def test_fit_stays_at_the_first_of_other_axes_and_wants_a_volume() -> None:
 
 def test_a_camera_that_cannot_be() -> None:
     camera = VolumeCamera((0, 0, 0), 1, (8, 8))
-    for wrong in ({"orientation": (0.0, 0.0, 0.0, 0.0)}, {"perspective": 170.0}):
+    for wrong in (
+        {"orientation": (0.0, 0.0, 0.0, 0.0)},
+        {"perspective": 170.0},
+        {"clip": ((0.0, 5.0, 0.0), (1.0, 5.0, 1.0))},
+    ):
         with pytest.raises(UsageError):
             replace(camera, **wrong)
 

@@ -339,6 +339,28 @@ def test_quality_is_data_pixels_per_device_pixel() -> None:
         assert plan_volume({0: layer}, camera, set(), policy, PLENTY).targets == {0: level}
 
 
+def test_what_is_cut_away_is_not_wanted() -> None:
+    layer = volume((1024, 1024, 1024), levels=5)
+    clip = ((100.0, 200.0, 300.0), (420.0, 230.0, 1e9))
+    camera = replace(fit_volume([layer], (1024, 1024), looking(30, 20)), clip=clip)
+    whole = plan_volume({0: layer}, replace(camera, clip=None), set(), ALL, PLENTY).wants
+    wants = plan_volume({0: layer}, camera, set(), ALL, PLENTY).wants
+    assert {want.brick for want in wants} < {want.brick for want in whole}
+    low, high = np.array(clip)
+    for brick, tier, _ in wants:
+        if tier != Tier.BASE:
+            side = SIDE * 2.0**brick.level
+            begin = np.array(brick[3:]) * side - 0.5
+            reach = 2.0**brick.level
+            assert (begin < high + reach).all()
+            assert (begin + side > low - reach).all()
+    targets = {want.brick[3:] for want in wants if want.brick.level == 0}
+    expected = {
+        (z, y, x) for z in range(1, 7) for y in range(3, 4) for x in range(4, 16)
+    }  # fmt: skip
+    assert targets >= expected
+
+
 def test_layers_share_the_budget_and_leave_what_they_do_not_need() -> None:
     large = volume((4096, 4096, 4096), levels=7)
     twin = volume((4096, 4096, 4096), levels=7, dtype="float32")

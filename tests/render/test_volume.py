@@ -238,6 +238,27 @@ def test_a_view_along_an_axis_is_the_maximum_of_numpy() -> None:
     np.testing.assert_array_equal(got, np.floor(array.max(axis=1) / most * 255 + 0.5))
 
 
+def test_a_clipping_box_leaves_what_lies_in_it() -> None:
+    array = nuclei()
+    most = float(array.max())
+    layer = layer_of(array, contrast=(0.0, most))
+    camera = fit_volume([layer], (57, 61))
+    low, high = np.array((2, 10, 20)), np.array((9, 50, 41))
+    edge = np.array((5, -3, 2)) - 0.5
+    clip = (tuple((edge + low).tolist()), tuple((edge + high).tolist()))
+    got = draw(layer, array, replace(camera, clip=clip))[..., 0]
+    part = slice(low[1], high[1]), slice(low[2], high[2])
+    beside = got.copy()
+    beside[part] = 0
+    assert beside.max() == 0
+    # Half a voxel beyond the last middle values lean towards those of the next one.
+    for reach, compare in ((0, np.greater_equal), (1, np.less_equal)):
+        seen = array[low[0] - reach : high[0] + reach, *part].max(axis=0)
+        assert compare(got[part], np.floor(seen / most * 255 + 0.5)).all()
+    away = ((1e6, -1e6, -1e6), (2e6, 1e6, 1e6))
+    assert draw(layer, array, replace(camera, clip=away)).max() == 0
+
+
 def test_opacity_is_per_length_in_the_world() -> None:
     solid = np.full((70, 40, 40), 100, np.uint8)
     layer = layer_of(solid, (0.5, 1, 1), contrast=(0.0, 100.0))

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsin.chunks.volume_camera import Box
 from opsin.errors import ProtocolError
 from opsin.views.messages import (
     Ack,
     Hello,
     Look,
+    VolumeLook,
     decode_frame,
     decode_message,
     encode_frame,
@@ -70,6 +72,26 @@ def test_messages_of_the_canvas_are_understood() -> None:
     assert decode_message(encode_frame({"type": "from the future"})) is None
     look = Look(1, (1.0, 2.0), 3.0, (4, 5), ("y", "x"), {"z": 0.5}, (0, 1), True)
     assert decode_message(encode_frame(look)) == look
+
+
+@pytest.mark.parametrize(
+    ("clip", "fine"),
+    [
+        (None, True),
+        (((0.0, 0.0, 0.0), (1.0, 2.0, 3.0)), True),
+        (((0.0, 0.0, 0.0), (1.0, 0.0, 3.0)), False),
+        (((-1e301, 0.0, 0.0), (1.0, 1.0, 3.0)), False),
+    ],
+)
+def test_a_clipping_box_is_one(clip: Box | None, fine: bool) -> None:
+    zyx, around = ("z", "y", "x"), (1.0, 0.0, 0.0, 0.0)
+    look = VolumeLook(1, (0.0, 0.0, 0.0), 1.0, (4, 5), zyx, {}, (0,), around, clip=clip)
+    assert decode_message(encode_frame(look)) == look
+    if fine:
+        assert look.camera().clip == clip
+    else:
+        with pytest.raises(ProtocolError, match="clipping box"):
+            look.camera()
 
 
 @pytest.mark.parametrize(

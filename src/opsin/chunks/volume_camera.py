@@ -8,6 +8,7 @@ far end of 2^20 voxels as at the first.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from opsin.chunks.camera import Placed, middle_position
 from opsin.errors import UsageError
 
 Triple = tuple[float, float, float]
+Box = tuple[Triple, Triple]
 Quaternion = tuple[float, float, float, float]
 Floats = npt.NDArray[np.float64]
 
@@ -47,6 +49,7 @@ class VolumeCamera:
             is then `height / 2 / zoom / tan(perspective / 2)` behind the centre.
         position: world position on every other axis, by name.
         displayed: the axes that are shown: depth, row and column of the volume.
+        clip: low and high corner, in the world, of what is shown of it; None for all.
 
     The device pixel (column i, row j) has its middle at i + 0.5 - width / 2 to the right and
     j + 0.5 - height / 2 below the middle of the canvas.
@@ -59,6 +62,7 @@ class VolumeCamera:
     perspective: float = 0.0
     position: Mapping[str, float] = field(default_factory=dict)
     displayed: tuple[str, str, str] = ("z", "y", "x")
+    clip: Box | None = None
 
     def __post_init__(self) -> None:
         norm = math.hypot(*self.orientation)
@@ -66,6 +70,10 @@ class VolumeCamera:
             raise UsageError(f"{self.orientation} is no orientation: give a unit quaternion.")
         if not 0 <= self.perspective <= WIDEST:
             raise UsageError(f"A perspective has 0 to {WIDEST:g} degrees, not {self.perspective}.")
+        if self.clip is not None and not all(map(operator.lt, *self.clip)):
+            raise UsageError(
+                f"Nothing is between {self.clip[0]} and {self.clip[1]}: low end first."
+            )
 
     @cached_property
     def axes(self) -> Floats:
@@ -262,7 +270,20 @@ class Frustum:
 
 
 def frustum(camera: VolumeCamera) -> Frustum:
-    """The planes at the four sides of the canvas and, with perspective, the near plane."""
+    """What a camera sees: between these planes.
+
+    The first four are at the sides of the canvas; then, with perspective, comes the near plane, and
+    then those of the clipping box.
+    """
+    seen = _pyramid(camera)
+    if camera.clip is None:
+        return seen
+    low, high = np.array(camera.clip) - camera.center
+    normals = np.vstack([seen.normals, np.eye(3), -np.eye(3)])
+    return Frustum(normals, np.concatenate([seen.offsets, -low, high]))
+
+
+def _pyramid(camera: VolumeCamera) -> Frustum:
     right, down, forward = camera.axes
     half = np.array(camera.size) / 2 / camera.zoom
     if camera.perspective == 0:

@@ -62,8 +62,16 @@ class Cells(NamedTuple):
 
 
 def lay_out(layer: Layer, slots: VolumeSlots, camera: VolumeCamera) -> Cells | None:
-    """The cells of a layer, from the bricks of it that are held; None if it is not visible."""
+    """The cells of a layer, from the bricks of it that are held; None if it is not visible.
+
+    They fill what the camera's clipping box leaves of the layer.
+    """
     tree = octree(layer, camera.displayed)
+    low, high = tree.low, tree.high
+    if camera.clip is not None:
+        low, high = np.maximum(low, camera.clip[0]), np.minimum(high, camera.clip[1])
+        if not (low < high).all():
+            return None
     held: list[Mapping[Place, int]] = []
     for level in range(tree.base + 1):
         index = slice_index(layer, level, camera)
@@ -77,7 +85,7 @@ def lay_out(layer: Layer, slots: VolumeSlots, camera: VolumeCamera) -> Cells | N
             }
         )
     center = np.array(camera.center)
-    boxes, nodes, table = _nodes(tree, held, center)
+    boxes, nodes, table = _nodes(tree, held, center, low, high)
     bricks = _bricks(tree, held)
     beside = _beside(tree, held, len(bricks))
     return Cells(
@@ -91,11 +99,16 @@ def lay_out(layer: Layer, slots: VolumeSlots, camera: VolumeCamera) -> Cells | N
     )
 
 
-def _nodes(tree: Octree, held: Held, center: Floats) -> tuple[Floats, Ints, Small]:
-    """Regions, rows and children of the nodes, of the bricks that are held by level."""
+def _nodes(
+    tree: Octree, held: Held, center: Floats, bottom: Floats, top: Floats
+) -> tuple[Floats, Ints, Small]:
+    """Regions, rows and children of the nodes, of the bricks that are held by level.
+
+    `bottom` and `top` are the corners of what is drawn.
+    """
     present = _present(tree, held)
     edge, side = (tree.edge - center).tolist(), (tree.scale * SIDE).tolist()
-    boxes = [[*(tree.low - center).tolist(), *(tree.high - center).tolist()]]
+    boxes = [[*(bottom - center).tolist(), *(top - center).tolist()]]
     nodes = [[tree.base + 1, -1, -1]]
     table: list[int] = []
     for node, box in enumerate(boxes):  # which grow behind it

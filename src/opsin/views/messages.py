@@ -13,7 +13,7 @@ from opsin.chunks.camera import Camera
 from opsin.chunks.journal import End
 from opsin.chunks.points_plan import PointsBrick
 from opsin.chunks.volume_brick import VolumeBrick
-from opsin.chunks.volume_camera import WIDEST, VolumeCamera
+from opsin.chunks.volume_camera import WIDEST, Box, VolumeCamera
 from opsin.errors import ProtocolError
 from opsin.images.source import Provenance
 from opsin.views.points_messages import (
@@ -85,6 +85,7 @@ class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
     quality: float = 1.0
     moving: bool = False
     points: dict[str, PointsLook] | msgspec.UnsetType = msgspec.UNSET
+    clip: Box | None = None
 
     def camera(self) -> VolumeCamera:
         """The camera of this message.
@@ -99,6 +100,9 @@ class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
             raise ProtocolError(f"A perspective has 0 to {WIDEST:g} degrees.")
         if not LOWEST_QUALITY <= self.quality <= HIGHEST_QUALITY:
             raise ProtocolError(f"A quality is {LOWEST_QUALITY:g} to {HIGHEST_QUALITY:g}.")
+        clip = self.clip
+        if clip is not None and not all(-1e300 < a < b < 1e300 for a, b in zip(*clip, strict=True)):
+            raise ProtocolError("The low corner of a clipping box is lower along each axis.")
         return VolumeCamera(
             self.center,
             self.zoom,
@@ -107,6 +111,7 @@ class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
             self.perspective,
             self.position,
             self.displayed,
+            clip,
         )
 
 

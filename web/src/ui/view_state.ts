@@ -214,7 +214,7 @@ function decodeVolume(value: unknown): VolumeView | null {
 function decodeBox(value: unknown): Box | null {
   if (!Array.isArray(value) || value.length !== 2) return null;
   const [low, high] = [triple(value[0]), triple(value[1])];
-  return low && high ? [low, high] : null;
+  return low && high && low.every((one, i) => one < (high[i] ?? one)) ? [low, high] : null;
 }
 
 const CHECKS: {

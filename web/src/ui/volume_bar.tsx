@@ -1,5 +1,6 @@
 /** How a volume is looked at: shown over the canvas while it is in 3D. */
 import type { Mode, VolumeView } from "../viewer/types.ts";
+import { ClipControl } from "./clip_control.tsx";
 import type { Desk } from "./desk.ts";
 
 export const MODES: readonly { readonly mode: Mode; readonly label: string }[] = [
@@ -70,6 +71,7 @@ export function VolumeBar({ desk }: { readonly desk: Desk }) {
         />{" "}
         Perspective
       </label>
+      <ClipControl desk={desk} volume={volume} />
     </section>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { PointsKey, WireKey } from "./brick_key.ts";
 import type { ServerMessage } from "./server_messages.ts";
-import type { Camera, ConnectionState, Notice, Pair, VolumeView } from "./types.ts";
+import type { Box, Camera, ConnectionState, Notice, Pair, VolumeView } from "./types.ts";
 
 export type ViewRequest = {
   readonly generation: number;
@@ -26,7 +26,9 @@ export type PointsLook = {
 };
 
 export type VolumeRequest = Omit<ViewRequest, "center" | "displayed"> &
-  Pick<VolumeView, "center" | "displayed" | "orientation" | "perspective" | "quality">;
+  Pick<VolumeView, "center" | "displayed" | "orientation" | "perspective" | "quality"> & {
+    readonly clip?: Box;
+  };
 
 export type StreamListener = {
   /** A new session has begun: the other side knows nothing of what is held here. */

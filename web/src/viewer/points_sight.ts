@@ -50,7 +50,7 @@ export function sliceSight(
 export function pointsSightOf(volume: VolumeView, sight: VolumeSight): PointsSight {
   const { center, zoom, size, axes: camera, distance } = sight;
   const [right, down, forward] = camera;
-  const planes = planesOf(sight);
+  const planes = [...planesOf(sight), ...clippingPlanes(volume, center)];
   const deep = Number.isFinite(distance);
   const scale = (depth: number) =>
     deep ? (zoom * distance) / Math.max(distance + depth, NEAR * distance) : zoom;
@@ -100,6 +100,19 @@ function planesOf({ zoom, size, axes, distance }: VolumeSight): readonly Plane[]
   });
   const near = { normal: forward, offset: distance - NEAR * distance, isSide: false };
   return [...planes, near];
+}
+
+/** Those of the clipping box, in which the middle of a point has to be. */
+function clippingPlanes({ clip }: VolumeView, center: Triple): readonly Plane[] {
+  if (!clip) return [];
+  const [low, high] = clip;
+  return ([0, 1, 2] as const).flatMap((axis): Plane[] => {
+    const normal: Triple = [+(axis === 0), +(axis === 1), +(axis === 2)];
+    return [
+      { normal, offset: center[axis] - low[axis], isSide: false },
+      { normal: times(-1, normal), offset: high[axis] - center[axis], isSide: false },
+    ];
+  });
 }
 
 function times(factor: number, [a, b, c]: Triple): Triple {

@@ -381,9 +381,10 @@ export class RenderEngine implements StreamListener {
       this.#stream.sendView({ ...view, center, zoom, displayed });
       return;
     }
-    const { orientation, perspective, quality } = volume;
+    const { orientation, perspective, quality, clip } = volume;
     const look = { center: volume.center, zoom: volume.zoom, displayed: volume.displayed };
-    this.#stream.sendVolume({ ...view, ...look, orientation, perspective, quality });
+    const how = { orientation, perspective, quality, ...(clip ? { clip } : {}) };
+    this.#stream.sendVolume({ ...view, ...look, ...how });
   }
 
   /** `whole`: of a volume, with all pixels of the canvas whatever it takes. */

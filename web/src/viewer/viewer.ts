@@ -28,6 +28,7 @@ import type {
 } from "./types.ts";
 import { WIDEST } from "./volume_camera.ts";
 import {
+  alongAxes,
   FIRST_LOOK,
   fitVolume,
   orbit,
@@ -177,9 +178,10 @@ export class Viewer implements ViewerHandle {
       this.#look({ ...this.camera, volume: null }, false);
       return;
     }
-    const look = { ...FIRST_LOOK, ...this.#lastVolume, displayed };
-    const fitted = this.#lastVolume ? {} : fitVolume(this.#shownLayers(), this.size, look);
-    this.#fitted = !this.#lastVolume;
+    const last = this.#lastVolume && alongAxes(this.#lastVolume, displayed);
+    const look = { ...FIRST_LOOK, ...last, displayed };
+    const fitted = last ? {} : fitVolume(this.#shownLayers(), this.size, look);
+    this.#fitted = !last;
     this.#lookAt({ center: [0, 0, 0], zoom: 1, ...look, ...fitted }, false);
   }
 
@@ -430,8 +432,8 @@ function checked(change: CameraChange): CameraChange {
 }
 
 function isPossible(volume: VolumeView): boolean {
-  const { center, zoom, orientation, perspective, quality } = volume;
-  const numbers = [...center, ...orientation, zoom, perspective, quality];
+  const { center, zoom, orientation, perspective, quality, clip } = volume;
+  const numbers = [...center, ...orientation, zoom, perspective, quality, ...(clip?.flat() ?? [])];
   const length = Math.hypot(...orientation);
   return (
     numbers.every(Number.isFinite) &&
@@ -441,6 +443,7 @@ function isPossible(volume: VolumeView): boolean {
     perspective >= 0 &&
     perspective <= WIDEST &&
     quality >= 1 / 16 &&
-    quality <= 4
+    quality <= 4 &&
+    (!clip || clip[0].every((low, i) => low < (clip[1][i] ?? low)))
   );
 }

@@ -2,7 +2,7 @@
 
 import { finestScale } from "./camera.ts";
 import { each, octreeOf } from "./octree.ts";
-import type { Layer, Pair, Triple, VolumeView } from "./types.ts";
+import type { Box, Layer, Pair, Triple, VolumeView } from "./types.ts";
 import { around, cameraAxes, combine, dot, looking, times, unit } from "./volume_camera.ts";
 
 /** Device pixels per voxel of the finest level, at most. */
@@ -40,16 +40,40 @@ export function volumeAxes(
   return null;
 }
 
+/** The same place in a volume along these axes, in another order. Null: they are others. */
+export function alongAxes(
+  volume: VolumeView,
+  displayed: VolumeView["displayed"],
+): VolumeView | null {
+  const order = displayed.map((name) => volume.displayed.indexOf(name));
+  if (order.includes(-1)) return null;
+  const sorted = (triple: Triple): Triple => each((i) => triple[order[i] ?? i] ?? 0);
+  const clip: Box | null = volume.clip && [sorted(volume.clip[0]), sorted(volume.clip[1])];
+  return { ...volume, displayed, center: sorted(volume.center), clip };
+}
+
+/** What layers cover along these axes. Null: none has them. */
+export function volumeExtent(
+  layers: readonly Layer[],
+  displayed: VolumeView["displayed"],
+): Box | null {
+  const trees = layers.map((layer) => octreeOf(layer, displayed)).filter((one) => !!one);
+  if (trees.length === 0) return null;
+  return [
+    each((i) => Math.min(...trees.map((tree) => tree.low[i]))),
+    each((i) => Math.max(...trees.map((tree) => tree.high[i]))),
+  ];
+}
+
 /** Centre and zoom that show all these layers whole from that side. */
 export function fitVolume(
   layers: readonly Layer[],
   size: Pair,
   volume: Pick<VolumeView, "displayed" | "orientation" | "perspective">,
 ): Pick<VolumeView, "center" | "zoom"> {
-  const trees = layers.map((layer) => octreeOf(layer, volume.displayed)).filter((one) => !!one);
-  if (trees.length === 0) return { center: [0, 0, 0], zoom: 1 };
-  const low = each((i) => Math.min(...trees.map((tree) => tree.low[i])));
-  const high = each((i) => Math.max(...trees.map((tree) => tree.high[i])));
+  const extent = volumeExtent(layers, volume.displayed);
+  if (!extent) return { center: [0, 0, 0], zoom: 1 };
+  const [low, high] = extent;
   const center = each((i) => (low[i] + high[i]) / 2);
   const [right, down, forward] = cameraAxes(volume.orientation);
   const tilt = Math.tan((volume.perspective * Math.PI) / 360);
