@@ -85,7 +85,7 @@ class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
     quality: float = 1.0
     moving: bool = False
     points: dict[str, PointsLook] | msgspec.UnsetType = msgspec.UNSET
-    clip: Box | None = None
+    clip: Box | msgspec.UnsetType = msgspec.UNSET
 
     def camera(self) -> VolumeCamera:
         """The camera of this message.
@@ -100,7 +100,7 @@ class VolumeLook(msgspec.Struct, frozen=True, tag="volume"):
             raise ProtocolError(f"A perspective has 0 to {WIDEST:g} degrees.")
         if not LOWEST_QUALITY <= self.quality <= HIGHEST_QUALITY:
             raise ProtocolError(f"A quality is {LOWEST_QUALITY:g} to {HIGHEST_QUALITY:g}.")
-        clip = self.clip
+        clip = None if self.clip is msgspec.UNSET else self.clip
         if clip is not None and not all(-1e300 < a < b < 1e300 for a, b in zip(*clip, strict=True)):
             raise ProtocolError("The low corner of a clipping box is lower along each axis.")
         return VolumeCamera(
