@@ -65,6 +65,8 @@ class PointsWant:
     """The rate at which the first point of the chunk is shown."""
     stop: float
     """The rate at which all are; in between they come evenly."""
+    seen: float
+    """So many of these points are seen, by estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,5 +226,6 @@ class _Found:
                     brick = PointsBrick(number, cells.level, (int(cells.grid[row]),))
                     some = int(counts[row])
                     ramp = float(start[row]), float(stop[row])
-                    wants.append(PointsWant(brick, some, some * self._size, *ramp))
+                    seen = some * float(level.share[row])
+                    wants.append(PointsWant(brick, some, some * self._size, *ramp, seen))
         return PointsPlan(tuple(wants), rate, total)

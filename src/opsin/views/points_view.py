@@ -16,6 +16,10 @@ from opsin.chunks.volume_camera import VolumeCamera
 from opsin.images.points.layer import PointsLayer
 from opsin.views.points_messages import BYTES, LayerSample, Pick, PointsLook, SampleCell
 
+BESIDE = 0.05
+"""Cells of which no larger part of the points is seen are sent last: far inside, that are all but
+the finest."""
+
 SLOT_SHARE = 0.25
 """Of a canvas's slots, that all points may fill."""
 
@@ -86,7 +90,7 @@ class PointsView:
         """
         shown = [n for n in visible if n in self.layers and self._shows(n, camera)]
         room = int(slots * SLOT_SHARE) // max(len(shown), 1)
-        wants: list[CellWant] = []
+        wants: list[tuple[bool, CellWant]] = []
         samples: list[LayerSample] = []
         self._counts.clear()
         total = 0
@@ -102,10 +106,12 @@ class PointsView:
             for want in planned.wants:
                 missing = max(want.count - self.held.get(want.brick, 0), 0)
                 tier = Tier.BASE if want.brick.level == coarsest else Tier.TARGET
-                wants.append(CellWant(want.brick, tier, want.count, missing * size))
+                beside = want.seen < BESIDE * want.count
+                wants.append((beside, CellWant(want.brick, tier, want.count, missing * size)))
                 self._counts[want.brick] = want.count
                 total += want.count * size
-        self.wants = tuple(sorted(wants, key=lambda want: want.tier))  # stable
+        wants.sort(key=lambda ranked: (ranked[1].tier, ranked[0]))  # stable
+        self.wants = tuple(want for _, want in wants)
         self.samples = tuple(samples)
         return total
 

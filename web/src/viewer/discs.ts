@@ -17,7 +17,12 @@ export type Discs = {
   readonly count: number;
   /** What the GPU gets; the first ones lie at the bottom. */
   readonly data: Float32Array;
-  /** For each disc the cell of its point, and the point's number there. */
+  /** The point of each: of which cell, and its number there. `order` says which point a disc is of. */
+  readonly points: Owners;
+  readonly order: Uint32Array | null;
+};
+
+type Owners = {
   readonly cells: readonly PointsKey[];
   readonly cell: Uint32Array;
   readonly index: Uint32Array;
@@ -26,9 +31,8 @@ export type Discs = {
 export const NO_DISCS: Discs = {
   count: 0,
   data: new Float32Array(0),
-  cells: [],
-  cell: new Uint32Array(0),
-  index: new Uint32Array(0),
+  points: { cells: [], cell: new Uint32Array(0), index: new Uint32Array(0) },
+  order: null,
 };
 
 type Colormaps = Readonly<Record<string, Uint8Array>>;
@@ -46,8 +50,19 @@ export function discsOf(
   const shown = sight.displayed.map((name) => names.indexOf(name));
   if (shown.includes(-1)) return null;
   const seen = seenOf(layer, settings, sample, store, sight, shown);
-  const kept = sight.displayed.length === 3 ? byDepth(seen, lowest(seen)) : lowest(seen);
-  return coloured(layer, settings, seen, kept, store, sight, colormaps);
+  const discs = coloured(layer, settings, seen, store, sight, colormaps);
+  return sight.displayed.length === 3 ? byDepth(discs, seen.depth) : discs;
+}
+
+/** The point that a disc is of. */
+export function pointOf(
+  { count, points, order }: Discs,
+  disc: number,
+): { readonly key: PointsKey; readonly index: number } | null {
+  if (disc < 0 || disc >= count) return null;
+  const place = order ? (order[disc] ?? 0) : disc;
+  const key = points.cells[points.cell[place] ?? -1];
+  return key ? { key, index: points.index[place] ?? 0 } : null;
 }
 
 /** The uppermost disc at a place (x, y), or nearly there; -1: none. */
@@ -126,40 +141,47 @@ function isWithin(positions: Float64Array, start: number, slabs: readonly Slab[]
   return true;
 }
 
-/** The numbers of those that are shown: of too many, those with the lowest ranks. */
-function lowest({ most, count, rank }: Seen): Uint32Array {
-  const all = Uint32Array.from({ length: count }, (_, i) => i);
-  if (count <= most) return all;
-  const bound = rank.slice(0, count).sort()[most] ?? Number.POSITIVE_INFINITY;
-  return all.filter((i) => (rank[i] ?? 0) < bound);
+/** The rank below which points are shown: of too many, those with the lowest ranks. */
+function bound({ most, count, rank }: Seen): number {
+  if (count <= most) return Number.POSITIVE_INFINITY;
+  return rank.slice(0, count).sort()[most] ?? Number.POSITIVE_INFINITY;
 }
 
 /** The farthest first, but for those that are nearly as far as each other: these stay in order. */
-function byDepth({ depth }: Seen, kept: Uint32Array): Uint32Array {
+function byDepth({ count, data, points }: Discs, depth: Float64Array): Discs {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const i of kept) {
-    low = Math.min(low, depth[i] ?? 0);
-    high = Math.max(high, depth[i] ?? 0);
+  for (let i = 0; i < count; i++) {
+    const away = depth[i] as number;
+    if (away < low) low = away;
+    if (away > high) high = away;
   }
   const factor = (BINS - 1) / Math.max(high - low, Number.MIN_VALUE);
-  const bin = (i: number) => Math.floor((high - (depth[i] ?? 0)) * factor);
+  const bins = new Uint16Array(count);
   const starts = new Uint32Array(BINS + 1);
-  for (const i of kept) starts[bin(i) + 1] = (starts[bin(i) + 1] ?? 0) + 1;
-  for (let b = 0; b < BINS; b++) starts[b + 1] = (starts[b + 1] ?? 0) + (starts[b] ?? 0);
-  const ordered = new Uint32Array(kept.length);
-  for (const i of kept) {
-    const place = starts[bin(i)] ?? 0;
-    ordered[place] = i;
-    starts[bin(i)] = place + 1;
+  for (let i = 0; i < count; i++) {
+    const bin = Math.floor((high - (depth[i] as number)) * factor);
+    bins[i] = bin;
+    (starts[bin + 1] as number)++;
   }
-  return ordered;
+  for (let b = 0; b < BINS; b++) (starts[b + 1] as number) += starts[b] as number;
+  const order = new Uint32Array(count);
+  // Moved as whole numbers: the bytes of a colour may spell a NaN, which would lose them.
+  const [from, sorted] = [new Uint32Array(data.buffer), new Uint32Array(count * STRIDE)];
+  for (let i = 0; i < count; i++) {
+    const to = (starts[bins[i] as number] as number)++;
+    order[to] = i;
+    for (let word = 0; word < STRIDE; word++) {
+      sorted[to * STRIDE + word] = from[i * STRIDE + word] as number;
+    }
+  }
+  return { count, data: new Float32Array(sorted.buffer), points, order };
 }
 
+/** Points that have no colour are left out; then `depth` moves up, as all of `seen` does. */
 function coloured(
   layer: Layer,
   settings: LayerSettings,
   seen: Seen,
-  kept: Uint32Array,
   store: PointsStore,
   sight: PointsSight,
   colormaps: Colormaps,
@@ -176,25 +198,31 @@ function coloured(
     const [colours, sizes] = [colourBy, sizeBy].map((one) => one && values?.get(one.name));
     return names.every((name) => values?.has(name)) ? { colours, sizes } : {};
   });
-  const radius = diameter(settings) / 2;
-  const data = new Float32Array(kept.length * STRIDE);
+  const [radius, below] = [diameter(settings) / 2, bound(seen)];
+  const inWorld = settings.unit === "world";
+  const data = new Float32Array(seen.count * STRIDE);
   const words = new Uint32Array(data.buffer);
-  const [cell, index] = [new Uint32Array(kept.length), new Uint32Array(kept.length)];
+  const { cell, index, rank, x, y, depth } = seen;
   let count = 0;
-  for (const i of kept) {
-    const [from = 0, at = 0] = [seen.cell[i], seen.index[i]];
-    const { colours, sizes } = columns[from] ?? {};
-    const colour = colours ? tone(colours[at] ?? Number.NaN) : plain(0);
+  for (let i = 0; i < seen.count; i++) {
+    if (!((rank[i] as number) < below)) continue;
+    const [from, at] = [cell[i] as number, index[i] as number];
+    const column = columns[from];
+    const colours = column?.colours;
+    const colour = colours ? tone(colours[at] as number) : plain(0);
     if (colour < 0) continue;
-    const scale = settings.unit === "world" ? sight.scale(seen.depth[i] ?? 0) : 1;
+    const away = depth[i] as number;
+    const sizes = column?.sizes;
     const to = count * STRIDE;
-    data[to] = seen.x[i] ?? 0;
-    data[to + 1] = seen.y[i] ?? 0;
-    data[to + 2] = radius * scale * (sizes ? size(sizes[at] ?? Number.NaN) : 1);
+    data[to] = x[i] as number;
+    data[to + 1] = y[i] as number;
+    data[to + 2] =
+      radius * (inWorld ? sight.scale(away) : 1) * (sizes ? size(sizes[at] as number) : 1);
     words[to + 3] = colour;
     cell[count] = from;
     index[count] = at;
+    depth[count] = away;
     count += 1;
   }
-  return { count, data, cells: seen.cells, cell, index };
+  return { count, data, points: { cells: seen.cells, cell, index }, order: null };
 }

@@ -2,7 +2,7 @@
 
 import type { PointsKey } from "./brick_key.ts";
 import type { PointsLook } from "./brick_stream.ts";
-import { type Discs, discAt, discsOf, NO_DISCS, STRIDE } from "./discs.ts";
+import { type Discs, discAt, discsOf, NO_DISCS, pointOf, STRIDE } from "./discs.ts";
 import { pointsSightOf, sliceSight } from "./points_sight.ts";
 import { cellName, type HeldCell, type PointsStore } from "./points_store.ts";
 import { diameter, drawnProperties } from "./points_tone.ts";
@@ -122,10 +122,9 @@ export class PointsScene {
   pointAt(at: Pair): { readonly point: PointedPoint; readonly pick: Pick | null } | null {
     for (const { layer, discs } of this.#painted.toReversed()) {
       const disc = discAt(discs, at);
-      const key = discs.cells[discs.cell[disc] ?? -1];
-      const index = discs.index[disc];
+      const { key, index } = pointOf(discs, disc) ?? { key: null, index: 0 };
       const cell = key && this.#store.get(key);
-      if (disc < 0 || !key || !cell || index === undefined) continue;
+      if (!key || !cell) continue;
       const axes = layer.axes.map(({ name }, axis) => {
         return [name, cell.positions[index * layer.axes.length + axis] ?? 0] as const;
       });

@@ -32,16 +32,18 @@ export function sliceSight(
   { center, zoom, displayed }: Pick<Camera, "center" | "zoom" | "displayed">,
   size: Pair,
 ): PointsSight {
-  const [width, height] = [size[0] / 2 / zoom, size[1] / 2 / zoom];
+  const [cy, cx] = center;
+  const [right, bottom] = [size[0] / 2, size[1] / 2];
+  const [width, height] = [right / zoom, bottom / zoom];
   return {
     displayed,
     scale: () => zoom,
     see(positions, start, axes, reach, places, to) {
-      const y = (positions[start + (axes[0] ?? 0)] ?? 0) - center[0];
-      const x = (positions[start + (axes[1] ?? 0)] ?? 0) - center[1];
+      const y = (positions[start + (axes[0] as number)] as number) - cy;
+      const x = (positions[start + (axes[1] as number)] as number) - cx;
       if (!(Math.abs(y) <= height + reach && Math.abs(x) <= width + reach)) return false;
-      places.x[to] = x * zoom + size[0] / 2;
-      places.y[to] = y * zoom + size[1] / 2;
+      places.x[to] = x * zoom + right;
+      places.y[to] = y * zoom + bottom;
       return true;
     },
   };
@@ -49,26 +51,37 @@ export function sliceSight(
 
 export function pointsSightOf(volume: VolumeView, sight: VolumeSight): PointsSight {
   const { center, zoom, size, axes: camera, distance } = sight;
-  const [right, down, forward] = camera;
+  const [[rz, ry, rx], [dz, dy, dx], [fz, fy, fx]] = camera;
+  const [cz, cy, cx] = center;
   const planes = [...planesOf(sight), ...clippingPlanes(volume, center)];
+  // In one row, since this is asked of every point.
+  const numbers = Float64Array.from(
+    planes.flatMap(({ normal, offset, isSide }) => [...normal, offset, isSide ? 1 : 0]),
+  );
   const deep = Number.isFinite(distance);
+  const nearest = NEAR * distance;
   const scale = (depth: number) =>
-    deep ? (zoom * distance) / Math.max(distance + depth, NEAR * distance) : zoom;
+    deep ? (zoom * distance) / Math.max(distance + depth, nearest) : zoom;
   return {
     displayed: volume.displayed,
     scale,
     see(positions, start, axes, reach, places, to) {
-      const z = (positions[start + (axes[0] ?? 0)] ?? 0) - center[0];
-      const y = (positions[start + (axes[1] ?? 0)] ?? 0) - center[1];
-      const x = (positions[start + (axes[2] ?? 0)] ?? 0) - center[2];
-      for (const { normal, offset, isSide } of planes) {
-        const beyond = normal[0] * z + normal[1] * y + normal[2] * x + offset;
-        if (!(beyond + (isSide ? reach : 0) >= 0)) return false;
+      const z = (positions[start + (axes[0] as number)] as number) - cz;
+      const y = (positions[start + (axes[1] as number)] as number) - cy;
+      const x = (positions[start + (axes[2] as number)] as number) - cx;
+      for (let at = 0; at < numbers.length; at += 5) {
+        const beyond =
+          (numbers[at] as number) * z +
+          (numbers[at + 1] as number) * y +
+          (numbers[at + 2] as number) * x +
+          (numbers[at + 3] as number) +
+          (numbers[at + 4] as number) * reach;
+        if (!(beyond >= 0)) return false;
       }
-      const depth = forward[0] * z + forward[1] * y + forward[2] * x;
+      const depth = fz * z + fy * y + fx * x;
       const factor = scale(depth);
-      places.x[to] = (right[0] * z + right[1] * y + right[2] * x) * factor + size[0] / 2;
-      places.y[to] = (down[0] * z + down[1] * y + down[2] * x) * factor + size[1] / 2;
+      places.x[to] = (rz * z + ry * y + rx * x) * factor + size[0] / 2;
+      places.y[to] = (dz * z + dy * y + dx * x) * factor + size[1] / 2;
       places.depth[to] = depth;
       return true;
     },

@@ -23,6 +23,11 @@ test("the messages of a server are understood", () => {
     "stats",
     "requests",
     "notice",
+    "scene of points",
+    "sample",
+    "points",
+    "picked",
+    "failed cell of points",
   ]) {
     const { header, payload } = known(name);
     expect(parse(header, payload)?.type).toBe(header.type);
@@ -30,6 +35,28 @@ test("the messages of a server are understood", () => {
   const { header, payload } = known("brick");
   expect(parse(header, payload)).toMatchObject({ key: [0, 1, [4], 0, 0], shape: [2, 3] });
   expect(parse(known("stats").header)).toMatchObject({ bytesRead: 9007199254740991, planMs: 0.75 });
+});
+
+test("points and what is to be shown of them are understood", () => {
+  const { header, payload } = known("points");
+  expect(parse(header, payload)).toMatchObject({ key: [2, 3, [17]], first: 4096, count: 2 });
+  expect(() => parse(header, payload.subarray(8))).toThrow(ProtocolError);
+  expect(() => parse({ ...header, key: [2, 3, [1], 0, 0] }, payload)).toThrow("not one of points");
+  expect(parse(known("sample").header)).toMatchObject({
+    samples: [
+      { layer: 2, slab: { t: [3.75, 6.25] }, cells: [{ key: [2, 3, [0]], stop: 0.125 }, {}] },
+    ],
+  });
+  expect(parse(known("scene of points").header)).toMatchObject({
+    layers: [
+      {
+        points: { count: 1e12, properties: [{ name: "area" }, { name: "kind", categories: 3 }] },
+        defaults: { colourBy: "area", sizeBy: "kind", thickness: { t: 2.5 } },
+      },
+    ],
+  });
+  const brick = known("brick");
+  expect(() => parse({ ...brick.header, key: [2, 3, [17]] }, brick.payload)).toThrow("of points");
 });
 
 test("what is not known is ignored", () => {
@@ -47,7 +74,8 @@ test("a payload that lies about its length is refused", () => {
 test("any field of the wrong type is refused, and nothing else is thrown", () => {
   const next = random(3);
   const junk = [null, -1, 1.5, "x", [], {}, true, [[]], [null], Number.MAX_VALUE];
-  for (const name of ["scene", "brick", "failed", "stats", "notice"]) {
+  const points = ["scene of points", "sample", "points", "picked", "failed cell of points"];
+  for (const name of ["scene", "brick", "failed", "stats", "notice", ...points]) {
     const { header, payload } = known(name);
     for (let i = 0; i < 500; i++) {
       const damaged = structuredClone(header) as Record<string, unknown>;
