@@ -12,7 +12,7 @@ import numpy as np
 from opsin.chunks.brick import Brick, brick_side, display_dtype
 from opsin.chunks.loader import Loader
 from opsin.images.source import Array
-from opsin.views.messages import AnyBrick, brick_of, decode_frame, encode_frame, wire_key
+from opsin.views.messages import WireBrick, brick_of, decode_frame, encode_frame, wire_key
 from opsin.views.scene import Scene
 from opsin.views.stream import Stream
 
@@ -23,7 +23,7 @@ class Canvas:
     def __init__(self, loader: Loader, scene: Scene, slots: int = 2**28) -> None:
         self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.got: list[dict[str, Any]] = []
-        self.bricks: dict[AnyBrick, Array] = {}
+        self.bricks: dict[WireBrick, Array] = {}
         self.scene = scene
         self.slots = slots
         self.taken = 0
