@@ -1,7 +1,7 @@
 /** What the canvas has drawn from which bricks, for whoever wants to see it. Pure. */
 
 import type { DrawList } from "./draw_list.ts";
-import { isEmpty, type Rect } from "./geometry.ts";
+import { isEmpty } from "./geometry.ts";
 import type { Outline, Triple } from "./types.ts";
 import type { CellList } from "./volume_cells.ts";
 
@@ -24,7 +24,7 @@ export function sliceOutlines<Content>(lists: readonly DrawList<Content>[]): rea
     .slice(-MOST_OUTLINES);
 }
 
-function failure(layer: number, place: Rect): Outline {
+function failure(layer: number, place: Outline["place"]): Outline {
   return { layer, level: null, provenance: "failed", place };
 }
 
@@ -35,10 +35,12 @@ export function volumeOutlines<Content>(
   center: Triple,
 ): readonly Outline[] {
   const world = ([z, y, x]: Triple): Triple => [z + center[0], y + center[1], x + center[2]];
-  return list.cells.slice(0, MOST_OUTLINES).map(({ slot, low, high }) => ({
+  const held = list.cells.map(({ slot, low, high }) => ({
     layer,
     level: slot.key[1],
     provenance: slot.provenance,
     place: [world(low), world(high)] as const,
   }));
+  const failed = list.failed.map(([low, high]) => failure(layer, [world(low), world(high)]));
+  return [...failed, ...held].slice(0, MOST_OUTLINES);
 }

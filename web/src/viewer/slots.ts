@@ -105,6 +105,11 @@ export class SlotTable<Content> {
     return this.#failed.get(plane)?.has(brickNumber(row, column)) ?? false;
   }
 
+  /** Whether a brick of this number within its plane has failed. */
+  hasFailedNumbered(plane: string, number: number): boolean {
+    return this.#failed.get(plane)?.has(number) ?? false;
+  }
+
   failedInPlane(layer: number, level: number, slice: Slice): Iterable<FailedBrick> {
     return this.#failed.get(planeName(layer, level, slice))?.values() ?? [];
   }

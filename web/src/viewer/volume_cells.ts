@@ -27,6 +27,8 @@ export type CellList<Content> = {
   readonly tree: Octree;
   /** From front to back. */
   readonly cells: readonly Cell<Content>[];
+  /** Corners, relative to the camera's centre, of places of bricks that would be drawn but cannot be had. */
+  readonly failed: readonly Box[];
   /** What may be seen of the layer's extent, relative to the camera's centre. */
   readonly low: Triple;
   readonly high: Triple;
@@ -51,6 +53,7 @@ export function cellList<Content>(
   const largest = (1 + LEVEL_TOLERANCE) / volume.quality;
   const names = tree.levels.map((_, level) => planeName(layer.id, level, slices[level] ?? []));
   const cells: Cell<Content>[] = [];
+  const failed: Box[] = [];
 
   const emit = (slot: Slot<Content>, from: Triple, to: Triple) => {
     const region = intersection(from, to, low, high);
@@ -74,6 +77,8 @@ export function cellList<Content>(
     const finer = tree.levels[level - 1];
     if (fine || node.children.size === 0 || !finer) {
       if (best) emit(best, from, to);
+      const number = volumeNumber(...node.place);
+      if (!own && slots.hasFailedNumbered(names[level] ?? "", number)) failed.push(region);
       return;
     }
     const { first, stop } = childrenOf(tree, level, node.place);
@@ -106,12 +111,12 @@ export function cellList<Content>(
     );
     descend(tree.base, root, from, to, null);
   }
-  return { tree, cells, low, high };
+  return { tree, cells, failed, low, high };
 }
 
 const at = (node: Node): Triple => node.place;
 
-/** The roots of what is held, each with those bricks below it that are held or that held ones lie in. */
+/** The roots of what is held or has failed, each with those bricks below it that such ones lie in. */
 function heldTree<Content>(
   layer: number,
   tree: Octree,
@@ -127,7 +132,9 @@ function heldTree<Content>(
       nodes.set(number, known);
       return known;
     };
-    for (const { key } of slots.inPlane(layer, level, slices[level] ?? [])) {
+    const slice = slices[level] ?? [];
+    const known = [slots.inPlane(layer, level, slice), slots.failedInPlane(layer, level, slice)];
+    for (const { key } of known.flatMap((keys) => [...keys])) {
       if (key.length === 6) node([key[3], key[4], key[5]]);
     }
     for (const [number, child] of finer) {

@@ -6,6 +6,7 @@ import type { VolumeSight } from "../volume_camera.ts";
 import type { Cell, CellList } from "../volume_cells.ts";
 import type { ColourTables } from "./colour_tables.ts";
 import { DiscPainter } from "./disc_painter.ts";
+import { MarkPainter } from "./mark_painter.ts";
 import { BLENDING, colourKind, setBlending } from "./painter.ts";
 import { Program } from "./program.ts";
 import { RECTANGLE, type SamplerKind } from "./shaders.ts";
@@ -41,6 +42,7 @@ export class VolumePainter {
   /** Whether sums are kept in 32 bits. */
   readonly #exact: boolean;
   readonly #discs: DiscPainter;
+  readonly #marks: MarkPainter;
   #size: Pair = [0, 0];
   #frame: WebGLFramebuffer | null = null;
   #sum: WebGLTexture | null = null;
@@ -50,6 +52,7 @@ export class VolumePainter {
     this.#gl = gl;
     this.#tables = tables;
     this.#discs = new DiscPainter(gl);
+    this.#marks = new MarkPainter(gl);
     const wide = gl.getExtension("EXT_color_buffer_float") !== null;
     this.#exact = wide && gl.getExtension("EXT_float_blend") !== null;
     if (!wide) gl.getExtension("EXT_color_buffer_half_float");
@@ -84,6 +87,9 @@ export class VolumePainter {
       this.#march(size, texels, factor, volume, sight, { ...one, settings });
       this.#compose(size, texels, factor, volume, one.layer, settings);
     }
+    const failed = layers.flatMap((one) => ("list" in one ? one.list.failed : []));
+    const targets = { frame: this.#frame, sum: this.#sum, target: null };
+    this.#marks.paint(targets, size, sight, failed);
   }
 
   #march(
