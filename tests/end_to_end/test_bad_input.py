@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +56,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def http_folder(folder: Path, broken: Callable[[str], bool]) -> Iterator[tuple[str, type[Quiet]]]:
+def http_folder(
+    folder: Path, broken: Callable[[str], bool], port: int = 0
+) -> Iterator[tuple[str, type[Quiet]]]:
     handler = type("Handler", (Quiet,), {"broken": staticmethod(broken)})
     with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
+        ("127.0.0.1", port), functools.partial(handler, directory=str(folder))
     ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -211,3 +213,29 @@ def test_a_server_that_fails_later_is_tried_again(app: App, zarr: Path) -> None:
         broken = False
         app.page.get_by_role("button", name="Retry").first.click()
         app.until("window.stats.failed === 0 && window.stats.settled", 30)
+
+
+def test_a_source_that_dies_while_one_looks_is_told_and_found_again(app: App, zarr: Path) -> None:
+    with ExitStack() as stack, ExitStack() as source:
+        address, _ = source.enter_context(http_folder(zarr.parent, lambda path: False))
+        server = stack.enter_context(opsin_view([f"{address}/{zarr.name}"], "--disk-cache", "off"))
+        app.open(server)
+        app.watch()
+        source.close()
+        app.page.evaluate("window.opsin.viewer.setCamera({center: [699.5, 699.5], zoom: 1})")
+        app.until("window.stats?.failed > 0", 30)
+        app.settle()
+        assert app.capture().min() > 30, "the coarse level is still there"
+        alert = app.page.get_by_role("alert")
+        assert f"{address}/{zarr.name}/0/c/1/1 did not answer" in alert.first.inner_text()
+        stack.enter_context(http_folder(zarr.parent, lambda path: False, port_of(address)))
+        app.page.get_by_role("button", name="Retry").first.click()
+        app.until("window.stats.failed === 0 && window.stats.settled", 30)
+        assert alert.count() == 0
+        picture = app.capture()
+        assert picture.min() >= 99, "data, and nothing but data"
+        assert len(np.unique(picture)) > 150, "of the finest level"
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
