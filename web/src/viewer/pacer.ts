@@ -1,7 +1,13 @@
-/** How long the graphics card takes for a frame, and with how many pixels it is quick enough. */
+/** How long the graphics card takes for pictures of volumes, and how much of one is quick enough. */
 
-/** Milliseconds that a frame may take while something moves. */
+/** Milliseconds that a picture may take while something moves. */
 const HURRY_MS = 30;
+/** Milliseconds that a part of a picture may take for which nobody waits: a move has to wait for it. */
+const PART_MS = 100;
+/** The first part is so much of a picture. */
+const PART = 1 / 16;
+/** Rows are drawn so many at a time at least, as graphics cards draw pixels in blocks. */
+const ROWS = 4;
 /** While only bricks come, nothing is drawn for so many times as long as drawing takes. */
 const REST = 2;
 const COARSEST = 8;
@@ -10,10 +16,16 @@ export class Pacer {
   readonly #gl: WebGL2RenderingContext;
   #fence: WebGLSync | null = null;
   #started = 0;
+  /** When it was last seen at work. */
+  #lastSeen = 0;
   #restsUntil = 0;
-  #factor = 1;
-  /** Milliseconds that a frame of all pixels would take. */
-  #cost = 0;
+  /** Of all device pixels, those that it works at; of a part, less than all. */
+  #share = 1;
+  #isPart = false;
+  /** How much of a picture the next part should be. */
+  #part = PART;
+  /** Milliseconds that all pixels would take: as long as nobody knows, many. */
+  #cost = COARSEST * COARSEST * HURRY_MS;
 
   constructor(gl: WebGL2RenderingContext) {
     this.#gl = gl;
@@ -24,7 +36,7 @@ export class Pacer {
     return this.#fence !== null;
   }
 
-  /** Whether another frame should wait, if nothing moves: drawing takes time from what brings bricks. */
+  /** Whether another picture should wait, if nothing moves: drawing takes time from what brings bricks. */
   get isResting(): boolean {
     this.#look();
     return this.#fence !== null || performance.now() < this.#restsUntil;
@@ -38,31 +50,51 @@ export class Pacer {
     return factor;
   }
 
+  /** Of so many rows of pixels, how many to draw next. */
+  rows(all: number): number {
+    this.#look();
+    return Math.min(Math.max(Math.round((all * this.#part) / ROWS), 1) * ROWS, all);
+  }
+
   /** The context is lost, and with it whatever was drawn. */
   lose(): void {
     this.#fence = null;
   }
 
-  /** A frame of every `factor`-th pixel was handed to the graphics card. */
-  drawn(factor: number): void {
+  /** So much of all pixels, 0 to 1, was handed to the graphics card; all over the picture, or in one part of it. */
+  drawn(share: number, isPart = false): void {
     const gl = this.#gl;
     if (this.#fence) gl.deleteSync(this.#fence);
     this.#fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
     this.#started = performance.now();
-    this.#factor = factor;
+    this.#lastSeen = this.#started;
+    this.#share = share;
+    this.#isPart = isPart;
     gl.flush();
   }
 
   #look(): void {
     const gl = this.#gl;
     if (!this.#fence) return;
-    if (gl.getSyncParameter(this.#fence, gl.SYNC_STATUS) !== gl.SIGNALED) return;
+    const now = performance.now();
+    if (gl.getSyncParameter(this.#fence, gl.SYNC_STATUS) !== gl.SIGNALED) {
+      this.#lastSeen = now;
+      return;
+    }
     gl.deleteSync(this.#fence);
     this.#fence = null;
-    const took = performance.now() - this.#started;
-    this.#restsUntil = performance.now() + REST * took;
-    const all = took * this.#factor * this.#factor;
-    // A slow frame counts at once, a quick one may have been quick by chance.
-    this.#cost = all > this.#cost ? all : (this.#cost + all) / 2;
+    this.#restsUntil = now + REST * (now - this.#started);
+    // It took at least until it was last seen at work: what is quick is not taken for slow only
+    // because it was looked at late.
+    const took = this.#lastSeen - this.#started;
+    if (this.#isPart) {
+      // A step at a time: parts differ, and each takes some time however small it is.
+      const times = Math.min(Math.max(PART_MS / Math.max(took, 1), 0.5), 2);
+      this.#part = Math.min(this.#share * times, 1);
+      return;
+    }
+    const all = took / this.#share;
+    // What is slow counts soon, what is quick may have been quick by chance.
+    this.#cost = all > this.#cost ? Math.min(all, 4 * this.#cost) : (this.#cost + all) / 2;
   }
 }

@@ -269,8 +269,6 @@ export class RenderEngine implements StreamListener {
       if (!this.#moving) return;
       this.#moving = false;
       this.#viewChanged = true;
-      // What was drawn in a hurry is drawn again.
-      if (!this.#volumes.isSharp) this.#stale = true;
       this.#schedule();
     }, REST_MS);
     this.#invalidate();
@@ -320,10 +318,12 @@ export class RenderEngine implements StreamListener {
       this.#volumes.improve();
       this.#stale = true;
     }
-    if (volume && this.#isBlurred()) this.#stale = true;
     const busy = volume && this.#volumes.isBusy(this.#moving || !this.#isHurried());
     const drawn = this.#stale && !busy;
     if (drawn) this.#draw();
+    else if (volume && !busy && this.#isBlurred() && this.#volumes.sharpen(this.#frame)) {
+      this.#drawn(null);
+    }
     if (drawn || this.#probeMoved) this.#probe();
     const evicted = this.#store.evict(
       gl,
@@ -395,8 +395,7 @@ export class RenderEngine implements StreamListener {
     const [camera, size, clear, layers] = [this.#camera, this.#size, this.#clear, this.#visible()];
     if (isOfVolume(camera)) {
       this.#slices.lose();
-      const hurried = !whole && this.#isHurried();
-      this.#volumes.draw(camera, size, clear, layers, this.#frame, hurried);
+      this.#volumes.draw(camera, size, clear, layers, this.#frame, whole);
       this.#catchUp();
       this.#drawn(null);
       return;

@@ -3,7 +3,7 @@
 import type { Slice } from "./brick_key.ts";
 import type { Surface } from "./gl/surface.ts";
 import { texelText } from "./gl/texel_reader.ts";
-import type { PaintedVolume } from "./gl/volume_painter.ts";
+import type { PaintedVolume, VolumePicture } from "./gl/volume_painter.ts";
 import type { VolumeTexture } from "./gl/volume_texture.ts";
 import { inVolume, isWholeBase, octreeOf } from "./octree.ts";
 import { volumeOutlines } from "./outlines.ts";
@@ -54,8 +54,11 @@ export class VolumeScene {
   #drawn: readonly Drawn[] = [];
   #painted: readonly PaintedVolume[] = [];
   #unfinished = false;
-  /** Every how many device pixels the last frame was drawn. */
+  /** What was drawn last, and every how many device pixels of it. */
+  #picture: VolumePicture | null = null;
   #factor = 1;
+  /** So many rows of the same, with all pixels, are ready out of sight. */
+  #ready = 0;
 
   constructor(surface: Surface, store: VolumeStore, points: PointsScene) {
     this.#surface = surface;
@@ -64,7 +67,7 @@ export class VolumeScene {
     this.#pacer = new Pacer(surface.gl);
   }
 
-  /** Whether the last frame was drawn with all of the canvas's pixels. */
+  /** Whether the canvas shows all of its pixels. */
   get isSharp(): boolean {
     return this.#factor === 1;
   }
@@ -78,6 +81,8 @@ export class VolumeScene {
   lose(): void {
     this.#pacer.lose();
     this.#drawn = [];
+    this.#picture = null;
+    this.#factor = 1;
     this.#unfinished = false;
   }
 
@@ -96,14 +101,14 @@ export class VolumeScene {
     );
   }
 
-  /** Draw. `hurried`: soon there will be another frame, so that this one may have fewer pixels. */
+  /** Draw, with as many pixels as are quick, or all of them whatever it takes (`whole`). */
   draw(
     camera: VolumeCamera,
     size: Pair,
     clear: readonly [number, number, number],
     layers: readonly VisibleLayer[],
     frame: number,
-    hurried: boolean,
+    whole: boolean,
   ): void {
     const painter = this.#surface.volumePainter;
     if (!painter) return;
@@ -126,9 +131,32 @@ export class VolumeScene {
     this.#drawn = drawn;
     this.#painted = painted.filter((one) => "list" in one);
     this.improve();
-    this.#factor = hurried || this.#unfinished ? this.#pacer.factor : 1;
-    painter.paint(size, clear, camera.volume, sight, painted, this.#factor);
-    this.#pacer.drawn(this.#factor);
+    this.#picture = { size, clear, volume: camera.volume, sight, layers: painted };
+    this.#factor = whole ? 1 : this.#pacer.factor;
+    this.#ready = 0;
+    painter.paint(this.#picture, this.#factor);
+    this.#pacer.drawn(1 / this.#factor ** 2);
+  }
+
+  /**
+   * Draw a part of what is on the canvas with all its pixels, out of sight, so that nothing has to wait for
+   * long. True: that was the last one, and the canvas is sharp now.
+   */
+  sharpen(frame: number): boolean {
+    const [painter, picture] = [this.#surface.volumePainter, this.#picture];
+    if (!painter || !picture) return false;
+    for (const { slots } of this.#drawn) for (const slot of slots) slot.drawn = frame;
+    const all = picture.size[1];
+    const rows = Math.min(this.#pacer.rows(all), all - this.#ready);
+    painter.paintRows(picture, [this.#ready, this.#ready + rows]);
+    this.#ready += rows;
+    const finished = this.#ready >= all;
+    if (finished) {
+      painter.show(picture.size);
+      this.#factor = 1;
+    }
+    this.#pacer.drawn(rows / all, true);
+    return finished;
   }
 
   /** Whether a slot holds a root that is shown. */

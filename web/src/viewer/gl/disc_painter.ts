@@ -60,7 +60,6 @@ export class DiscPainter {
   paint(size: Pair, settings: LayerSettings, discs: Discs): void {
     const gl = this.#gl;
     if (discs.count === 0) return;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, size[0], size[1]);
     gl.disable(gl.DEPTH_TEST);
     gl.enable(gl.BLEND);

@@ -35,6 +35,16 @@ export type PaintedVolume = {
   readonly list: CellList<VolumeTexture>;
 };
 
+/** All that there is to see. */
+export type VolumePicture = {
+  readonly size: Pair;
+  readonly clear: readonly [number, number, number];
+  readonly volume: VolumeView;
+  readonly sight: VolumeSight;
+  /** From the lowest to the uppermost. */
+  readonly layers: readonly (PaintedVolume | PaintedDiscs)[];
+};
+
 export class VolumePainter {
   readonly #gl: WebGL2RenderingContext;
   readonly #tables: ColourTables;
@@ -47,6 +57,12 @@ export class VolumePainter {
   #frame: WebGLFramebuffer | null = null;
   #sum: WebGLTexture | null = null;
   #depth: WebGLRenderbuffer | null = null;
+  /** A picture that is not on the canvas yet. */
+  #hidden: WebGLFramebuffer | null = null;
+  #colours: WebGLRenderbuffer | null = null;
+  /** Where it is drawn: there, or on the canvas (null); and which of its rows. */
+  #target: WebGLFramebuffer | null = null;
+  #rows: Pair = [0, 0];
 
   constructor(gl: WebGL2RenderingContext, tables: ColourTables) {
     this.#gl = gl;
@@ -59,24 +75,48 @@ export class VolumePainter {
   }
 
   /** Draw all, every `factor`-th device pixel along each side. */
-  paint(
-    size: Pair,
-    clear: readonly [number, number, number],
-    volume: VolumeView,
-    sight: VolumeSight,
-    layers: readonly (PaintedVolume | PaintedDiscs)[],
-    factor: number,
-  ): void {
+  paint(picture: VolumePicture, factor: number): void {
+    this.#target = null;
+    this.#rows = [0, picture.size[1]];
+    this.#resize(picture.size);
+    this.#paint(picture, factor);
+  }
+
+  /** Draw some rows, counted from the top, out of sight. */
+  paintRows(picture: VolumePicture, rows: Pair): void {
     const gl = this.#gl;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    this.#resize(picture.size);
+    this.#target = this.#hidden;
+    this.#rows = rows;
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(0, picture.size[1] - rows[1], picture.size[0], rows[1] - rows[0]);
+    this.#paint(picture, 1);
+    gl.disable(gl.SCISSOR_TEST);
+  }
+
+  /** Bring onto the canvas what was drawn out of sight. */
+  show([width, height]: Pair): void {
+    const gl = this.#gl;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.#hidden);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.blitFramebuffer(
+      ...[0, 0, width, height, 0, 0, width, height],
+      gl.COLOR_BUFFER_BIT,
+      gl.NEAREST,
+    );
+  }
+
+  #paint({ size, clear, volume, sight, layers }: VolumePicture, factor: number): void {
+    const gl = this.#gl;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#target);
     gl.viewport(0, 0, size[0], size[1]);
     gl.disable(gl.DITHER);
     gl.clearColor(...clear, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    this.#resize(size);
     const texels: Pair = [Math.ceil(size[0] / factor), Math.ceil(size[1] / factor)];
     for (const [place, one] of layers.entries()) {
       if ("discs" in one) {
+        gl.bindFramebuffer(gl.FRAMEBUFFER, this.#target);
         this.#discs.paint(size, one.settings, one.discs);
         continue;
       }
@@ -88,7 +128,7 @@ export class VolumePainter {
       this.#compose(size, texels, factor, volume, one.layer, settings);
     }
     const failed = layers.flatMap((one) => ("list" in one ? one.list.failed : []));
-    const targets = { frame: this.#frame, sum: this.#sum, target: null };
+    const targets = { frame: this.#frame, sum: this.#sum, target: this.#target };
     this.#marks.paint(targets, size, sight, failed);
   }
 
@@ -156,6 +196,7 @@ export class VolumePainter {
     const tone = toneOf(layer, settings, volume, size);
     let used: Program | null = null;
     for (const cell of list.cells) {
+      if (cell.stop[1] <= this.#rows[0] || cell.first[1] >= this.#rows[1]) continue;
       const { content } = cell.slot;
       if (isEmpty(content, mode, settings, tone.limit)) continue;
       const flat = !content.texture || (mode === "mip" && content.high <= settings.contrast[0]);
@@ -214,7 +255,7 @@ export class VolumePainter {
     const gl = this.#gl;
     const mode = modeOf(layer, volume);
     const colour = colourKind(layer);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#target);
     gl.viewport(0, 0, size[0], size[1]);
     gl.disable(gl.DEPTH_TEST);
     gl.enable(gl.BLEND);
@@ -257,6 +298,8 @@ export class VolumePainter {
     gl.deleteFramebuffer(this.#frame);
     gl.deleteTexture(this.#sum);
     gl.deleteRenderbuffer(this.#depth);
+    gl.deleteFramebuffer(this.#hidden);
+    gl.deleteRenderbuffer(this.#colours);
     this.#size = size;
     this.#frame = gl.createFramebuffer();
     this.#sum = gl.createTexture();
@@ -272,6 +315,17 @@ export class VolumePainter {
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#frame);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, this.#sum, 0);
     gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, this.#depth);
+    this.#hidden = gl.createFramebuffer();
+    this.#colours = gl.createRenderbuffer();
+    gl.bindRenderbuffer(gl.RENDERBUFFER, this.#colours);
+    gl.renderbufferStorage(gl.RENDERBUFFER, gl.RGBA8, size[0], size[1]);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.#hidden);
+    gl.framebufferRenderbuffer(
+      gl.FRAMEBUFFER,
+      gl.COLOR_ATTACHMENT0,
+      gl.RENDERBUFFER,
+      this.#colours,
+    );
   }
 
   #marchProgram(sampler: SamplerKind, colour: MarchColour, mode: MarchKind): Program {
