@@ -26,6 +26,7 @@ from opsin.images.readers import open_image, open_images
 from opsin.server import zarr_routes
 from opsin.server.zarr_routes import READS
 from opsin.views.messages import VERSION, decode_frame, encode_frame
+from opsin.views.scene import Scene
 from tests.chunks.pyramid import PyramidSource, pyramid, values
 from tests.server.serving import TOKEN, Serving, serving
 
@@ -369,6 +370,32 @@ def test_what_lies_below_a_root_is_opened_by_name(tmp_path: Path) -> None:
         assert str(tmp_path) not in refused.text
 
 
+def settle(scene: Scene) -> None:
+    """Wait until nothing more is on its way."""
+    until = time.monotonic() + 10
+    while scene.message().opening:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_pages_open_one_name_after_the_other_and_the_page_waits_for_none(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.png").write_bytes(NUCLEI.read_bytes())
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    names = [f"open={tmp_path.name}/{name}.png" for name in ("c", "missing", "a", "b")]
+    with serving(roots=[tmp_path]) as server:
+        began = time.monotonic()
+        assert httpx.get(f"{server.origin}/?{'&'.join(names)}", headers=headers).is_success
+        httpx.get(f"{server.origin}/?{'&'.join(reversed(names))}", headers=headers)
+        settle(server.session.scene)
+        assert time.monotonic() - began < 10
+        layers = server.session.scene.layers
+        assert [layers[number].name for number in sorted(layers)] == ["c", "a", "b"]
+        failed = [one.text for one in server.session.scene.notices if one.severity == "error"]
+        assert len(failed) == 2
+        assert all("missing.png" in text for text in failed)
+
+
 def test_a_page_opens_what_lies_below_a_root_by_its_address(tmp_path: Path) -> None:
     root = tmp_path / "data"
     root.mkdir()
@@ -380,9 +407,11 @@ def test_a_page_opens_what_lies_below_a_root_by_its_address(tmp_path: Path) -> N
         for _ in range(2):
             page = httpx.get(f"{server.origin}/?open=data/nuclei.png", headers=headers)
             assert page.status_code == 200
+        settle(server.session.scene)
         assert [layer.name for layer in server.session.scene.layers.values()] == ["nuclei"]
         assert list(server.session.shelf.offers) == ["nuclei.zarr"]
         httpx.get(f"{server.origin}/?open=data/../../secret.png", headers=headers)
+        settle(server.session.scene)
         assert "secret.png" in server.session.scene.notices[-1].text
         stranger = httpx.get(f"{server.origin}/?open=data/nuclei.png")
         assert stranger.status_code == 401

@@ -33,14 +33,18 @@ def led_app(session: Session, *, token: str, port: int, **others: object) -> Sta
     """The app of the server, and the page of the tour."""
     app = make_app(session, token=token, port=port)
     image, store = sys.argv[1:]
+    pages: list[int] = []
 
     async def opened(_name: str) -> Group:
         images = await asyncio.to_thread(open_images, image)
         return [(one, session.loader.add(one)) for one in images]
 
+    patch.object(session.library, "open", opened).start()
+
     async def page(_request: Request) -> Response:
-        with patch.object(session.library, "open", opened):
-            await session.open("image")
+        if not pages:
+            session.begin_to_open("image")
+        pages.append(1)
         html = (STATIC / "index.html").read_text()
         return HTMLResponse(html.replace("<head>", SCRIPTS, 1))
 

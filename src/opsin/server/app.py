@@ -15,7 +15,6 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from opsin.errors import OpsinError
 from opsin.render import colormaps
 from opsin.server.access import Access
 from opsin.server.embedding import embedding
@@ -64,10 +63,7 @@ def make_app(
         if not page.is_file():
             return PlainTextResponse("The web app is not built: run `make setup`.", 503)
         for name in request.query_params.getlist("open")[:MOST_OPENED]:
-            try:
-                await session.open(name)
-            except OpsinError as error:
-                session.scene.notify("error", f"{name}: {error}")
+            session.begin_to_open(name)
         hosts = dict.fromkeys((f"127.0.0.1:{port}", f"localhost:{port}", request.headers["host"]))
         headers = {
             "Cache-Control": "no-cache",

@@ -112,7 +112,9 @@ class Session:
         self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
         """The layers that the results of ended jobs became."""
-        self._opening: list[asyncio.Task[None]] = []
+        self._opening: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        """Of names that are opened: layers are in their order, and have numbers of their own."""
         self._contrasts: dict[int, asyncio.Task[None]] = {}
         """By layer: what finds out its contrast."""
         self._places = asyncio.Semaphore(OPENING)
@@ -198,6 +200,28 @@ class Session:
             raise UsageError(f"Layer {number} was not removed.")
         layer, image = self._removed.pop(number)
         self.scene.put(number, layer, image, in_3d(layer))
+
+    def begin_to_open(self, name: str) -> None:
+        """Open what has this name while everything else goes on, one name after the other.
+
+        The scene tells of what goes wrong.
+        """
+        self.scene.expect(name)
+        task = asyncio.create_task(self._open_in_turn(name))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open_in_turn(self, name: str) -> None:
+        try:
+            async with self._turn:
+                await self.open(name)
+        except OpsinError as error:
+            self.scene.notify("error", f"{name}: {error}")
+        except Exception as error:
+            self.scene.notify("error", f"{name}: {type(error).__name__}: {error}")
+            log.exception("%s", name)
+        finally:
+            self.scene.expect_no_more(name)
 
     async def open(self, name: str) -> None:
         """Put the image or points of this name, below the roots, into the scene, if not there.
@@ -301,7 +325,9 @@ class Session:
     def _job_changed(self, job: Job) -> None:
         if job.state == "done" and job.id not in self.job_layers:
             self.job_layers[job.id] = []
-            self._opening.append(asyncio.create_task(self._show_results(job)))
+            task = asyncio.create_task(self._show_results(job))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
 
     async def _show_results(self, job: Job) -> None:
         """Put the results of a job over what is there."""

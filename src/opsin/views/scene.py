@@ -43,13 +43,18 @@ class Scene:
         self._load_points: dict[int, LoadPoints] = {}
         self._points_numbers: dict[tuple[int, tuple[str, ...]], int] = {}
         self.notices: list[Notice] = []
-        self._expected: set[int] = set()
+        self._expected: set[int | str] = set()
         self.revision = 0
         self._listeners: list[Callable[[], None]] = []
 
-    def expect(self, number: int) -> None:
-        """A layer of this id is being opened, and will be put here."""
-        self._expected.add(number)
+    def expect(self, what: int | str) -> None:
+        """A layer of this id is being opened, or what has this name."""
+        self._expected.add(what)
+
+    def expect_no_more(self, what: int | str) -> None:
+        """It is here, or does not come."""
+        self._expected.discard(what)
+        self._tell()
 
     def put(self, number: int, layer: Layer, image: int, volume: Layer | None = None) -> None:
         """Add a layer under an id, or replace the one that has it; `volume` if 3D differs."""

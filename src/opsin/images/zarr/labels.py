@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,12 +18,20 @@ from opsin.images.zarr.node import ZarrNode, read_node
 async def image_with_labels(store: Store, node: ZarrNode, name: str) -> tuple[Image, ...]:
     """The image of a node and the labels that come with it. Raises as `multiscale_image` does."""
     multiscale = multiscale_of(store, node)
-    image = await multiscale_image(store, node, multiscale, name)
-    try:
-        labels, warnings = await _labels_of(store, node, name, multiscale.children)
-    except BaseException:
+    # Both at once: each takes some answers of a store that may be far away.
+    image, found = await asyncio.gather(
+        multiscale_image(store, node, multiscale, name),
+        _labels_of(store, node, name, multiscale.children),
+        return_exceptions=True,
+    )
+    if isinstance(image, BaseException):
+        for opened in () if isinstance(found, BaseException) else found[0]:
+            opened.close()
+        raise image
+    if isinstance(found, BaseException):
         image.close()
-        raise
+        raise found
+    labels, warnings = found
     if warnings:
         image = replace(image, warnings=(*image.warnings, *warnings))
     return (image, *labels)
