@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from opsin.images.readers import readers
 from opsin.render import colormaps
 from opsin.server.access import Access
 from opsin.server.embedding import embedding
@@ -94,5 +95,6 @@ def make_app(
 def _warm_up() -> None:
     """What the first page would wait for otherwise, done while the browser starts (0.2 s)."""
     importlib.import_module("anyio._backends._asyncio")
+    readers()
     for name in colormaps.NAMES:
         colormaps.lut(name)
