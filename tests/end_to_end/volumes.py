@@ -24,15 +24,18 @@ SIDE = 256
 
 
 def show(app: App, **volume: Any) -> VolumeCamera:
-    """Show all in 3D, whole or so many `times` as large; the camera that does."""
+    """Show all in 3D, whole or so many `times` as large; the camera that does.
+
+    Without `fit`, what `center` and `zoom` say.
+    """
     resize(app, (SIDE, SIDE - 16))
     app.page.evaluate(
         """volume => {
             const viewer = window.opsin.viewer;
             viewer.showVolume(true);
-            const {times = 1, ...rest} = volume;
+            const {times = 1, fit = true, ...rest} = volume;
             viewer.setCamera({volume: {...viewer.camera.volume, ...rest}});
-            viewer.fit();
+            if (fit) viewer.fit();
             const fitted = viewer.camera.volume;
             viewer.setCamera({volume: {...fitted, zoom: fitted.zoom * times}});
         }""",
@@ -50,9 +53,10 @@ def resize(app: App, size: tuple[int, int]) -> None:
 
 def camera_of(app: App) -> VolumeCamera:
     seen = app.camera["volume"]
+    clip = seen["clip"]
     return VolumeCamera(
         tuple(seen["center"]), seen["zoom"], app.size, tuple(seen["orientation"]),
-        seen["perspective"],
+        seen["perspective"], clip=clip and (tuple(clip[0]), tuple(clip[1])),
     )  # fmt: skip
 
 

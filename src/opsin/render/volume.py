@@ -115,7 +115,8 @@ def render_volume(
             continue
         cells = lay_out(layer, slots[number], camera)
         if cells is not None:
-            _draw(canvas, layer, camera, slots[number], cells, projection)
+            shown, how = _relative(layer, projection, slots[number].origin)
+            _draw(canvas, shown, camera, slots[number], cells, how)
     rounded: Floats = np.floor(canvas * 255 + np.float32(0.5))
     return rounded.clip(0, 255).astype(np.uint8)
 
@@ -173,6 +174,18 @@ def _draw(
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="opsin-march") as pool:
         for _ in pool.map(band, range(0, len(canvas), BAND)):
             pass
+
+
+def _relative(layer: Layer, projection: Projection, origin: int) -> tuple[Layer, Projection]:
+    """The same for values from which something has been taken."""
+    if layer.contrast is None or not origin:
+        return layer, projection
+    low, high = layer.contrast
+    threshold = None if projection.threshold is None else projection.threshold - origin
+    return (
+        replace(layer, contrast=(low - origin, high - origin)),
+        replace(projection, threshold=threshold),
+    )
 
 
 def _voxels(slots: VolumeSlots) -> Voxels:

@@ -279,13 +279,21 @@ def nearest(
 
 
 @kernel
+def steady(value: Real) -> float:
+    """A value whose differences and their squares are numbers; NaN stays."""
+    number = float(value)
+    return number if math.isnan(number) else min(max(number, -1e100), 1e100)
+
+
+@kernel
 def shade(
     voxels: Voxels, bricks: Array, levels: Array, beside: Array, samples: int, sample: int,
     slot: int, z: float, y: float, x: float, labels: bool, direction: Array,
 ) -> float:  # fmt: skip
     """How bright a surface is, lit from the eye: from 0.3 seen from the side to 1 facing it.
 
-    Half of it where nothing rises, as where the layer's box cuts through something solid.
+    Values are those a voxel's size away on either side, or if one needs a NaN, on one side. Half of
+    it where nothing rises, as where the layer's box cuts through something solid.
 
     Args:
         labels: whether it is that of a label, or else where values rise.
@@ -296,17 +304,26 @@ def shade(
     towards, squared = 0.0, 0.0
     own, a, b, c = nearest(bricks, levels, beside, slot, z, y, x)
     label = load(voxels, own * 262144 + a * 4096 + b * 64 + c)
+    middle = 0.0
+    if not labels:
+        middle = steady(across(voxels, bricks, levels, beside, samples, sample, slot, z, y, x))
     for axis in range(3):
-        slope = 0.0
+        slope, apart = 0.0, 2.0
         for sign in (-1.0, 1.0):
             u, v, w = z + sign * (axis == 0), y + sign * (axis == 1), x + sign * (axis == 2)
             if labels:
                 own, a, b, c = nearest(bricks, levels, beside, slot, u, v, w)
                 slope += sign * (load(voxels, own * 262144 + a * 4096 + b * 64 + c) == label)
             else:
-                slope += sign * across(
-                    voxels, bricks, levels, beside, samples, sample, slot, u, v, w
+                value = steady(
+                    across(voxels, bricks, levels, beside, samples, sample, slot, u, v, w)
                 )
+                if math.isnan(value):
+                    # The other side and the middle tell how values rise.
+                    value = middle
+                    apart -= 1
+                slope += sign * value
+        slope = 0.0 if math.isnan(slope) or apart == 0 else slope * 2 / apart
         slope /= levels[level, 3 + axis]
         towards += slope * direction[axis]
         squared += slope * slope

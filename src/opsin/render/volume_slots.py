@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from copy import copy
 
 import numpy as np
@@ -29,11 +30,14 @@ class VolumeSlots:
         ranges: of shape (slots · samples, 27, 2): the smallest and largest value of each piece
             (`SIDES`), NaN left out; inf and -inf where there is none.
         places: the slot of each brick.
+        origin: what is taken from integers of 32 bits before they become floats, which have 24:
+            about the lower contrast limit. 0 of others.
     """
 
     def __init__(self, layer: Layer, capacity: int) -> None:
         """Room for so many bricks, which takes memory as it is filled for the first time."""
         self.samples = samples(layer)
+        self.origin = _origin(layer)
         count = capacity * self.samples
         self.voxels: Array = np.empty((count, SIDE, SIDE, SIDE), slot_dtype(layer))
         self.ranges: npt.NDArray[np.float32] = np.empty((count, len(SIDES), 2), np.float32)
@@ -67,6 +71,8 @@ class VolumeSlots:
         for sample in range(self.samples):
             index = slot * self.samples + sample
             own = values[..., sample] if values.ndim > 3 else values
+            if self.origin:
+                own = own.astype(np.int64) - self.origin
             self.voxels[index, :depth, :rows, :columns] = own
             self.ranges[index] = _ranges(self.voxels[index, :depth, :rows, :columns])
 
@@ -92,6 +98,16 @@ def slot_dtype(layer: Layer) -> np.dtype[np.generic]:
     if dtype in (np.uint8, np.uint16):
         return dtype
     return np.dtype(np.uint64 if layer.image.kind == "labels" else np.float32)
+
+
+def _origin(layer: Layer) -> int:
+    dtype = display_dtype(layer)
+    if layer.image.kind == "labels" or layer.contrast is None:
+        return 0
+    if dtype.kind not in "iu" or dtype.itemsize < 4:
+        return 0
+    info = np.iinfo(dtype.name)
+    return min(max(math.floor(layer.contrast[0]), int(info.min)), int(info.max))
 
 
 def _ranges(values: Array) -> npt.NDArray[np.float32]:

@@ -28,7 +28,12 @@ test("what is drawn is outlined, the finest last, with what has failed", () => {
 test("cells of a volume are boxes in the world", () => {
   const slot = { key: [2, 1, [], 0, 0, 0], provenance: "computed" };
   const cell = { slot, low: [-1, -2, -3], high: [1, 2, 3], first: [0, 0], stop: [1, 1] };
-  const failed = [[[1, 2, 3], [2, 3, 4]]];
+  const failed = [
+    [
+      [1, 2, 3],
+      [2, 3, 4],
+    ],
+  ];
   const list = { cells: [cell], failed } as unknown as Parameters<typeof volumeOutlines>[1];
   expect(volumeOutlines(2, list, [10, 20, 30])).toEqual([
     {

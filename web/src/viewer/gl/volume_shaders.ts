@@ -141,20 +141,31 @@ float lit(vec3 slope) {
 `;
 
 const SURFACE = `${SHADE}
+// Squares of slopes have to be numbers, too.
+float steady(float t) { return clamp(t, -1e15, 1e15); }
 // As far as the apron goes; at the end of the level, without end, since it goes on there as it is.
 uniform vec3 u_first;
 uniform vec3 u_last;
+// Where one side needs a NaN, the other one and the middle tell how values rise.
 float shade(vec3 p) {
+  float middle = steady(brightest(p));
+  bool known = !missing;
   vec3 slope = vec3(0.0);
-  vec3 apart = vec3(0.0);
-  for (int i = 0; i < 6; i++) {
-    vec3 axis = vec3(i >> 1 == 0, i >> 1 == 1, i >> 1 == 2);
-    float way = (i & 1) == 0 ? -1.0 : 1.0;
-    vec3 at = clamp(p + way * axis, u_first, u_last);
-    slope += axis * way * brightest(at);
-    apart += axis * way * at;
+  for (int i = 0; i < 3; i++) {
+    vec3 axis = vec3(i == 0, i == 1, i == 2);
+    vec3 before = clamp(p - axis, u_first, u_last);
+    vec3 after = clamp(p + axis, u_first, u_last);
+    float low = steady(brightest(before));
+    bool has_low = !missing;
+    float high = steady(brightest(after));
+    bool has_high = !missing;
+    if (!has_low) { low = middle; before = p; }
+    if (!has_high) { high = middle; after = p; }
+    if (known || (has_low && has_high)) {
+      slope += axis * (high - low) / max(dot(after - before, axis), 1e-6);
+    }
   }
-  return lit(slope / max(apart, 1e-6));
+  return lit(slope);
 }
 `;
 
