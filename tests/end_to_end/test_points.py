@@ -55,8 +55,12 @@ def camera_of(app: App) -> Camera | VolumeCamera:
         return Camera(center, seen["zoom"], app.size, seen["position"], shown)
     return VolumeCamera(
         tuple(volume["center"]), volume["zoom"], app.size, tuple(volume["orientation"]),
-        volume["perspective"], seen["position"],
+        volume["perspective"], seen["position"], clip=_box(volume.get("clip")),
     )  # fmt: skip
+
+
+def _box(corners: Any) -> Any:
+    return None if corners is None else tuple(map(tuple, corners))
 
 
 def layer_of(app: App, points: Points, number: int = 0) -> PointsLayer:
@@ -142,6 +146,8 @@ def test_in_3d_they_are_those_of_a_snapshot(app: App, server: Running, cloud: Pa
             }
             app.look(volume=volume)
             compare(app, points)
+        app.look(volume=volume | {"clip": [[10.0, 0.0, 100.0], [25.5, 120.0, 180.0]]})
+        compare(app, points)
 
 
 def test_over_a_volume_and_below_nothing(app: App, tmp_path: Path) -> None:

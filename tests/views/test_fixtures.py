@@ -16,7 +16,7 @@ from opsin.chunks.volume_camera import VolumeCamera, pixels_per_unit
 from opsin.errors import ProtocolError
 from opsin.images.image import Axis, Image, Level
 from opsin.images.layer import Layer
-from opsin.views import messages
+from opsin.views import messages, points_messages
 from tests.chunks.pyramid import PyramidSource
 
 FIXTURES = Path(__file__).parents[2] / "protocol" / "fixtures"
@@ -28,10 +28,10 @@ TYPES = {
     "lost": messages.Lost,
     "retry": messages.Retry,
     "watch": messages.Watch,
-    "pick": messages.Pick,
-    "sample": messages.SampleMessage,
-    "points": messages.PointsMessage,
-    "picked": messages.Picked,
+    "pick": points_messages.Pick,
+    "sample": points_messages.SampleMessage,
+    "points": points_messages.PointsMessage,
+    "picked": points_messages.Picked,
     "scene": messages.SceneMessage,
     "brick": messages.BrickMessage,
     "failed": messages.Failed,
