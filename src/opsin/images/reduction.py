@@ -113,6 +113,8 @@ class Mean:
     def _sums(self, part: Array, first: list[int], dtype: np.dtype[np.generic]) -> Array:
         block = 1 << self._k
         for axis in self._axes:
+            if part.shape[axis] == 1:
+                continue
             if first[axis] % block == 0 and part.shape[axis] % block == 0:
                 for _ in range(self._k):
                     even = [slice(None)] * part.ndim
@@ -123,7 +125,7 @@ class Mean:
                 skipped = first[axis] % block
                 cuts = np.arange(-skipped, part.shape[axis], block).clip(min=0)
                 part = np.add.reduceat(part, cuts, axis=axis, dtype=dtype)
-        return part
+        return part.astype(dtype, copy=False)
 
 
 class Pick:

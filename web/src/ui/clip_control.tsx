@@ -7,6 +7,8 @@ import { clamp, formatAt } from "./numbers.ts";
 
 /** A span is cut in so many steps. */
 const STEPS = 500;
+/** Of a step, as which positions are told. */
+const TOLD = 1 / 10;
 /** With the keyboard. */
 const KEY_STEPS: Readonly<Record<string, number>> = {
   ArrowLeft: -5,
@@ -103,7 +105,7 @@ function Span({ name, from, to, low, high, onChange }: SpanProps) {
         step="any"
         value={value}
         aria-label={`${name}, ${end} end`}
-        aria-valuetext={formatAt(value, step)}
+        aria-valuetext={formatAt(value, step * TOLD)}
         onInput={(event) => move(event.currentTarget.valueAsNumber)}
         onDblClick={() => move(end === "low" ? from : to)}
         onKeyDown={(event) => {
@@ -128,7 +130,7 @@ function Span({ name, from, to, low, high, onChange }: SpanProps) {
         {handle("high")}
       </div>
       <output class="clip-ends">
-        {formatAt(Math.max(low, from), step)} – {formatAt(Math.min(high, to), step)}
+        {formatAt(Math.max(low, from), step * TOLD)} – {formatAt(Math.min(high, to), step * TOLD)}
       </output>
     </div>
   );
