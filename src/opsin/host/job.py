@@ -7,7 +7,7 @@ import time
 import traceback
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,12 +32,17 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One output of a job: an image at `path`, or a table of so many rows."""
+    """One output of a job: an image at `path`, or a table of so many rows.
+
+    Of points, `counted` are the axes along which the rows say which call they are of: the world is
+    `scale × number + translation`. Along the others they hold world positions.
+    """
 
     kind: str
     name: str
     path: Path
     rows: int | None = None
+    counted: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

@@ -266,6 +266,17 @@ def rows_of(
     return {**where, **columns}
 
 
+def counted_axes(selection: Selection) -> dict[str, tuple[float, float]]:
+    """Scale and translation along the loops that `rows_of` writes as numbers of calls."""
+    part = selection.first
+    found = {}
+    for name, size in zip(selection.loops, selection.loop_shape, strict=True):
+        if size > 1:
+            axis = part.names.index(name)
+            found[name] = (part.scale(axis), part.origin(axis))
+    return found
+
+
 def join_rows(tables: Sequence[Mapping[str, list[Any]]]) -> dict[str, list[Any]]:
     """Tables of several calls, one after another."""
     names = list(dict.fromkeys(name for table in tables for name in table))

@@ -12,7 +12,14 @@ from typing import Any, Literal
 from opsin.errors import Cancelled, UsageError, WriteError
 from opsin.host.calls import PIXELS, Measured, Program, call_once, output_axes
 from opsin.host.job import Job, Result
-from opsin.host.results import CallsSource, join_rows, result_image, rows_of, write_table
+from opsin.host.results import (
+    CallsSource,
+    counted_axes,
+    join_rows,
+    result_image,
+    rows_of,
+    write_table,
+)
 from opsin.host.selection import Selection
 from opsin.host.spool import Spool
 from opsin.images.draft import draft_name
@@ -70,7 +77,8 @@ class Run:
             for number, tables in self._rows.items():
                 path = self.targets[number]
                 rows = await asyncio.to_thread(write_table, join_rows(tables), path)
-                results[number] = Result(outputs[number].kind, path.name, path, rows)
+                counted = counted_axes(self.selection)
+                results[number] = Result(outputs[number].kind, path.name, path, rows, counted)
         except BaseException:
             await to_the_end(asyncio.to_thread(_remove, list(results.values())))
             raise

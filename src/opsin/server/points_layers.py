@@ -6,8 +6,12 @@ import asyncio
 from pathlib import Path
 
 from opsin.chunks.loader import Loader
+from opsin.errors import OpsinError
+from opsin.host.job import Result
 from opsin.images.points import Points
+from opsin.images.points.columns import AXES
 from opsin.images.points.layer import PointsLayer
+from opsin.images.points.memory import points_from_table
 from opsin.images.points.reader import holds_points, open_points
 from opsin.images.readers.address import Address
 from opsin.views.scene import Scene
@@ -68,6 +72,23 @@ class PointsLayers:
         if number in self.numbers or number in self._scene.layers:
             number = 1 + max(self.numbers | set(self._scene.layers))
         self._by_path[path] = number
+        self.put(number, points)
+        return True
+
+    async def show_result(self, result: Result, number: int, name: str) -> bool:
+        """Show the points that an operation gave; False: they cannot be, which the user is told."""
+        axes = {axis: where for axis, where in result.counted.items() if axis in AXES}
+        try:
+            points = await asyncio.to_thread(
+                points_from_table,
+                result.path,
+                name=name,
+                scale={axis: scale for axis, (scale, _) in axes.items()},
+                translation={axis: translation for axis, (_, translation) in axes.items()},
+            )
+        except OpsinError as error:
+            self._scene.notify("warning", f"{result.name} is not shown. {error}")
+            return False
         self.put(number, points)
         return True
 

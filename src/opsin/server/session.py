@@ -332,6 +332,11 @@ class Session:
     async def _show_results(self, job: Job) -> None:
         """Put the results of a job over what is there."""
         for result in job.results:
+            if result.kind == "points" and result.rows:
+                number = self._next_layer()
+                name = self._free_name(Path(result.name).stem)
+                if await self.points.show_result(result, number, name):
+                    self.job_layers[job.id].append(number)
             if result.kind not in ("image", "labels"):
                 continue
             try:
