@@ -340,6 +340,34 @@ def test_a_surface_is_where_the_threshold_is_and_lit_from_the_eye() -> None:
         assert (got[aside > 15.5] == 0).all()
 
 
+def test_beside_nan_a_surface_is_lit_by_the_side_that_is_known() -> None:
+    z = np.indices((30, 40, 40))[0]
+    slope = (100 - 5.0 * z).clip(0).astype(np.float32)[::-1].copy()
+    layer = layer_of(slope, contrast=(0.0, 100.0))
+    camera = fit_volume([layer], (40, 40), looking(30, 20))
+    clean = draw(layer, slope, camera, "iso", None, 52.0)
+    assert clean.max() > 200
+    slope[20:24, ::2, ::2] = np.nan  # behind the surface, which lies at 19.4
+    got = draw(layer, slope, camera, "iso", None, 52.0)
+    seen = np.minimum(got, clean)[..., 0] > 0
+    assert seen.sum() > 0.9 * (clean[..., 0] > 0).sum()
+    assert np.abs(got.astype(int) - clean)[seen].mean() < 4
+    assert not (got[seen][:, 0] == round(0.65 * 255)).any()
+
+
+@pytest.mark.parametrize(("dtype", "far"), [("uint32", 4_000_000_000), ("int32", -(2**31) + 5)])
+def test_integers_of_32_bits_are_told_apart(dtype: str, far: int) -> None:
+    near = np.random.default_rng(4).integers(0, 1000, (20, 66, 20))
+    pictures = []
+    for array, offset in ((near.astype(np.uint16), 0), ((near + far).astype(dtype), far)):
+        layer = layer_of(array, contrast=(offset + 10.5, offset + 900.0))
+        camera = fit_volume([layer], (50, 50), looking(20, 30))
+        modes: tuple[Mode, ...] = ("mip", "average", "translucent", "iso")
+        pictures += [draw(layer, array, camera, mode, None, offset + 700.0) for mode in modes]
+    for plain, got in zip(pictures[:4], pictures[4:], strict=True):
+        assert np.abs(plain.astype(int) - got).max() <= 1
+
+
 def test_the_first_label_is_shown_in_its_colour() -> None:
     ids = masks()
     for dtype in ("uint16", "int32", "uint64"):

@@ -17,6 +17,7 @@ from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE
 from opsin.chunks.volume_brick import VolumeBrick, volume_brick_bytes, volume_brick_shape
 from opsin.chunks.volume_camera import looking
+from opsin.chunks.volume_levels import for_volumes, in_3d
 from opsin.chunks.volume_plan import plan_volume
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer, layers_of
@@ -223,6 +224,43 @@ def test_bricks_arrive_as_they_are_and_as_one_value_where_all_are_equal(
             displayed=["y", "x"], position={"z": 3}, visible=[0],
         )  # fmt: skip
         canvas.generation = 6
+        await wire.until(canvas.is_settled)
+        assert canvas.of("brick")[-1]["key"] == [0, 0, [3], 0, 0]
+        await canvas.leave()
+        await loader.close()
+
+    asyncio.run(test())
+
+
+def test_levels_that_only_volumes_have_are_sent_to_volumes_only() -> None:
+    data = np.random.default_rng(5).integers(0, 999, (200, 20, 20)).astype(np.uint16)
+    image = image_from_array(data, axes="zyx")
+
+    async def test() -> None:
+        loader, scene = Loader(2**26), Scene()
+        (layer,) = layers_of(image)
+        scene.put(0, layer, loader.add(for_volumes(image), bases=(0,)), in_3d(layer))
+        canvas = wire.Canvas(loader, scene)
+        canvas.hello()
+        await wire.until(lambda: bool(canvas.of("scene")))
+        (told,) = canvas.of("scene")[-1]["layers"]
+        assert [level["shape"] for level in told["levels"]] == [[200, 20, 20]]
+        assert [level["shape"] for level in told["deeper"]] == [[100, 20, 20]]
+        canvas.generation = 1
+        canvas.say(
+            type="volume", generation=1, center=[100, 10, 10], zoom=0.4, size=[90, 90],
+            displayed=ZYX, position={}, visible=[0], orientation=looking(90),
+        )  # fmt: skip
+        await wire.until(canvas.is_settled)
+        assert {head["key"][1] for head in canvas.of("brick")} == {1}
+        got = canvas.bricks[VolumeBrick(0, 1, (), 1, 0, 0)]
+        want = data.reshape(100, 2, 20, 20).mean(axis=1)
+        assert np.abs(got - want[64:]).max() <= 0.5
+        canvas.generation = 2
+        canvas.say(
+            type="view", generation=2, center=[10, 10], zoom=0.1, size=[90, 90],
+            displayed=["y", "x"], position={"z": 3}, visible=[0],
+        )  # fmt: skip
         await wire.until(canvas.is_settled)
         assert canvas.of("brick")[-1]["key"] == [0, 0, [3], 0, 0]
         await canvas.leave()

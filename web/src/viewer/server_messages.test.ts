@@ -59,6 +59,17 @@ test("points and what is to be shown of them are understood", () => {
   expect(() => parse({ ...brick.header, key: [2, 3, [17]] }, brick.payload)).toThrow("of points");
 });
 
+test("levels that only volumes have are kept apart", () => {
+  const header: Record<string, unknown> = known("scene").header;
+  const [layer] = header["layers"] as { readonly levels: readonly unknown[] }[];
+  const deeper = layer?.levels.slice(0, 1);
+  const parsed = parse({ ...header, type: "scene", layers: [{ ...layer, deeper }] });
+  expect(parsed).toMatchObject({ layers: [{ levels: layer?.levels, deeper }] });
+  expect(parse(known("scene").header)).not.toHaveProperty("layers.0.deeper");
+  const wrong = [{ ...layer, deeper: [{ shape: [1] }] }];
+  expect(() => parse({ ...header, type: "scene", layers: wrong })).toThrow(ProtocolError);
+});
+
 test("what is not known is ignored", () => {
   expect(parse({ type: "thumbnail" })).toBeNull();
   expect(parse({ ...known("notice").header, colour: "red" })).toMatchObject({ severity: "info" });
