@@ -56,6 +56,16 @@ def test_four_views_are_at_one_place_and_share_settings(app: App) -> None:
         assert before["center"][0] == after["center"][0]
         assert places(app) == [place] * 3
 
+        page.evaluate("window.opsin.panels[2].orbitBy(40, 0)")
+        turned = page.evaluate("window.opsin.panels[2].camera.volume")
+        app.until("location.hash.includes('quad')")
+        page.wait_for_timeout(500)
+        page.reload()
+        app.until("window.opsin?.panels.length === 3 && window.opsin.panels[2].camera?.volume")
+        app.until("window.opsin.panels.every((one) => one.scene?.layers.length)")
+        assert page.evaluate("window.opsin.panels[2].camera.volume") == turned
+        assert places(app) == [place] * 3
+
         page.evaluate("window.opsin.viewer.setLayer(0, { gamma: 0.5 })")
         gammas = page.evaluate("window.opsin.panels.map((one) => one.layer(0).gamma)")
         assert gammas == [0.5] * 3
@@ -63,6 +73,7 @@ def test_four_views_are_at_one_place_and_share_settings(app: App) -> None:
         expect(page.get_by_role("application")).to_have_count(1)
         app.settle()
         assert app.size[0] > 700
+        app.until("!location.hash.includes('quad')")
 
 
 def test_what_is_flat_has_one_view(app: App, demo: Path) -> None:

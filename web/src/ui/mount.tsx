@@ -59,9 +59,11 @@ export async function mount(
       server.colormaps(),
       parameters.bare ? null : server.savedView(),
     ]);
-    const viewer = makeViewer(canvas, viewerOptions(stream, colormaps, parameters));
+    const options = viewerOptions(stream, colormaps, parameters);
+    const viewer = makeViewer(canvas, options);
     const desk = new Desk(viewer, server, colormaps, notices);
-    const keeper = new ViewKeeper(desk, !parameters.bare);
+    const views = new LinkedViews(desk, (canvas) => makePanel(canvas, options));
+    const keeper = new ViewKeeper(desk, parameters.bare ? null : views, !parameters.bare);
     cleanup.push(
       () => viewer.dispose(),
       () => desk.dispose(),
@@ -70,8 +72,6 @@ export async function mount(
     if (!parameters.bare) {
       const playback = new Playback(desk);
       const histograms = new HistogramSource(desk);
-      const options = viewerOptions(stream, colormaps, parameters);
-      const views = new LinkedViews(desk, (canvas) => makePanel(canvas, options));
       const commands = new Commands(desk, playback, keeper, views);
       commands.listen();
       const host = signal<HostParts | null>(null);

@@ -4,6 +4,7 @@ import { chooseDisplayed } from "../viewer/camera.ts";
 import type { LayerSettings } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
 import { USUAL } from "./overlays/switches.ts";
+import type { LinkedViews } from "./quad/linked_views.ts";
 import {
   changedSettings,
   type Decoded,
@@ -18,6 +19,8 @@ const QUIET_MS = 300;
 
 export class ViewKeeper {
   readonly #desk: Desk;
+  /** Null where there is one view only. */
+  readonly #views: LinkedViews | null;
   /** Whether the server keeps the view too: a measured run must not change what a user finds. */
   readonly #saves: boolean;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -25,8 +28,9 @@ export class ViewKeeper {
   #restored = false;
   readonly #cleanup: (() => void)[] = [];
 
-  constructor(desk: Desk, saves: boolean) {
+  constructor(desk: Desk, views: LinkedViews | null, saves: boolean) {
     this.#desk = desk;
+    this.#views = views;
     this.#saves = saves;
   }
 
@@ -46,6 +50,7 @@ export class ViewKeeper {
       this.#desk.camera.value;
       this.#desk.settings.value;
       this.#desk.overlays.chosen.value;
+      this.#views?.volume.value;
       if (this.#restored) this.#writeSoon();
     });
     const followHash = () => this.#followHash();
@@ -111,6 +116,8 @@ export class ViewKeeper {
     if (fitting.state?.camera)
       viewer.setCamera({ volume: null, displayed, ...fitting.state.camera });
     else this.#desk.viewer.fit();
+    this.#views?.close();
+    if (fitting.state?.quad) this.#views?.open(fitting.state.quad);
   }
 
   /** A link to another view was pasted into this page's address. */
@@ -135,6 +142,7 @@ export class ViewKeeper {
       ] as const;
     });
     const overlays = this.#desk.overlays.chosen.peek();
+    const quad = this.#views?.volume.peek();
     const usual = String(camera?.displayed) === String(chooseDisplayed(open));
     return {
       version: 1,
@@ -147,6 +155,7 @@ export class ViewKeeper {
       },
       layers: Object.fromEntries(layers.filter(([, changed]) => Object.keys(changed).length > 0)),
       ...(overlays ? { overlays } : {}),
+      ...(quad ? { quad } : {}),
     };
   }
 

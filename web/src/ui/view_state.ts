@@ -27,6 +27,8 @@ export type ViewState = {
   readonly layers: Readonly<Record<string, Partial<LayerSettings>>>;
   /** What is drawn over the image; left out where it is the usual. */
   readonly overlays?: readonly OverlayName[];
+  /** Four views, of which one looks like this at the volume; left out where there is one view. */
+  readonly quad?: VolumeView;
 };
 
 export type Decoded = {
@@ -86,10 +88,15 @@ export function decodeState(json: unknown): Decoded {
   }
   const overlays = json["overlays"] == null ? null : decodeOverlays(json["overlays"]);
   if (json["overlays"] != null && overlays === null) wrong.push("the overlays");
+  const quad = json["quad"] == null ? null : decodeVolume(json["quad"]);
+  if (json["quad"] != null && quad === null) wrong.push("the four views");
   const problems =
     wrong.length > 0 ? [`Part of the view in this address was ignored: ${shortList(wrong)}.`] : [];
   const state = { version: 1, camera, layers: Object.fromEntries(layers) } as const;
-  return { state: overlays ? { ...state, overlays } : state, problems };
+  return {
+    state: { ...state, ...(overlays ? { overlays } : {}), ...(quad ? { quad } : {}) },
+    problems,
+  };
 }
 
 /** The part of a state that fits a scene: layers and colour maps that exist, axes that are there. */
@@ -116,7 +123,10 @@ export function stateForScene(
       return [id, rest];
     });
   const camera = state.camera && cameraWithin(state.camera, axes);
-  return { state: { ...state, camera, layers: Object.fromEntries(layers) }, problems };
+  const { quad, ...rest } = state;
+  const fitting = { ...rest, camera, layers: Object.fromEntries(layers) };
+  const isFour = quad?.displayed.every((axis) => axes.has(axis));
+  return { state: quad && isFour ? { ...fitting, quad } : fitting, problems };
 }
 
 function cameraWithin(

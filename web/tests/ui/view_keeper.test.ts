@@ -47,7 +47,7 @@ afterEach(() => {
 
 function start(saved: unknown, saves = true): void {
   desk = new Desk(viewer, server, { gray: new Uint8Array(768) }, new Notices());
-  keeper = new ViewKeeper(desk, saves);
+  keeper = new ViewKeeper(desk, null, saves);
   keeper.start(saved);
 }
 

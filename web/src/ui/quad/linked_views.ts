@@ -3,7 +3,7 @@
  * and the volume. Each is a view of its own on the same server; they are where it is, and it is where they are.
  */
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
-import type { Camera, ViewerHandle } from "../../viewer/types.ts";
+import type { Camera, ViewerHandle, VolumeView } from "../../viewer/types.ts";
 import { newCanvas, probePointer } from "../canvas.ts";
 import type { Desk } from "../desk.ts";
 import { cameraAt, placeOf } from "./place.ts";
@@ -24,6 +24,9 @@ export class LinkedViews {
   readonly isOpen: ReadonlySignal<boolean> = computed(() => this.panels.value.length > 0);
   /** The axis that the other slices show too; null: there is none, and nothing to open. */
   readonly depth: ReadonlySignal<string | null>;
+  /** How the volume is looked at; null: there is one view only. */
+  readonly volume: ReadonlySignal<VolumeView | null>;
+  readonly #volume = signal<VolumeView | null>(null);
   readonly #desk: Desk;
   readonly #makePanel: MakePanel;
   #unlink: (() => void)[] = [];
@@ -32,6 +35,7 @@ export class LinkedViews {
   constructor(desk: Desk, makePanel: MakePanel) {
     this.#desk = desk;
     this.#makePanel = makePanel;
+    this.volume = this.#volume;
     this.depth = computed(() => {
       const space = desk.axes.value.find((axis) => axis.type === "space");
       return space?.name ?? null;
@@ -43,15 +47,26 @@ export class LinkedViews {
     else this.open();
   }
 
-  open(): void {
+  /** `look`: at the volume; its place is that of the others. */
+  open(look: VolumeView | null = null): void {
     const main = this.#desk.viewer;
+    if (this.isOpen.peek()) return;
+    if (!main.camera) {
+      // It is about to choose a place, which these follow.
+      const stop = main.on("camera", () => {
+        stop();
+        this.open(look);
+      });
+      this.#unlink.push(stop);
+      return;
+    }
     const depth = this.depth.peek();
-    if (this.isOpen.peek() || depth === null || !main.camera) return;
+    if (depth === null) return;
     main.showVolume(false);
     const [row, column] = main.camera.displayed;
-    const below = this.#panel("below", [depth, column]);
-    const beside = this.#panel("beside", [row, depth]);
-    const volume = this.#panel("volume", null);
+    const below = this.#panel("below", [depth, column], null);
+    const beside = this.#panel("beside", [row, depth], null);
+    const volume = this.#panel("volume", null, look);
     this.panels.value = [below, beside, volume];
     this.#unlink.push(main.on("camera", (camera) => this.#follow(main, camera)));
     this.#unlink.push(
@@ -67,12 +82,13 @@ export class LinkedViews {
     for (const stop of this.#unlink.splice(0)) stop();
     const panels = this.panels.peek();
     this.panels.value = [];
+    this.#volume.value = null;
     for (const { viewer } of panels) viewer.dispose();
     this.#desk.showProbe(null, null);
   }
 
   /** `displayed` null: the volume. */
-  #panel(name: PanelName, displayed: Camera["displayed"] | null): Panel {
+  #panel(name: PanelName, displayed: Camera["displayed"] | null, look: VolumeView | null): Panel {
     const canvas = newCanvas(displayed ? `Slice along ${displayed.join(" and ")}` : "Volume");
     const viewer = this.#makePanel(canvas);
     let isPlaced = false;
@@ -81,6 +97,7 @@ export class LinkedViews {
         for (const { id } of layers) viewer.setLayer(id, this.#desk.viewer.layer(id));
       }),
       viewer.on("camera", (camera) => {
+        if (!displayed && isPlaced) this.#volume.value = camera.volume ?? null;
         if (isPlaced) {
           this.#follow(viewer, camera);
           return;
@@ -90,6 +107,7 @@ export class LinkedViews {
         this.#following = true;
         if (displayed) viewer.setCamera({ displayed });
         else viewer.showVolume(true);
+        if (look) viewer.setCamera({ volume: look });
         this.#following = false;
         const main = this.#desk.viewer;
         if (main.camera) this.#follow(main, main.camera);
