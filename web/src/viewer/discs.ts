@@ -76,6 +76,22 @@ export function discAt({ count, data }: Discs, at: Pair): number {
   return -1;
 }
 
+/** Of the data of discs those that reach into some rows of pixels, in the same order. */
+export function discsWithin({ count, data }: Discs, rows: Pair): Uint32Array {
+  // As whole numbers, like all that is moved.
+  const [from, kept] = [new Uint32Array(data.buffer), new Uint32Array(count * STRIDE)];
+  let length = 0;
+  for (let i = 0; i < count; i++) {
+    const y = data[i * STRIDE + 1] as number;
+    const reach = Math.max(data[i * STRIDE + 2] as number, 0.5) + 1;
+    if (y + reach < rows[0] || y - reach > rows[1]) continue;
+    for (let word = 0; word < STRIDE; word++)
+      kept[length + word] = from[i * STRIDE + word] as number;
+    length += STRIDE;
+  }
+  return kept.subarray(0, length);
+}
+
 /** Points that are seen. Arrays have room for all that are looked at, and `count` entries. */
 type Seen = {
   readonly most: number;

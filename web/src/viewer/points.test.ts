@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { random, whole } from "../../tests/viewer/random.ts";
 import type { PointsKey } from "./brick_key.ts";
-import { type Discs, discAt, discsOf, pointOf, STRIDE } from "./discs.ts";
+import { type Discs, discAt, discsOf, discsWithin, pointOf, STRIDE } from "./discs.ts";
 import { PointsScene } from "./points_scene.ts";
 import { pointsSightOf, sliceSight } from "./points_sight.ts";
 import { PointsStore } from "./points_store.ts";
@@ -256,6 +256,26 @@ describe("discs", () => {
     for (const [i, depth] of table.entries()) {
       expect(depth).toBeLessThanOrEqual((table[i - 1] ?? depth) + 0.01);
     }
+  });
+
+  test("of those that reach into some rows, all is kept as it was", () => {
+    const store = new PointsStore();
+    store.put(
+      LAYER,
+      part(0, 0, [
+        [0, 50, 50],
+        [0, 40, 50],
+        [0, 52, 51],
+      ]),
+      1,
+    );
+    const settings = { ...SETTINGS, colour: "#ff80c0" };
+    const discs = discsOf(LAYER, settings, sampleOf([3]), store, SLICE, {});
+    if (!discs) throw new Error("there are none");
+    const data = new Float32Array(discsWithin(discs, [38, 43]).slice().buffer);
+    const [first, , last] = listed(discs);
+    expect(listed({ ...discs, data, count: data.length / STRIDE })).toEqual([first, last]);
+    expect(discsWithin(discs, [0, 80]).length).toBe(3 * STRIDE);
   });
 
   test("the uppermost at a place is pointed to, small ones from nearby", () => {

@@ -132,7 +132,9 @@ export class VolumeScene {
     this.#painted = painted.filter((one) => "list" in one);
     this.improve();
     this.#picture = { size, clear, volume: camera.volume, sight, layers: painted };
-    this.#factor = whole ? 1 : this.#pacer.factor;
+    // Points are drawn with all pixels in any case.
+    const coarse = !whole && this.#painted.length > 0;
+    this.#factor = coarse ? this.#pacer.factor : 1;
     this.#ready = 0;
     painter.paint(this.#picture, this.#factor);
     this.#pacer.drawn(1 / this.#factor ** 2);

@@ -1,6 +1,6 @@
 /** Draws discs: one instance each, over what is there. */
 
-import { type Discs, STRIDE } from "../discs.ts";
+import { type Discs, discsWithin, STRIDE } from "../discs.ts";
 import type { LayerSettings, Pair } from "../types.ts";
 import { Program } from "./program.ts";
 
@@ -57,9 +57,13 @@ export class DiscPainter {
     gl.bindVertexArray(null);
   }
 
-  paint(size: Pair, settings: LayerSettings, discs: Discs): void {
+  /** `rows`: what is nowhere in these rows of pixels, counted from the top, needs not be drawn. */
+  paint(size: Pair, settings: LayerSettings, discs: Discs, rows: Pair = [0, size[1]]): void {
     const gl = this.#gl;
-    if (discs.count === 0) return;
+    const some = rows[1] - rows[0] < size[1];
+    const data = some ? discsWithin(discs, rows) : discs.data.subarray(0, discs.count * STRIDE);
+    const count = data.length / STRIDE;
+    if (count === 0) return;
     gl.viewport(0, 0, size[0], size[1]);
     gl.disable(gl.DEPTH_TEST);
     gl.enable(gl.BLEND);
@@ -70,8 +74,8 @@ export class DiscPainter {
     gl.uniform1f(this.#program.at("u_opacity"), settings.opacity);
     gl.bindVertexArray(this.#array);
     gl.bindBuffer(gl.ARRAY_BUFFER, this.#buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, discs.data.subarray(0, discs.count * STRIDE), gl.STREAM_DRAW);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, discs.count);
+    gl.bufferData(gl.ARRAY_BUFFER, data, gl.STREAM_DRAW);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, count);
     gl.bindVertexArray(null);
   }
 }

@@ -117,7 +117,7 @@ export class VolumePainter {
     for (const [place, one] of layers.entries()) {
       if ("discs" in one) {
         gl.bindFramebuffer(gl.FRAMEBUFFER, this.#target);
-        this.#discs.paint(size, one.settings, one.discs);
+        this.#discs.paint(size, one.settings, one.discs, this.#rows);
         continue;
       }
       const alone = place === 0 && one.settings.blending === "minimum";
