@@ -14,21 +14,15 @@ software here, and counts uncovered pixels of every frame, so a frame takes long
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.bound import bound
 from harness.chromium import browser
 from harness.demo import FULL, demo_image
+from harness.measured_page import measured
 from harness.side_by_side import Figure, arguments, conclude
 
 MEASURES = "Opening an image in Chromium and looking at ten places: when what was on the canvas"
@@ -41,7 +35,6 @@ UNITS = {
     "link_mib": "MiB",
     "server_cpu_s": "s of CPU",
 }
-SERVER = Path(__file__).parent / "harness" / "measured_server.py"
 BROWSER_STARTS_MS = 1500
 LONGEST = 120.0
 """Seconds that a round may take."""
@@ -53,43 +46,13 @@ setTimeout(() => {{
 </script>"""
 
 
-@contextmanager
-def server(image: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server in a process of its own, and the address of its page that measures."""
-    command = [sys.executable, str(SERVER), str(image)]
-    process = subprocess.Popen(bound(command), stdout=subprocess.PIPE, text=True)
-    try:
-        address = next((found for line in _lines(process) if (found := _address(line))), None)
-        assert address is not None, "the server ended before it said where it is"
-        yield address, process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    return iter(process.stdout.readline, "")
-
-
-def _address(line: str) -> str | None:
-    found = re.search(r"(http://127\.0\.0\.1:\d+/)(\?token=\S+)", line)
-    return None if found is None else f"{found[1]}measured{found[2]}&bare&clear=ff00ff"
-
-
 def look(image: Path) -> dict[str, Any]:
     """What the page reports of one tour."""
-    with server(image) as (address, process), browser(address, START_PAGE):
-        late = threading.Timer(LONGEST, process.kill)
-        late.start()
-        try:
-            line = next((text for text in _lines(process) if text.startswith("report:")), None)
-        finally:
-            late.cancel()
-    if line is None:
-        raise SystemExit(f"The page did not report within {LONGEST:.0f} s.")
-    report: dict[str, Any] = json.loads(line.removeprefix("report:"))
-    assert "error" not in report, report["error"]
+    with (
+        measured("tour.js", image) as server,
+        browser(server.page("measured", bare="", clear="ff00ff"), START_PAGE),
+    ):
+        report = server.report(LONGEST)
     assert report["failed"] == 0, f"{report['failed']} chunks failed"
     return report
 

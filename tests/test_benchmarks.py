@@ -70,6 +70,20 @@ FIGURES = {
             )
         ),
     },
+    "view_exascale.py": {
+        f"{flight}_{what}"
+        for flight, what in product(
+            ("mandelbrot", "mandelbulb"),
+            (
+                "first_content_ms",
+                "target_ms",
+                "latency_ms",
+                "main_gap_ms",
+                "slot_peak_mib",
+                "pss_peak_mib",
+            ),
+        )
+    },
     "whole_image.py": {f"whole_run_{what}_vs_by_hand" for what in ("wall", "cpu", "host")},
     "view.py": {
         f"{what}_2d_0ms_vs_neuroglancer"
@@ -94,9 +108,17 @@ FIGURES = {
     },
 }
 WITHOUT_PEER = {"exascale.py", "look.py", "rpc_soak.py"}
-MAY_LACK_PEERS = {"plan.py", "rpc.py", "loader_sim.py", "view.py"}
+MAY_LACK_PEERS = {"plan.py", "rpc.py", "loader_sim.py", "view.py", "view_exascale.py"}
 """What they need comes from an index, which is not always there; and waste and plans have none."""
-WITHOUT_IMAGE = {"exascale.py", "plan.py", "points.py", "rpc.py", "rpc_soak.py", "loader_sim.py"}
+WITHOUT_IMAGE = {
+    "exascale.py",
+    "plan.py",
+    "points.py",
+    "rpc.py",
+    "rpc_soak.py",
+    "loader_sim.py",
+    "view_exascale.py",
+}
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
 

@@ -1,7 +1,8 @@
 """`opsin view`, with a page beside its own that runs a tour by itself and reports.
 
-Prints the address of that page, and when the report comes `report: ` and its JSON, with the CPU
-time of this process since the page was asked for.
+Arguments: the script of the tour, and those of `opsin view`. At `/measured` it runs in Opsin's
+page, at `/empty` in one that has nothing else. Prints the address of the server; and when a report
+comes, `report: ` and its JSON, with the CPU time of this process since Opsin's page was asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -23,11 +23,9 @@ from opsin.server import launch
 from opsin.server.app import STATIC, make_app
 from opsin.server.session import Session
 
-TOUR = Path(__file__).with_name("tour.js")
-
 
 def measured_app(session: Session, **options: Any) -> Starlette:
-    """The app of the server, and three more routes."""
+    """The app of the server, and four more routes."""
     app = make_app(session, **options)
     began = 0.0
 
@@ -37,6 +35,9 @@ def measured_app(session: Session, **options: Any) -> Starlette:
         html = (STATIC / "index.html").read_text()
         return HTMLResponse(html.replace("<head>", '<head><script src="/tour.js"></script>', 1))
 
+    async def empty(_request: Request) -> Response:
+        return HTMLResponse('<!doctype html><title>Empty</title><script src="/tour.js"></script>')
+
     async def report(request: Request) -> Response:
         content = await request.json()
         content["serverCpu"] = time.process_time() - began
@@ -44,10 +45,11 @@ def measured_app(session: Session, **options: Any) -> Starlette:
         return Response(status_code=204)
 
     async def tour(_request: Request) -> Response:
-        return FileResponse(TOUR)
+        return FileResponse(sys.argv[1])
 
     app.router.routes[:0] = [
         Route("/measured", page),
+        Route("/empty", empty),
         Route("/tour.js", tour),
         Route("/report", report, methods=["POST"]),
     ]
@@ -56,4 +58,4 @@ def measured_app(session: Session, **options: Any) -> Starlette:
 
 if __name__ == "__main__":
     with patch.object(launch, "make_app", measured_app):
-        sys.exit(cli.main(["view", *sys.argv[1:], "--no-browser"]))
+        sys.exit(cli.main(["view", *sys.argv[2:], "--no-browser"]))
