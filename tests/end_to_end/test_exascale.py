@@ -129,7 +129,6 @@ def test_the_mandelbulb_down_to_single_voxels_and_back(app: App) -> None:
             with app.screencast() as pictures:
                 flown = fly(app, [*stops, whole])
             app.seen(lambda picture: bool((picture == before).all()))
-        assert all(frames[-1]["settled"] for frames in flown)
         assert flown[1][-1]["zoom"] == 1
         assert len({frame["zoom"] for frames in flown for frame in frames}) > STEPS, "it flew"
         assert len({picture.tobytes() for picture in pictures}) > STEPS, "and was seen to"
