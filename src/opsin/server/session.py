@@ -206,12 +206,13 @@ class Session:
 
         The scene tells of what goes wrong.
         """
-        self.scene.expect(name)
-        task = asyncio.create_task(self._open_in_turn(name))
+        asked = object()
+        self.scene.expect(asked)
+        task = asyncio.create_task(self._open_in_turn(name, asked))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _open_in_turn(self, name: str) -> None:
+    async def _open_in_turn(self, name: str, asked: object) -> None:
         try:
             async with self._turn:
                 await self.open(name)
@@ -221,7 +222,7 @@ class Session:
             self.scene.notify("error", f"{name}: {type(error).__name__}: {error}")
             log.exception("%s", name)
         finally:
-            self.scene.expect_no_more(name)
+            self.scene.expect_no_more(asked)
 
     async def open(self, name: str) -> None:
         """Put the image or points of this name, below the roots, into the scene, if not there.

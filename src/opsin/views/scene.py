@@ -43,15 +43,15 @@ class Scene:
         self._load_points: dict[int, LoadPoints] = {}
         self._points_numbers: dict[tuple[int, tuple[str, ...]], int] = {}
         self.notices: list[Notice] = []
-        self._expected: set[int | str] = set()
+        self._expected: set[object] = set()
         self.revision = 0
         self._listeners: list[Callable[[], None]] = []
 
-    def expect(self, what: int | str) -> None:
-        """A layer of this id is being opened, or what has this name."""
+    def expect(self, what: object) -> None:
+        """Something is being opened: a layer of this id, or whatever this stands for."""
         self._expected.add(what)
 
-    def expect_no_more(self, what: int | str) -> None:
+    def expect_no_more(self, what: object) -> None:
         """It is here, or does not come."""
         self._expected.discard(what)
         self._tell()

@@ -94,7 +94,6 @@ def test_snapshot_of_a_table_and_of_a_slice(table: Path, tmp_path: Path) -> None
         ("snapshot {table} a.png --level 0", 2, "Points are not drawn by levels"),
         ("snapshot {table} a.png --position z=1", 2, "There is no slider 'z'"),
         ("info {table}/a", 1, "There is nothing at"),
-        ("view {table} --no-browser", 1, "`opsin info` and `opsin snapshot` show them, and the"),
     ],
 )
 def test_what_makes_no_sense(

@@ -111,7 +111,7 @@ def _document(folder: Path, name: str) -> Document:
     try:
         document = msgspec.json.decode(data, type=Document)
         document.check()
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise OpenError(f"{name} is damaged: {DOCUMENT}: {error}.") from error
     except UsageError as error:
         raise OpenError(f"{name} is damaged. {error}") from error

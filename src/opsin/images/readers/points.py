@@ -22,6 +22,6 @@ def open(address: Address) -> tuple[Image, ...]:
         Unsupported: always.
     """
     raise Unsupported(
-        f"{address.text} holds points, which are no image: `opsin info` and `opsin snapshot` show "
-        "them, and the window cannot yet."
+        f"{address.text} holds points, which are no image: `opsin.open_points` opens them, and "
+        "`opsin view`, `info` and `snapshot` show them."
     )
