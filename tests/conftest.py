@@ -11,9 +11,21 @@ FOLDERS = ("OPSIN_DATA", "OPSIN_CACHE")
 END_TO_END = Path(__file__).parent / "end_to_end"
 
 
+SLOW = (
+    "test_benchmarks.py",
+    "test_docs.py",
+    "test_run.py",
+    "test_exascale.py",
+    "test_points.py",
+    "test_many_tabs.py",
+    "test_volume_stacks.py",
+)
+"""Files whose tests are few and long come first: no process is left alone with one at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: Playwright keeps an event loop running until the session ends."""
-    items.sort(key=lambda item: END_TO_END in item.path.parents)
+    items.sort(key=lambda item: (END_TO_END in item.path.parents, item.path.name not in SLOW))
 
 
 @pytest.fixture(scope="session", autouse=True)
