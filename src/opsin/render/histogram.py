@@ -35,6 +35,8 @@ def histogram(values: Array, bins: int = 256) -> Histogram:
         low, high = int(flat.min()), int(flat.max())
         width = -(-(high - low + 1) // bins)
         count = -(-(high - low + 1) // width)
+        if count == 1:  # of all that 64 bits hold, its width would not fit them
+            return Histogram(low, low + width, np.array([flat.size], np.int64))
         # Differences of 64-bit integers fit 64 bits without sign, whatever the signs.
         wide = flat.astype(np.int64 if flat.dtype.kind == "i" else np.uint64).view(np.uint64)
         number = (wide - np.uint64(low % 2**64)) // np.uint64(width)
