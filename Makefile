@@ -62,9 +62,9 @@ vitest: $(web_packages)
 
 pytest: $(packages) $(app) $(demo)/zarr.json
 	$(say) "Tests: pytest"
-	@pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/end_to_end
+	@pytest -n logical --maxprocesses 4 --dist loadfile --ignore tests/end_to_end
 	$(say) "Tests in a browser: pytest tests/end_to_end"
-	@pytest -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder tests/end_to_end
+	@pytest -n logical --maxprocesses 2 --dist loadfile tests/end_to_end
 
 fix: $(packages) $(web_packages) ## repair what can be repaired: format, import order, simple lint
 	$(say) "Repairing Python: ruff"
