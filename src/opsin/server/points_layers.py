@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from opsin.chunks.loader import Loader
@@ -55,8 +56,10 @@ class PointsLayers:
         self._show(number, self._removed.pop(number))
         return True
 
-    async def open(self, path: Path, number: int) -> bool:
-        """Show the points at a path under a free id, if they are not there; False: it has none.
+    async def open(self, path: Path, free: Callable[[], int]) -> bool:
+        """Show the points at a path, if they are not there; False: it has none.
+
+        `free` gives an id: only when they are open, since other layers may come meanwhile.
 
         Raises:
             OpenError: they cannot be opened.
@@ -69,9 +72,7 @@ class PointsLayers:
         if path in self._by_path:  # meanwhile
             points.close()
             return True
-        if number in self.numbers or number in self._scene.layers:
-            number = 1 + max(self.numbers | set(self._scene.layers))
-        self._by_path[path] = number
+        number = self._by_path[path] = free()
         self.put(number, points)
         return True
 

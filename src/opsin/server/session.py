@@ -231,7 +231,7 @@ class Session:
             OpenError, ReadError, BudgetExceeded: as `Library.open` does.
         """
         path = await asyncio.to_thread(self.library.roots.path, name)
-        if path is not None and await self.points.open(path, self._next_layer()):
+        if path is not None and await self.points.open(path, self._next_layer):
             return
         group = await self.library.open(name)
         numbers = {id(image): number for image, number in group}

@@ -174,8 +174,10 @@ class View:
         size = self.points.plan(look.visible, look.camera(), self._slots)
         slots = max(self._slots - size, SMALLEST_SLOTS)
         planned = planner.plan(shown, self.held, self._policy, slots, pace)
-        # The first of each layer, then what is seen, then what will be.
-        self._wants = sorted((*planned, *self.points.wants), key=_urgency)
+        self._wants = planned
+        if self.points.wants:
+            # The first of each layer, then what is seen, then what will be.
+            self._wants = sorted((*planned, *self.points.wants), key=_urgency)
         for want in self._pending():
             missing = {key for key in self.chunks(want.brick) if not here(key)}
             self._missing[want.brick] = missing
