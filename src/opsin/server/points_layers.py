@@ -76,8 +76,11 @@ class PointsLayers:
         self.put(number, points)
         return True
 
-    async def show_result(self, result: Result, number: int, name: str) -> bool:
-        """Show the points that an operation gave; False: they cannot be, which the user is told."""
+    async def show_result(self, result: Result, free: Callable[[], int], name: str) -> int | None:
+        """Show the points that an operation gave, under an id that `free` gives: which.
+
+        None: they cannot be shown, which the user is told.
+        """
         axes = {axis: where for axis, where in result.counted.items() if axis in AXES}
         try:
             points = await asyncio.to_thread(
@@ -89,9 +92,10 @@ class PointsLayers:
             )
         except OpsinError as error:
             self._scene.notify("warning", f"{result.name} is not shown. {error}")
-            return False
+            return None
+        number = free()
         self.put(number, points)
-        return True
+        return number
 
     def _show(self, number: int, layer: PointsLayer) -> None:
         self._scene.put_points(number, layer, self._loader.add)

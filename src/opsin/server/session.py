@@ -334,9 +334,9 @@ class Session:
         """Put the results of a job over what is there."""
         for result in job.results:
             if result.kind == "points" and result.rows:
-                number = self._next_layer()
                 name = self._free_name(Path(result.name).stem)
-                if await self.points.show_result(result, number, name):
+                number = await self.points.show_result(result, self._next_layer, name)
+                if number is not None:
                     self.job_layers[job.id].append(number)
             if result.kind not in ("image", "labels"):
                 continue
