@@ -18,6 +18,7 @@ import importlib.util
 import os
 import pathlib
 import queue
+import random
 import re
 import signal
 import socket
@@ -61,7 +62,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         parameters: plain values; those that `paths` names become a `Path`, those in `enums` a
             member of the class of that name in the plugin's file.
         metadata: where an input lies, by the name of the parameter that wants to know.
-        outputs: the kinds of what the function gives.
+        outputs: the kinds of what the function gives; `tuples` alone are what a reader of napari
+            gives, with arrays that stay lazy (`opsin.worker_napari.tuples_of`).
+        entry: the function as `module:name`, if it stands in a package; `file` is then that which
+            describes it, and is not run. See `opsin.worker_napari`.
+        role: how such a function is called, see `opsin.plugins.manifest.Operation`.
+        layers: kind and place of the inputs that are given as layers of napari.
+        seed: of the random numbers of Python and NumPy.
     """
 
     file: str
@@ -73,6 +80,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     enums: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
+    entry: str = ""
+    role: str = "function"
+    layers: dict[str, dict[str, Any]] = {}
+    seed: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +94,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         memory: bytes by which the memory rose meanwhile.
         files: what was imported from the folder of the plugin, with its time of change in
             nanoseconds.
+        uncompiled: modules that were imported, of which Python has kept no compiled form.
     """
 
     outputs: list[Any]
     seconds: float
     memory: int
     files: dict[str, int] = {}
+    uncompiled: tuple[str, ...] = ()
 
 
 class _Asked(NamedTuple):
@@ -102,7 +115,9 @@ class _Asked(NamedTuple):
 class Worker:
     """The service that the host calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, isolated: bool = False) -> None:
+        self._isolated = isolated
+        self._looked_at: set[str] = set()
         self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
         self._busy = threading.Lock()
         self._modules: dict[tuple[str, str], types.ModuleType] = {}
@@ -146,7 +161,7 @@ class Worker:
                 try:
                     asked.done.set_result(asked.context.run(self._run, asked.call))
                 except BaseException as error:
-                    asked.done.set_exception(_from_plugin(error, asked.call.file))
+                    asked.done.set_exception(_from_plugin(error, _source_of(asked.call)))
             del asked
 
     def _run(self, call: Call) -> Answer:
@@ -157,6 +172,8 @@ class Worker:
         try:
             with reporting(_Reporter(reporter)):
                 function, arguments = self._prepared(call)
+                random.seed(call.seed)
+                np.random.seed(call.seed % 2**32)
                 start = time.perf_counter()
                 given = function(**arguments)
                 seconds = time.perf_counter() - start
@@ -168,10 +185,16 @@ class Worker:
             _end_output()
         self._used = max(0, _peak() - before)
         return Answer(
-            outputs=outputs, seconds=seconds, memory=self._used, files=self._files(call.file)
+            outputs=outputs,
+            seconds=seconds,
+            memory=self._used,
+            files=self._files(call.file),
+            uncompiled=self._uncompiled() if self._isolated else (),
         )
 
     def _prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
+        if call.entry:
+            return self._prepared_for_napari(call)
         module = self._module(call.file, call.digest)
         arguments = {name: _writable(value) for name, value in call.inputs.items()}
         arguments |= call.parameters
@@ -183,8 +206,28 @@ class Worker:
                 arguments[name] = getattr(module, cls)[arguments[name]]
         for name, fields in call.metadata.items():
             arguments[name] = msgspec.convert(fields, Metadata)
+        if call.layers:
+            from opsin import worker_napari
+
+            arguments |= worker_napari.as_layers(arguments, call.layers)
         call.inputs.clear()
         return getattr(module, call.function), arguments
+
+    def _prepared_for_napari(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
+        from opsin import worker_napari
+
+        function, module = worker_napari.prepared(call.entry, call.role)
+        arguments = {name: _writable(value) for name, value in call.inputs.items()}
+        arguments |= call.parameters
+        call.inputs.clear()
+        for name in call.paths:
+            if arguments[name] is not None and call.role == "function":
+                arguments[name] = pathlib.Path(arguments[name])
+        for name, cls in call.enums.items():
+            if arguments[name] is not None:
+                arguments[name] = getattr(module, cls)[arguments[name]]
+        arguments |= worker_napari.as_layers(arguments, call.layers)
+        return function, arguments
 
     def _files(self, file: str) -> dict[str, int]:
         """Modules beside the plugin, which `Answer` names."""
@@ -198,6 +241,17 @@ class Worker:
             if one in self._stamps:
                 files[one] = self._stamps[one]
         return files
+
+    def _uncompiled(self) -> tuple[str, ...]:
+        """Modules that are new since the last call, and that it could not keep compiled."""
+        new = sys.modules.keys() - self._looked_at
+        self._looked_at |= new
+        specs = [getattr(sys.modules.get(name), "__spec__", None) for name in new]
+        return tuple(
+            str(spec.origin)
+            for spec in specs
+            if spec and getattr(spec, "cached", None) and not pathlib.Path(spec.cached).exists()
+        )
 
     def _module(self, file: str, digest: str) -> types.ModuleType:
         """The plugin's file as a module, run when it is first asked for."""
@@ -255,6 +309,14 @@ def checked_outputs(function: str, given: Any, kinds: tuple[str, ...]) -> list[A
     """
     if not kinds:
         return []
+    if kinds == ("tuples",):
+        from opsin import worker_napari
+
+        return [worker_napari.tuples_of(function, given)]
+    if kinds == ("layers",):
+        from opsin import worker_napari
+
+        return [worker_napari.layers_of(function, given)]
     values = (given,) if len(kinds) == 1 else given
     if not isinstance(values, tuple) or len(values) != len(kinds):
         raise PluginError(f"{function} promises {len(kinds)} results, but gave {_said(given)}.")
@@ -323,6 +385,12 @@ def _from_plugin(error: BaseException, file: str) -> BaseException:
     return error if step is None else error.with_traceback(step)
 
 
+def _source_of(call: Call) -> str:
+    """The file whose author an error is for."""
+    module = sys.modules.get(call.entry.partition(":")[0])
+    return str(getattr(module, "__file__", None) or call.file)
+
+
 def _module_name(path: pathlib.Path) -> str:
     """What the plugin's module is called: as its file, unless that is the name of another one."""
     name = re.sub(r"\W", "_", path.stem)
@@ -360,18 +428,19 @@ def _end_output() -> None:
         os.write(1, END_OF_OUTPUT.encode())
 
 
-async def _serve(connected: socket.socket, worker: Worker) -> None:
-    # A function may write to its input, as it may where it is called directly.
-    segments = SharedArrays(private=True) if available() else None
+async def _serve(connected: socket.socket, worker: Worker, isolated: bool) -> None:
+    # A function may write to its input, as it may where it is called directly. A host that isolates
+    # takes only what cannot be changed any more.
+    segments = SharedArrays(private=True, trusted=not isolated) if available() else None
     async with Peer(UnixTransport(connected), worker, segments=segments) as peer:
         await peer.until_ended()
 
 
-def _link(connected: socket.socket, worker: Worker) -> None:
+def _link(connected: socket.socket, worker: Worker, isolated: bool) -> None:
     """What the link's thread does. When the link ends, so does everything."""
     status = 1
     try:
-        asyncio.run(_serve(connected, worker))
+        asyncio.run(_serve(connected, worker, isolated))
         status = 0
     finally:
         with suppress(Exception):
@@ -380,7 +449,7 @@ def _link(connected: socket.socket, worker: Worker) -> None:
         os._exit(status)  # whatever the plugin does
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Be killed when the host is, also while C code lets nothing else of this process run."""
     if sys.platform != "linux":
         return
@@ -411,13 +480,19 @@ def _bind_children(control: Callable[[int, int], int]) -> None:
     os.register_at_fork(before=before, after_in_child=after)
 
 
-def main(descriptor: int, parent: int) -> None:
-    """Run a worker: its link is the socket with that descriptor, its host the process `parent`."""
-    _die_with(parent)
+def main(descriptor: int, parent: int, isolated: bool = False) -> None:
+    """Run a worker: its link is the socket with that descriptor, its host the process `parent`.
+
+    Args:
+        isolated: the host does not trust what runs here.
+    """
+    die_with(parent)
     connected = socket.socket(fileno=descriptor)
     connected.set_inheritable(False)
     # A forked child that had it too would hide from the host that this process has ended.
     os.register_at_fork(after_in_child=lambda: os.close(descriptor))
-    worker = Worker()
-    threading.Thread(target=_link, args=(connected, worker), name="link", daemon=True).start()
+    worker = Worker(isolated)
+    threading.Thread(
+        target=_link, args=(connected, worker, isolated), name="link", daemon=True
+    ).start()
     worker.work_for_ever()

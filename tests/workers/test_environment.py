@@ -12,7 +12,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.errors import EnvironmentFailed
-from opsin.workers.environment import _Alone, _uv, current, lacking, prepare
+from opsin.workers.environment import _Alone, current, lacking, prepare
+from opsin.workers.uv import run_uv
 
 SMALL = ["six==1.16.0"]
 """A package that this environment has in another version, or not at all."""
@@ -93,7 +94,7 @@ def test_a_failed_install_names_the_package_and_leaves_nothing(tmp_path: Path) -
     assert not list((tmp_path / "locks").iterdir())
 
 
-def test_cancelling_stops_uv(tmp_path: Path) -> None:
+def test_cancelling_stopsrun_uv(tmp_path: Path) -> None:
     async def test() -> None:
         task = asyncio.create_task(prepare(["scikit-image", "six==1.16.0"], folder=tmp_path))
         await asyncio.sleep(0.3)
@@ -106,7 +107,7 @@ def test_cancelling_stops_uv(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*/complete"))
 
 
-def fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def fakerun_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     path = folder / "uv"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o700)
@@ -114,22 +115,22 @@ def fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 
 def test_a_line_of_any_length_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_uv(
+    fakerun_uv(
         tmp_path,
         monkeypatch,
         "echo begin; head -c 300000 /dev/zero | tr '\\0' x; echo; echo é; printf end",
     )
     said: list[str] = []
-    asyncio.run(_uv((), said.append))
+    asyncio.run(run_uv((), said.append))
     assert [line if len(line) < 10 else len(line) for line in said] == ["begin", 5000, "é", "end"]
 
 
 def test_uv_does_not_get_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSIN_TOKEN", "secret")
     monkeypatch.setenv("OPSIN_OTHER", "known")
-    fake_uv(tmp_path, monkeypatch, "env")
+    fakerun_uv(tmp_path, monkeypatch, "env")
     said: list[str] = []
-    asyncio.run(_uv((), said.append))
+    asyncio.run(run_uv((), said.append))
     assert "OPSIN_OTHER=known" in said
     assert not [line for line in said if "OPSIN_TOKEN" in line or "secret" in line]
 

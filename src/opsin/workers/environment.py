@@ -9,16 +9,15 @@ was made once is found again without a network.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import hashlib
 import os
 import platform
 import shutil
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -26,22 +25,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from opsin.errors import EnvironmentFailed
+from opsin.workers.kept_environments import ASKED, COMPLETE, WHEELS, remove_unused
+from opsin.workers.package_sources import PackageSources, read_sources
+from opsin.workers.uv import Output, run_uv
 
 WORKER_NEEDS = ("numpy>=1.26", "msgspec>=0.19")
 """What a worker needs itself, whatever the plugin asks for."""
 
 CURRENT = "current"
 """The key of the environment that this process runs in."""
-KILLED_WITHIN = 5.0
-"""Seconds that a killed uv is waited for."""
-LONGEST_LINE = 5000
-"""Letters of a line that are kept: more than a path has."""
-SECRETS = ("OPSIN_TOKEN",)
-"""Variables that nothing sees which comes from outside: packages run code when they are built."""
-TOLD = 12
-"""Lines of a failed install that the error repeats."""
-
-Output = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +42,33 @@ class Environment:
 
     python: Path
     key: str
+
+    @property
+    def home(self) -> Path:
+        """Its folder."""
+        return self.python.parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Versions that were chosen.
+
+    Attributes:
+        wanted: what was asked for, and what a worker needs itself.
+        interpreter: the Python that they are for.
+        sources: where they come from.
+        file: holds them, as pip reads requirements, each with the hashes of its files.
+    """
+
+    wanted: tuple[str, ...]
+    interpreter: str
+    sources: PackageSources
+    file: Path
+
+    @property
+    def wheels(self) -> Path:
+        """The folder in which wheels are kept that a bundle brought, if one did."""
+        return self.file.parent.parent / WHEELS / self.file.stem
 
 
 def current() -> Environment:
@@ -63,7 +82,7 @@ def lacking(requirements: Sequence[str], requires_python: str = "") -> str | Non
     Raises:
         EnvironmentFailed: a requirement is malformed.
     """
-    if not _python_fits(requires_python):
+    if not python_fits(requires_python):
         return f"Python {platform.python_version()} is not {requires_python}"
     for text in requirements:
         requirement = _parse(text)
@@ -83,6 +102,24 @@ def lacking(requirements: Sequence[str], requires_python: str = "") -> str | Non
     return None
 
 
+@lru_cache(maxsize=64)
+def packages_of(environment: Environment, requirements: tuple[str, ...]) -> tuple[str, ...]:
+    """What a plugin ran with, as `name==version`: all packages of an environment that was made for
+    it, and those that it asks for of the one that this process runs in.
+    """
+    if environment.key != CURRENT:
+        with suppress(OSError):
+            lines = (environment.home / COMPLETE).read_text().splitlines()
+            return tuple(line.split()[0] for line in lines if "==" in line.partition("#")[0])
+        return ()
+    names = sorted({_parse(text).name for text in (*requirements, *WORKER_NEEDS)})
+    found = []
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name}=={metadata.version(name)}")
+    return tuple(found)
+
+
 async def prepare(
     requirements: Sequence[str],
     requires_python: str = "",
@@ -99,134 +136,113 @@ async def prepare(
         output: is given every line that uv prints.
 
     Raises:
-        EnvironmentFailed: it cannot be made; the message names the package and the reason.
+        EnvironmentFailed: it cannot be made; the message names the package, the reason and what
+            to do. Nothing is left of it: the same call tries again.
     """
     reason = lacking(requirements, requires_python)
     if reason is None:
         return current()
     output(f"A separate environment is needed: {reason}.")
-    wanted = sorted({*map(str, map(_parse, requirements)), *WORKER_NEEDS})
-    identity = f"{platform.python_implementation()} {platform.machine()} {sys.platform}"
-    asked = _hash(identity, requires_python, *wanted)
-    locks = folder / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = locks / f"{asked}.txt"
-    interpreter = await _interpreter(requires_python, output)
-    if not lock.is_file():
-        async with _Alone(folder / f"{asked}.locking"):
-            if not lock.is_file():  # nobody else made it meanwhile
-                output("Resolving " + ", ".join(wanted))
-                await _lock(wanted, interpreter, lock, output)
-    key = _hash(identity, interpreter, lock.read_text())
+    locked = await lock(requirements, requires_python, folder=folder, output=output)
+    key = _hash(_identity(), locked.interpreter, locked.file.read_text())
     home = folder / key
-    python = home / "bin" / "python"
-    if not (home / "complete").is_file():
+    if not (home / COMPLETE).is_file():
         async with _Alone(folder / f"{key}.making"):
-            if not (home / "complete").is_file():  # nobody else made it meanwhile
-                await _install(home, interpreter, lock, output)
-    return Environment(python, key)
+            if not (home / COMPLETE).is_file():  # nobody else made it meanwhile
+                await _install(home, locked, output)
+                await asyncio.to_thread(remove_unused, folder)
+    return Environment(home / "bin" / "python", key)
+
+
+async def lock(
+    requirements: Sequence[str],
+    requires_python: str = "",
+    *,
+    folder: Path,
+    output: Output = lambda line: None,
+) -> Locked:
+    """The versions for a plugin, chosen now if they were not chosen before. See `prepare`.
+
+    Raises:
+        EnvironmentFailed: they cannot be chosen.
+    """
+    locked = await place_of_lock(requirements, requires_python, folder=folder, output=output)
+    if not locked.file.is_file():
+        async with _Alone(folder / f"{locked.file.stem}.locking"):
+            if not locked.file.is_file():  # nobody else made it meanwhile
+                output("Resolving " + ", ".join(locked.wanted))
+                await _choose(locked, output)
+    return locked
+
+
+async def place_of_lock(
+    requirements: Sequence[str], requires_python: str, *, folder: Path, output: Output
+) -> Locked:
+    """Where the versions are, or will be, that are chosen for a plugin. See `prepare`.
+
+    Raises:
+        EnvironmentFailed: a requirement is malformed, there is no such Python, or it cannot be
+            read where packages come from.
+    """
+    wanted, sources = _wanted(requirements), read_sources(folder)
+    asked = _hash(_identity(), requires_python, *wanted, *sources.choice())
+    file = folder / "locks" / f"{asked}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return Locked(wanted, await _interpreter(requires_python, output), sources, file)
 
 
 async def _interpreter(requires_python: str, output: Output) -> str:
     """The real interpreter (not a shim, not a virtual environment's link) to build upon."""
-    if _python_fits(requires_python):
+    if python_fits(requires_python):
         return _real(getattr(sys, "_base_executable", sys.executable))
     found: list[str] = []
     arguments = ("python", "find", "--no-project", "--no-python-downloads", requires_python)
-    await _uv(arguments, output, keep=found)
+    await run_uv(arguments, output, keep=found)
     return _real(found[-1].strip())
 
 
-async def _lock(wanted: Sequence[str], interpreter: str, lock: Path, output: Output) -> None:
-    draft = lock.with_suffix(f".{os.getpid()}")
+async def _choose(locked: Locked, output: Output) -> None:
+    draft = locked.file.with_suffix(f".{os.getpid()}")
+    options = ("--generate-hashes", "--no-emit-index-url", "--python", locked.interpreter)
     try:
-        await _uv(
+        await run_uv(
             (
-                *("pip", "compile", "-", "--quiet", "--no-header", "--no-annotate"),
-                *("--generate-hashes", "--no-emit-index-url", "--python", interpreter),
-                *("--output-file", str(draft)),
+                *("pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", *options),
+                *("--output-file", str(draft), *locked.sources.arguments()),
             ),
             output,
-            text="\n".join(wanted),
+            wanted=locked.wanted,
+            text="\n".join(locked.wanted),
         )
-        draft.replace(lock)
+        draft.replace(locked.file)
     finally:
         draft.unlink(missing_ok=True)
 
 
-async def _install(home: Path, interpreter: str, lock: Path, output: Output) -> None:
+async def _install(home: Path, locked: Locked, output: Output) -> None:
+    sources, wanted = locked.sources, locked.wanted
     await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
     try:
-        await _uv(("venv", "--quiet", "--python", interpreter, str(home)), output)
+        interpreter = ("--python", locked.interpreter)
+        await run_uv(("venv", "--quiet", *interpreter, str(home)), output)
         python = str(home / "bin" / "python")
-        sync = ("pip", "sync", "--python", python, "--require-hashes", str(lock))
+        # Compiled now, because an isolated worker may write nothing there.
+        options = ["--require-hashes", "--compile-bytecode", *sources.arguments()]
+        if locked.wheels.is_dir():
+            options += ["--find-links", str(locked.wheels)]
+        sync = ("pip", "sync", "--python", python, *options, str(locked.file))
         try:
-            await _uv((*sync, "--offline", "--quiet"), lambda line: None)
+            here = () if sources.offline else ("--offline",)
+            await run_uv((*sync, *here, "--quiet"), lambda line: None, wanted=wanted)
         except EnvironmentFailed:
-            await _uv(sync, output)
-        (home / "complete").touch()
+            if sources.offline:
+                raise
+            await run_uv(sync, output, wanted=wanted)
+        await asyncio.to_thread((home / ASKED).write_text, "\n".join(wanted))
+        await asyncio.to_thread(shutil.copyfile, locked.file, home / COMPLETE)
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         raise
-
-
-async def _uv(
-    arguments: Sequence[str],
-    output: Output,
-    *,
-    text: str = "",
-    keep: list[str] | None = None,
-) -> None:
-    """Run uv, which is killed with everything that it started when this task is cancelled."""
-    from uv import find_uv_bin
-
-    variables = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    variables |= {"UV_SYSTEM_CERTS": "1", "VIRTUAL_ENV": ""}
-    process = await asyncio.create_subprocess_exec(
-        find_uv_bin(),
-        *arguments,
-        "--color=never",
-        "--no-progress",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        env=variables,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    lines: list[str] = [] if keep is None else keep
-    try:
-        process.stdin.write(text.encode())
-        process.stdin.close()
-        async for line in _lines(process.stdout):
-            lines.append(line)
-            output(line)
-        status = await process.wait()
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        # Not `wait`, which may never end while output is left that nobody reads.
-        with suppress(TimeoutError, ValueError):
-            await asyncio.wait_for(process.communicate(), KILLED_WITHIN)
-        raise
-    if status:
-        said = "\n".join(line for line in lines if line.strip())
-        last = "\n".join(said.splitlines()[-TOLD:])
-        raise EnvironmentFailed(f"The plugin's packages cannot be installed:\n{last}")
-
-
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """What comes, line by line, however long a line is: its end is left out then."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    rest = ""
-    while data := await stream.read(2**16):
-        *lines, rest = (rest + decoder.decode(data)).split("\n")
-        for line in lines:
-            yield line[:LONGEST_LINE].rstrip()
-        rest = rest[:LONGEST_LINE]
-    if rest:
-        yield rest.rstrip()
 
 
 class _Alone:
@@ -256,6 +272,14 @@ class _Alone:
         os.close(self._descriptor)
 
 
+def _wanted(requirements: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({*map(str, map(_parse, requirements)), *WORKER_NEEDS}))
+
+
+def _identity() -> str:
+    return f"{platform.python_implementation()} {platform.machine()} {sys.platform}"
+
+
 def _parse(text: str) -> Requirement:
     try:
         return Requirement(text)
@@ -263,7 +287,12 @@ def _parse(text: str) -> Requirement:
         raise EnvironmentFailed(f"The requirement {text!r} is malformed: {error}.") from None
 
 
-def _python_fits(requires_python: str) -> bool:
+def python_fits(requires_python: str) -> bool:
+    """Whether this Python is among versions (PEP 440).
+
+    Raises:
+        EnvironmentFailed: they are malformed.
+    """
     try:
         return SpecifierSet(requires_python).contains(platform.python_version(), prereleases=True)
     except InvalidSpecifier:

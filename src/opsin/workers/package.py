@@ -9,9 +9,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
-NEEDED = ("__init__.py", "errors.py", "types.py", "worker_main.py", "rpc")
+from opsin.workers.environment import Environment
+
+NEEDED = (
+    "__init__.py",
+    "errors.py",
+    "types.py",
+    "worker_main.py",
+    "worker_napari.py",
+    "rpc",
+    "sandbox",
+)
 """Modules and packages, beside this one's."""
 
 _HOME = Path(__file__).parents[1]
@@ -46,6 +58,21 @@ def worker_package(folder: Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return made
+
+
+def compiled(package: Path, environment: Environment) -> None:
+    """Have the modules there compiled, once for each environment: a worker may write nothing there.
+
+    Where that cannot be done, it starts more slowly.
+    """
+    mark = package / f".compiled-{environment.key}"
+    if mark.exists():
+        return
+    # Without `site`, which would run code of the environment's packages.
+    command = [str(environment.python), "-I", "-S", "-m", "compileall", "-q", "opsin"]
+    with suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(command, cwd=package, capture_output=True, timeout=30, check=True)
+        mark.touch()
 
 
 def _sources() -> list[Path]:

@@ -9,12 +9,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from opsin.workers.environment import Environment
+from opsin.workers.isolation.sandbox import Sandbox
 from opsin.workers.process import Output, WorkerProcess
 
 MOST_IDLE = 3
 IDLE_SECONDS = 300.0
+
+Kind: TypeAlias = tuple[str, str, Sandbox | None]
+"""Environment, program and sandbox of a worker."""
 
 
 class WorkerPool:
@@ -32,26 +37,30 @@ class WorkerPool:
         self._folder = folder
         self._most_idle = most_idle
         self._idle_seconds = idle_seconds
-        self._idle: list[tuple[tuple[str, str], WorkerProcess, asyncio.TimerHandle]] = []
+        self._idle: list[tuple[Kind, WorkerProcess, asyncio.TimerHandle]] = []
         self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def worker(
-        self, environment: Environment, program: str, output: Output
+        self,
+        environment: Environment,
+        program: str,
+        output: Output,
+        sandbox: Sandbox | None = None,
     ) -> AsyncIterator[WorkerProcess]:
-        """A worker for this block alone. `program` names what it has loaded: one that has it goes
-        before a new one.
+        """A worker for this block alone. `program` names what it has loaded: one that has it, and
+        sees the same, goes before a new one. Without a `sandbox` it is not isolated.
 
         Raises:
             WorkerLost: it cannot be started.
         """
-        kind = (environment.key, program)
+        kind = (environment.key, program, sandbox)
         worker = self._take(kind)
         while worker is not None and not await worker.answers():
             self._stop(worker)
             worker = self._take(kind)
         if worker is None:
-            worker = await WorkerProcess.start(environment, self._folder, output)
+            worker = await WorkerProcess.start(environment, self._folder, output, sandbox)
         worker.output = output
         try:
             yield worker
@@ -68,7 +77,7 @@ class WorkerPool:
         while self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
 
-    def _take(self, kind: tuple[str, str]) -> WorkerProcess | None:
+    def _take(self, kind: Kind) -> WorkerProcess | None:
         for entry in reversed(self._idle):
             if entry[0] == kind:
                 self._idle.remove(entry)
@@ -78,7 +87,7 @@ class WorkerPool:
                 self._stop(entry[1])
         return None
 
-    def _keep(self, kind: tuple[str, str], worker: WorkerProcess) -> None:
+    def _keep(self, kind: Kind, worker: WorkerProcess) -> None:
         if worker.is_busy or not worker.is_alive:
             self._stop(worker)
             return

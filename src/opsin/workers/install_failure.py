@@ -1,0 +1,177 @@
+"""Install failure: which package stands in the way, why, and what to do, out of what uv says. Pure.
+
+uv (https://docs.astral.sh/uv) prints `error: …`, then a `cause: …` for each thing behind it. Its
+sentences are made for whoever wrote the requirements; here they are for whoever runs the plugin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+TOLD = 12
+"""Lines of uv that the message repeats."""
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallFailure:
+    """What stands in the way. `package` is empty where no single one does."""
+
+    package: str
+    reason: str
+    fix: str
+    said: tuple[str, ...] = ()
+    """The last lines of uv."""
+
+    @property
+    def sentence(self) -> str:
+        """In one paragraph, and below it what uv said."""
+        what = "The plugin's packages cannot be installed"
+        first = f"{what}: {self.reason}. {self.fix}"
+        return "\n".join([first, *self.said])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """What a line of uv looks like, and what it means; `{package}` and groups are filled in."""
+
+    pattern: str
+    reason: str
+    fix: str
+
+
+_SOURCES = "in the settings of packages (opsin envs sources)"
+_NETWORK = (
+    "Connect this computer to the network, or name a folder of wheels or another index "
+    f"{_SOURCES}, and run it again."
+)
+_EXISTING = "Ask for a version that exists."
+_SIGNS = (
+    _Sign(
+        r"No space left on device|Disk quota exceeded",
+        "the disk is full",
+        "Make room, for example with `opsin envs clean`, and run it again.",
+    ),
+    _Sign(
+        rf"Hash mismatch for `(?P<package>{NAME})==(?P<version>[^`]+)`",
+        "{package} {version} is not the file that was locked; somebody may have tampered with it",
+        "Nothing was installed. If its makers have replaced the file, forget the lock with "
+        "`opsin envs clean --locks`.",
+    ),
+    _Sign(
+        r"network was disabled|was not found in the cache",
+        "{package} is not on this computer, and the network is switched off",
+        f"Switch it on, or name a folder of wheels {_SOURCES}.",
+    ),
+    _Sign(
+        rf"(?P<package>{NAME}) was not found in the (?:package registry|provided)",
+        "there is no package called {package} where packages come from",
+        f"See whether its name is spelt rightly, or name another index {_SOURCES}.",
+    ),
+    _Sign(
+        r"you require (?P<pair>[^,]+? and [^,]+?), we can conclude",
+        "{pair} do not go together",
+        "Ask for other versions; what stands against what is said below.",
+    ),
+    _Sign(
+        r"current Python version \((?P<python>[\d.]+)\) does not satisfy "
+        rf"Python(?P<wants>[^\s]+) and (?P<package>{NAME})==(?P<version>\S+) "
+        r"depends",
+        "{package} {version} wants Python {wants}, and this is {python}",
+        "Run Opsin with such a Python, or ask for another version of {package}.",
+    ),
+    _Sign(
+        rf"there (?:is|are) no versions? of (?P<package>{NAME})(?P<wants>[<>=!~][^\s,]*)?",
+        "there is no version {wants} of {package}",
+        _EXISTING,
+    ),
+    _Sign(
+        rf"only (?P<package>{NAME})(?P<has>[<>=!~]\S+) is available and you require",
+        "of {package} there is only {has}",
+        _EXISTING,
+    ),
+    _Sign(
+        rf"`(?P<package>{NAME}) @ git[^`]*`[\s\S]*Git operation failed",
+        "{package} cannot be fetched with git",
+        _NETWORK,
+    ),
+    _Sign(
+        rf"Failed to (?:download and )?build `(?P<package>{NAME})",
+        "{package} has no wheel for this computer, and building it from its source failed",
+        "Ask for a version of {package} that has a wheel, or install the compiler or library that "
+        "is named below.",
+    ),
+    _Sign(
+        rf"Failed to (?:build|download|fetch|install).{{0,40}}`(?P<package>{NAME})",
+        "{package} cannot be fetched",
+        _NETWORK,
+    ),
+    _Sign(
+        rf"Failed to fetch: \S+/(?P<package>{NAME})/(?:\s|$)",
+        "{package} cannot be fetched",
+        _NETWORK,
+    ),
+    _Sign(
+        r"No interpreter found for (?P<wants>.+?)(?: in |$)",
+        "there is no {wants} on this computer",
+        "Install it, or ask for another Python.",
+    ),
+)
+_CAUSES = (
+    (re.compile(r"dns error|resolv|lookup address"), "the name of its server is unknown here"),
+    (re.compile(r"Connection refused"), "its server refuses the connection"),
+    (re.compile(r"certificate"), "the certificate of its server is not trusted"),
+    (re.compile(r"timed? ?out", re.I), "its server does not answer"),
+    (re.compile(r"\b401\b|\b403\b"), "its server wants to know who asks"),
+    (re.compile(r"\b404\b"), "its server does not have it"),
+)
+
+
+def explained(lines: Iterable[str], wanted: Sequence[str] = ()) -> InstallFailure:
+    """Why an install failed.
+
+    Args:
+        lines: that uv printed.
+        wanted: the requirements, as PEP 508 writes them.
+    """
+    told = [line.rstrip() for line in lines if line.strip()]
+    said = tuple(told[-TOLD:])
+    text = re.sub(r"\n\s+", " ", "\n".join(told))  # what goes on in the next line is one
+    for sign in _SIGNS:
+        found = re.search(sign.pattern, text)
+        if found is None:
+            continue
+        groups = {name: value or "" for name, value in found.groupdict().items()}
+        package = groups.get("package") or _package(text, wanted)
+        groups["package"] = package or "a package"
+        for name in ("wants", "has"):
+            groups[name] = groups.get(name, "").strip("`,.'")
+        reason = " ".join(sign.reason.format(**groups).split())
+        cause = _cause(text) if sign.fix is _NETWORK else ""
+        return InstallFailure(package, reason + cause, sign.fix.format(**groups), said)
+    if "unsatisfiable" in text:
+        reason = "the requirements contradict each other"
+        return InstallFailure(_package(text, wanted), reason, "See below.", said)
+    return InstallFailure(_package(text, wanted), "uv ended with an error", "See below.", said)
+
+
+def _cause(text: str) -> str:
+    return next((f", as {what}" for pattern, what in _CAUSES if pattern.search(text)), "")
+
+
+def _package(text: str, wanted: Sequence[str]) -> str:
+    """The requirement that the text speaks of first."""
+    names = {name: at for name in map(_name, wanted) if (at := _place(name, text)) >= 0}
+    return min(names, key=lambda name: names[name], default="")
+
+
+def _name(requirement: str) -> str:
+    found = re.match(NAME, requirement.strip())
+    return found[0] if found else ""
+
+
+def _place(name: str, text: str) -> int:
+    found = re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) if name else None
+    return found.start() if found else -1
