@@ -117,8 +117,8 @@ print(opsin.run(sys.argv[1] + ":placed", stack[0, 0]))
             "UsageError: image is no array of numbers, but dict.",
         ),
         (
-            "opsin.run(trial + ':inside', picture, pixels)",
-            "UsageError: Give images for all inputs, or arrays for all: image came as an image, ",
+            "opsin.run(trial + ':inside', picture, pixels[1:])",
+            "UsageError: mask is an array of shape (255, 256), but 003 has (256, 256): give it as",
         ),
         (
             "opsin.run(types, opsin.image_from_array(np.arange(8).reshape(2, 2, 2), axes='zyx'))",

@@ -24,6 +24,7 @@ def titles(path: Path) -> list[str]:
 
 
 def test_what_is_written_is_read_in_order_and_kept(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     one = Records(tmp_path / "r.sqlite")
     expected = [f"title {number}" for number in range(500)]
     for number, title in enumerate(expected):
@@ -36,7 +37,8 @@ def test_what_is_written_is_read_in_order_and_kept(tmp_path: Path) -> None:
         *expected,
         r"a name \udcff with a byte that is no text",
     ]
-    assert "opsin records" not in {thread.name for thread in threading.enumerate()}
+    new = set(threading.enumerate()) - before
+    assert "opsin records" not in {thread.name for thread in new}
 
 
 def test_a_lock_of_another_process_makes_nobody_wait(

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from opsin.errors import PluginError, UsageError
+from opsin.host.added_plugins import remove_added
 from opsin.host.workspace import Need, Workspace
 from tests.host.hosting import ended, hosting, layer, start
 
@@ -57,8 +58,40 @@ def test_plugins_are_kept_under_harmless_names(tmp_path: Path) -> None:
         workspace.keep_plugin("c.py", "x = '\ud800'")
     assert list(workspace.plugins.iterdir()) == []
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"environments", "plugins", "results", "workspace.sqlite"}
+    assert names == {"environments", "inputs", "plugins", "results", "workspace.sqlite"}
     workspace.close()
+
+
+def test_a_plugin_that_is_forgotten_is_not_there_the_next_time(tmp_path: Path) -> None:
+    manifest, beside = tmp_path / "napari.yaml", tmp_path / "beside.py"
+    manifest.write_text("name: demo-plugin\n")
+    beside.write_text("")
+
+    async def main() -> None:
+        async with hosting(tmp_path) as host:
+            dropped = host.workspace.keep_plugin("dropped.py", "")
+            host.workspace.keep_manifest("demo-plugin", manifest)
+            paths = [dropped, manifest, beside]
+            ids = [host.registry.add(path).id for path in paths]
+            named = host.workspace.kept_manifests()[0]
+            assert [host.workspace.keeper_of(path) for path in paths] == [dropped, named, None]
+            for id in ids:
+                host.forget_plugin(id)
+            assert host.registry.all() == []
+            assert host.workspace.plugin_files() == []
+            assert (dropped.exists(), manifest.exists(), beside.exists()) == (False, True, True)
+            with pytest.raises(UsageError, match="not here any more"):
+                host.forget_plugin(ids[0])
+            # By name, as the command does.
+            host.workspace.keep_plugin("dropped.py", "")
+            host.workspace.keep_manifest("demo-plugin", manifest)
+            with pytest.raises(UsageError, match=r"there is demo-plugin, dropped\.py"):
+                remove_added(host.workspace, "beside.py")
+            for name in ("dropped.py", "napari:Demo_Plugin"):
+                remove_added(host.workspace, name)
+            assert host.workspace.plugin_files() == []
+
+    asyncio.run(main())
 
 
 def test_what_calls_needed_and_runs_gave_is_kept(tmp_path: Path) -> None:
@@ -149,8 +182,8 @@ def test_a_table_that_a_killed_run_wrote_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "0123456789ab"
     folder.mkdir(parents=True)
     script = (
-        "import os, pathlib, opsin.host.results as results\n"
-        "results.csv.writer = lambda file: os.kill(os.getpid(), 9)\n"
+        "import csv, os, pathlib, opsin.host.results as results\n"
+        "csv.writer = lambda file: os.kill(os.getpid(), 9)\n"
         f"results.write_table({{'a': [1]}}, pathlib.Path({str(folder / 'a.csv')!r}))"
     )
     subprocess.run([sys.executable, "-c", script], check=False)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsin.errors import PluginError
+from opsin.errors import PluginError, UsageError
 from opsin.plugins.formats import read_plugin
 from opsin.plugins.manifest import Input, Operation, Parameter, Plugin, decode, encode, schema
 
@@ -91,3 +91,17 @@ def test_any_bytes_are_a_manifest_or_a_plugin_error(junk: bytes, start: int, cut
     for document in (junk, DOCUMENT[:start] + junk[:4] + DOCUMENT[start + cut :]):
         with suppress(PluginError):
             assert isinstance(decode(document), Plugin)
+
+
+def test_axes_that_an_operation_is_asked_to_work_on() -> None:
+    planes = Operation(
+        name="f", title="F", inputs=(Input(name="image", kind="image", title="Image"),)
+    )
+    assert planes.along("zyx").axes == "zyx"
+    assert planes.along("zyx").along("zyx").axes == "zyx"
+    with pytest.raises(UsageError, match=r"^F works on axes of its own: leave them out\.$"):
+        planes.along("zyx").along("yx")
+    with pytest.raises(UsageError, match=r"^F works on axes of its own"):
+        Operation(name="f", title="F").along("zyx")
+    with pytest.raises(UsageError, match="Axes are different letters"):
+        planes.along("zz")

@@ -10,36 +10,30 @@ call. It ends with the program.
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import inspect
 import os
 import sys
-import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from opsin.errors import UsageError
-from opsin.host.calls import PIXELS, Program, call_once, check_alike, output_axes
-from opsin.host.host import Host
+from opsin.host.host_thread import HostThread
+from opsin.host.image_calls import call_on_images, like, rows_like
+from opsin.host.layers_run import gives_layers
 from opsin.host.lazy_types import is_lazy
 from opsin.host.registry import Registered
-from opsin.host.selection import Whole, select
-from opsin.host.workspace import Workspace
+from opsin.host.row_inputs import row_input
+from opsin.host.selection import PIXELS
 from opsin.images.image import Image
-from opsin.images.layer import Layer
+from opsin.images.points import Points
+from opsin.images.points.layer import PointsLayer
+from opsin.images.points.rows import ROWS, Rows, read_rows
 from opsin.images.readers import open_image
 from opsin.plugins.address import OperationAddress
 from opsin.plugins.manifest import Input, Operation
-
-T = TypeVar("T")
-
-END_PATIENCE = 8.0
-"""Seconds in which what was cancelled has to end."""
 
 
 def run(operation: str, *inputs: Any, **values: Any) -> Any:
@@ -50,13 +44,18 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
             enough.
         inputs: in the order of the operation's inputs. NumPy arrays: the function gets them as they
             are. Arrays of zarr, dask or h5py: likewise, or in parts if it takes a `LazyImage`.
-            Images from `opsin.open_image`, or their paths: it gets the finest level, plane by plane
-            if it works on planes.
-        values: parameters, and inputs by name.
+            Images from `opsin.open_image` and the like, or their paths: it gets the finest level,
+            plane by plane if it works on planes; an array beside an image lies where that lies.
+            Points, shapes and tables may also be paths of CSV or Parquet, dicts of columns, or
+            what `opsin.open_points` gives: their positions are in the world.
+        values: parameters, and inputs by name. `axes="zyx"` asks an operation that declares no axes
+            to work on volumes instead of planes.
 
     Returns:
-        what the function returns: an array, or a tuple if it gives several. What the calls for the
-        planes of an image gave is put together along the image's other axes.
+        For arrays, what the function returns: an array, or a tuple if it gives several. For images,
+        and for points, shapes and tables that are no arrays, an image, which goes when the program
+        ends: `opsin.save` keeps it. A table is a dict of columns; points are one too then, with
+        their positions in the world.
 
     Raises:
         UsageError: an input or a parameter does not fit.
@@ -65,8 +64,8 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
         RemoteError: the plugin raised an error; those with a known name come as themselves.
     """
     address = OperationAddress.parse(operation)
-    host = _host()
-    registered = host.registered(address.source)
+    host = HostThread.shared()
+    registered = host.host.registry.add(address.source)
     found = registered.operation(address.operation)[1]
     return _run(host, registered, found, inputs, values)
 
@@ -77,14 +76,14 @@ def load(path: str | Path) -> PluginFunctions:
     Raises:
         PluginError: it is no plugin.
     """
-    host = _host()
-    return PluginFunctions(host, host.registered(path))
+    host = HostThread.shared()
+    return PluginFunctions(host, host.host.registry.add(path))
 
 
 class PluginFunctions:
     """A plugin whose operations are attributes."""
 
-    def __init__(self, host: _BlockingHost, registered: Registered) -> None:
+    def __init__(self, host: HostThread, registered: Registered) -> None:
         if registered.plugin is None:
             registered.operation(None)  # says why
         self._host = host
@@ -110,38 +109,69 @@ class PluginFunctions:
 
 
 def _run(
-    host: _BlockingHost,
+    host: HostThread,
     registered: Registered,
     operation: Operation,
     inputs: tuple[Any, ...],
     values: dict[str, Any],
 ) -> Any:
+    own = [one.name for one in operation.inputs] + [one.name for one in operation.parameters]
+    axes = "" if "axes" in own else str(values.pop("axes", None) or "")
     given, parameters = _assigned(operation, inputs, values)
-    program = host.host.program(registered, operation.name, parameters)
+    program = host.host.program(registered, operation.name, parameters, axes)
     opened: list[Image] = []
     try:
+        inputs_of = {one.name: one for one in operation.inputs}
         for name, value in given.items():
-            if isinstance(value, (str, os.PathLike)):
-                image = open_image(os.fspath(value))
-                opened.append(image)
-                given[name] = image
+            if not isinstance(value, (str, os.PathLike)):
+                continue
+            if inputs_of[name].kind in ROWS:
+                given[name] = read_rows(os.fspath(value))
+                continue
+            image = open_image(os.fspath(value))
+            opened.append(image)
+            given[name] = image
         images = {name: one for name, one in given.items() if isinstance(one, Image)}
-        if not images:
-            outputs = host.run(host.host.call(program, given, host.say))
-        elif len(images) < len(given):
-            others = ", ".join(name for name in given if name not in images)
-            raise UsageError(
-                f"Give images for all inputs, or arrays for all: {', '.join(images)} came as an "
-                f"image, {others} did not."
-            )
+        first = next(iter(images.values()), None)
+        is_free = not operation.inputs and gives_layers(operation)
+        if images or is_free or _are_rows(operation, given):
+            taken: dict[str, Image | Rows] = dict(images)
+            for name, value in given.items():
+                if inputs_of[name].kind in ROWS:
+                    taken[name] = rows_like(first, inputs_of[name], value)
+                elif first is not None and name not in images:
+                    taken[name] = like(first, name, value)
+            outputs = call_on_images(host, program, taken)
         else:
-            layers = {name: _layer(operation, name, image) for name, image in images.items()}
-            outputs = host.run(_on_images(host, program, layers))
+            given = {name: _plain(inputs_of[name], value) for name, value in given.items()}
+            outputs = host.run(host.host.call(program, given, _say))
     finally:
         for image in opened:
             image.close()
     outputs = [_own(output) for output in outputs]
     return outputs[0] if len(outputs) == 1 else tuple(outputs) if outputs else None
+
+
+def _are_rows(operation: Operation, given: Mapping[str, Any]) -> bool:
+    """Whether points, shapes and tables are given by files and columns, and no array is given."""
+    kinds = {one.name: one.kind for one in operation.inputs}
+    known = [isinstance(value, (Mapping, Points, PointsLayer)) for value in given.values()]
+    return bool(known) and all(known) and all(kinds[name] in ROWS for name in given)
+
+
+def _plain(one: Input, value: Any) -> Any:
+    """What a function gets beside arrays, whose pixels are the world."""
+    if one.kind not in ROWS or not isinstance(value, (Mapping, Points, PointsLayer)):
+        return value
+    if one.kind == "table" and isinstance(value, dict):
+        return value
+    rows = rows_like(None, one, value)
+    return row_input(rows, None, rows.axis_names)
+
+
+def _say(line: str) -> None:
+    """What the plugin prints."""
+    print(line, file=sys.stderr)  # noqa: T201 # where it would go if it were called directly
 
 
 def _own(output: Any) -> Any:
@@ -182,28 +212,6 @@ def _doc(operation: Operation) -> str:
     return f"{operation.description}\n\nArgs:\n{said}\n" if said else operation.description
 
 
-async def _on_images(host: _BlockingHost, program: Program, layers: dict[str, Layer]) -> list[Any]:
-    """Call for all positions, and put together what the calls gave."""
-    selection = select(program.operation, layers, Whole())
-    made = []
-    async with host.host.worker(program, host.say) as worker:
-        for position in selection.positions():
-            made.append(await call_once(program, selection, position, worker))
-    outputs: list[Any] = []
-    for number, output in enumerate(program.operation.outputs):
-        values = [one[number] for one in made]
-        if output.kind in PIXELS:
-            shape = list(selection.loop_shape)
-            for one in values[1:]:
-                check_alike(values[0].shape, values[0].dtype, one)
-            stacked = np.stack(values).reshape([*shape, *values[0].shape]) if shape else values[0]
-            assert stacked.ndim == len(shape) + len(output_axes(program.operation, output))
-            outputs.append(stacked)
-        else:
-            outputs.append(values[0] if len(values) == 1 else values)
-    return outputs
-
-
 def _assigned(
     operation: Operation, inputs: tuple[Any, ...], values: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -232,10 +240,14 @@ def _assigned(
 
 def _as_array(one: Input, value: Any) -> Any:
     """What is given for an input as an array, unless it is something else that will do."""
-    columns = () if one.kind in PIXELS else (dict, list, tuple)
+    columns: tuple[type, ...] = (Mapping, Points, PointsLayer) if one.kind in ROWS else ()
+    if one.kind not in (*PIXELS, "table", "points"):
+        columns += (list, tuple)
     is_lazy_one = one.lazy and is_lazy(value)
     if is_lazy_one or isinstance(value, (Image, str, os.PathLike, *columns)):
         return value
+    if one.kind == "table":
+        raise UsageError(f"{one.name} is no table: give a dict of columns, or a file.")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
@@ -243,81 +255,3 @@ def _as_array(one: Input, value: Any) -> Any:
     if one.kind in PIXELS and array.dtype.kind not in "biufc":
         raise UsageError(f"{one.name} is no array of numbers, but {type(value).__name__}.")
     return array
-
-
-def _layer(operation: Operation, name: str, image: Image) -> Layer:
-    """All of an image: its channels are an axis like any other."""
-    return Layer(image.name, image)
-
-
-class _BlockingHost:
-    """A host whose event loop runs in a thread."""
-
-    def __init__(self) -> None:
-        started: Future[asyncio.AbstractEventLoop] = Future()
-
-        async def serve() -> None:
-            self.host = Host(Workspace())
-            self._stop = asyncio.Event()
-            started.set_result(asyncio.get_running_loop())
-            async with self.host:
-                await self._stop.wait()
-
-        def work() -> None:
-            try:
-                asyncio.run(serve())
-            except BaseException as error:
-                if not started.done():
-                    started.set_exception(error)
-
-        self._thread = threading.Thread(target=work, name="opsin host", daemon=True)
-        self._thread.start()
-        self._loop = started.result()
-        self._process = os.getpid()
-
-    def registered(self, path: str | Path) -> Registered:
-        return self.host.registry.add(path)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on the host's loop and wait. Ctrl-C cancels the work and waits for its end."""
-        over = threading.Event()
-
-        async def to_its_end() -> T:
-            try:
-                return await work
-            finally:
-                over.set()
-
-        future = asyncio.run_coroutine_threadsafe(to_its_end(), self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            if not future.done():
-                future.cancel()
-                over.wait(END_PATIENCE)  # a second Ctrl-C goes through
-            raise
-
-    def say(self, line: str) -> None:
-        """What the plugin prints."""
-        print(line, file=sys.stderr)  # noqa: T201 # where it would go if it were called directly
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive() and self._process == os.getpid()
-
-    def close(self) -> None:
-        if self.is_alive:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
-
-
-_lock = threading.Lock()
-_running: list[_BlockingHost] = []
-
-
-def _host() -> _BlockingHost:
-    with _lock:
-        if not _running or not _running[0].is_alive:
-            _running[:] = [_BlockingHost()]
-            atexit.register(_running[0].close)
-        return _running[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,14 +12,19 @@ import numpy as np
 from opsin.errors import PluginError
 from opsin.host.inputs import lazy_part, metadata_of, read_part
 from opsin.host.registry import Registered
-from opsin.host.selection import Selection
+from opsin.host.row_inputs import row_input, row_metadata
+from opsin.host.selection import PIXELS, Selection
 from opsin.images.source import Array
+from opsin.images.waiting import on_thread
 from opsin.plugins.manifest import DEFAULT_AXES, Operation, Output, Plugin, Scalar
 from opsin.rpc.progress import Listener
 from opsin.worker_main import Answer, Call
+from opsin.workers.isolation.sandbox import Sandbox
+from opsin.workers.isolation.visible import beside
 from opsin.workers.process import WorkerProcess
 
-PIXELS = ("image", "labels")
+FIRST_SEED = 0
+"""Of the first call of a run; each call has the next number, so that a run can be repeated."""
 
 Dtype: TypeAlias = np.dtype[np.generic]
 Measured = Callable[[int, Answer], None]
@@ -26,14 +32,23 @@ Measured = Callable[[int, Answer], None]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is called: an operation of a plugin's file, with its parameters."""
+    """What is called: an operation of a plugin's file, with its parameters.
+
+    `axes` are those that it was asked to work on; '' if it was not.
+    """
 
     registered: Registered
     plugin: Plugin
     operation: Operation
     parameters: Mapping[str, Scalar]
+    axes: str = ""
 
-    def call(self, inputs: dict[str, Any], metadata: dict[str, dict[str, Any]]) -> Call:
+    def call(
+        self,
+        inputs: dict[str, Any],
+        metadata: dict[str, dict[str, Any]],
+        seed: int = FIRST_SEED,
+    ) -> Call:
         """The message to a worker."""
         operation = self.operation
         return Call(
@@ -41,7 +56,7 @@ class Program:
             digest=self.plugin.digest,
             function=operation.name,
             inputs={given.name: inputs.get(given.name) for given in operation.inputs},
-            parameters=dict(self.parameters),
+            parameters={**self.parameters, **{name: str(path) for name, path in self._files()}},
             outputs=tuple(output.kind for output in operation.outputs),
             paths=tuple(p.name for p in operation.parameters if p.format == "path"),
             enums={p.name: p.enum_class for p in operation.parameters if p.enum_class},
@@ -50,7 +65,35 @@ class Program:
                 for name, about in operation.metadata.items()
                 if about in metadata
             },
+            entry=operation.entry,
+            role=operation.role,
+            layers={
+                given.name: {"kind": given.kind, **metadata.get(given.name, {})}
+                for given in operation.inputs
+                if given.as_layer
+            },
+            seed=seed,
         )
+
+    @property
+    def wants_network(self) -> bool:
+        """Whether the plugin asks to talk to other computers."""
+        return any(one.name == "network" for one in self.plugin.permissions)
+
+    def sandbox(self) -> Sandbox:
+        """What a worker may see that runs this: the plugin and what lies beside it, and files that
+        are given as parameters. Of a file that a reader is to read, what lies beside it as well.
+        """
+        reads = [*beside(self.registered.path)]
+        for _, path in self._files():
+            reads += beside(path) if self.operation.role == "reader" else [path]
+        return Sandbox(tuple(dict.fromkeys(reads)))
+
+    def _files(self) -> list[tuple[str, Path]]:
+        """Parameters that are files, which the worker would look for in a folder of its own."""
+        names = [one.name for one in self.operation.parameters if one.format == "path"]
+        given = [(name, self.parameters.get(name)) for name in names]
+        return [(name, Path(str(value)).absolute()) for name, value in given if value]
 
 
 def output_axes(operation: Operation, output: Output) -> tuple[str, ...]:
@@ -70,6 +113,7 @@ async def call_once(
 
     Raises:
         ReadError: a part of an input could not be read.
+        UsageError: shapes that cannot be told apart.
         PluginError: an array that was given does not fit the annotation.
         WorkerLost, RemoteError and others: as `WorkerProcess.run`.
     """
@@ -83,7 +127,15 @@ async def call_once(
         else:
             inputs[name] = await read_part(box, selection.axes)
         metadata[name] = metadata_of(box, selection.axes)
-    running = worker.run(program.call(inputs, metadata), listener)
+    if selection.rows:
+        on = selection.box(next(iter(selection.parts)), position) if selection.parts else None
+        for name, rows in selection.rows.items():
+            inputs[name] = await on_thread(None, row_input, rows, on, selection.axes)
+            metadata[name] = row_metadata(rows, on, selection.axes)
+    seed = FIRST_SEED
+    for index, size in zip(position, selection.loop_shape, strict=True):
+        seed = seed * size + index
+    running = worker.run(program.call(inputs, metadata, seed), listener)
     del inputs  # they are the worker's now
     answer = await running
     measured(selection.voxels, answer)
@@ -112,7 +164,7 @@ def check_pixels(operation: Operation, output: Output, array: Array, selection: 
         raise PluginError(f"{what}, which has no pixels.")
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise PluginError(f"{what} and type {array.dtype}, which no image has.")
-    expected = dict(zip(selection.axes, selection.shape, strict=True))
+    expected = dict(zip(selection.axes, selection.shape, strict=False))  # without an image, none
     for name, size in zip(axes, array.shape, strict=True):
         if size != expected.get(name, size):
             raise PluginError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsin.host.inputs import input_bytes
+from opsin.host.row_inputs import row_bytes
 from opsin.host.selection import Selection
 from opsin.host.workspace import Need
 
@@ -37,11 +38,13 @@ class Estimate:
     measured: bool
     available_bytes: int
     warning: str | None
+    rows: int = 0
+    """Points, corners of shapes and rows of tables, at most."""
 
 
 def estimate(selection: Selection, needs: Sequence[Need]) -> Estimate:
     """What running on a selection will need, given what earlier calls did."""
-    voxels, inputs = selection.voxels, input_bytes(selection)
+    voxels, inputs = selection.voxels, input_bytes(selection) + row_bytes(selection)
     telling = [need for need in needs if need.voxels >= SMALLEST]
     if telling:
         per_voxel = max(need.bytes / need.voxels for need in telling)
@@ -54,7 +57,7 @@ def estimate(selection: Selection, needs: Sequence[Need]) -> Estimate:
         beside = inputs + GUESS_PER_VOXEL * voxels
     worker, available = EMPTY_WORKER + beside, available_memory()
     return Estimate(
-        level=selection.first.level,
+        level=selection.first.level if selection.parts else 0,
         axes="".join(selection.axes),
         shape=selection.shape,
         calls=selection.calls,
@@ -64,6 +67,7 @@ def estimate(selection: Selection, needs: Sequence[Need]) -> Estimate:
         measured=bool(telling),
         available_bytes=available,
         warning=_warning(worker, available, measured=bool(telling)),
+        rows=sum(one.count for one in selection.rows.values()),
     )
 
 

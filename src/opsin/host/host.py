@@ -12,21 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from opsin.errors import UsageError
+from opsin.host.added_plugins import forget_kept
 from opsin.host.calls import Program
 from opsin.host.estimate import Estimate, estimate
 from opsin.host.job import Job
+from opsin.host.layers_run import LayersRun, arrays_of, gives_layers
 from opsin.host.lazy_types import register as register_lazy_types
+from opsin.host.recorder import Recorder
 from opsin.host.registry import Registered, Registry
-from opsin.host.run import Run, check_target, suffix_of
-from opsin.host.selection import Selection, Visible, Where, select
+from opsin.host.run import Run, suffix_of
+from opsin.host.selection import Given, Selection, Visible, Where, select
+from opsin.host.step import taken
 from opsin.host.workspace import Need, Workspace
-from opsin.images.layer import Layer
 from opsin.plugins.parameters import complete
 from opsin.rpc.pool import default_pool
 from opsin.worker_main import Answer
-from opsin.workers.environment import prepare
+from opsin.workers.environment import Environment, prepare
 from opsin.workers.pool import WorkerPool
 from opsin.workers.process import WorkerProcess
+
+NO_NETWORK = "This plugin asks for the network, and runs without: see OPSIN_ISOLATION."
+TAKING = 10.0
+"""Seconds that a run which is done is held up by finding out what its inputs were."""
 
 
 class Host:
@@ -35,11 +42,15 @@ class Host:
     Args:
         workspace: where plugins, results and environments are kept; the host closes it.
         parallel: jobs that run at the same time; others wait.
+        front_end: where jobs are asked for, for the record: `browser`, `napari`, `command line`.
     """
 
-    def __init__(self, workspace: Workspace, parallel: int | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, parallel: int | None = None, *, front_end: str = "python"
+    ) -> None:
         register_lazy_types()
         self.workspace = workspace
+        self.recorder = Recorder(workspace, front_end)
         self.registry = Registry()
         self.jobs: dict[str, Job] = {}
         self._pool = WorkerPool(workspace.environments)
@@ -66,26 +77,41 @@ class Host:
     # ------------------------------------------------------------------ plugins
 
     def program(
-        self, registered: Registered, operation: str | None, parameters: Mapping[str, Any]
+        self,
+        registered: Registered,
+        operation: str | None,
+        parameters: Mapping[str, Any],
+        axes: str = "",
     ) -> Program:
         """An operation with its parameters, checked and completed.
+
+        Args:
+            axes: that each call works on, such as `zyx`, of an operation that declares none; '':
+                those that it declares, or planes.
 
         Raises:
             PluginError: the plugin cannot be used, or has no such operation.
             UsageError: a parameter does not fit.
         """
         plugin, found = registered.operation(operation)
-        return Program(registered, plugin, found, complete(found, parameters))
+        found = found.along(axes) if axes else found
+        return Program(registered, plugin, found, complete(found, parameters), axes)
 
     def forget_plugin(self, id: str) -> None:
-        """Take a plugin from the list; one that is kept in the workspace is deleted."""
-        removed = self.registry.remove(id)
-        if removed.path.parent == self.workspace.plugins:
-            removed.path.unlink(missing_ok=True)
+        """Take a plugin from the list, also from that of the next time.
+
+        A file that is kept in the workspace is deleted; of a plugin from PyPI the environment goes
+        when nobody has used it for long.
+
+        Raises:
+            UsageError: there is none of that id, or the disk does not let go of it.
+        """
+        forget_kept(self.workspace, self.registry.get(id).path)
+        self.registry.remove(id)
 
     # ------------------------------------------------------------------ jobs
 
-    def estimate(self, program: Program, layers: Mapping[str, Layer], where: Where) -> Estimate:
+    def estimate(self, program: Program, layers: Mapping[str, Given], where: Where) -> Estimate:
         """What a run will need.
 
         Raises:
@@ -97,37 +123,39 @@ class Host:
     def run(
         self,
         program: Program,
-        layers: Mapping[str, Layer],
+        layers: Mapping[str, Given],
         where: Where,
         targets: Sequence[Path] | None = None,
+        *,
+        front_end: str = "",
     ) -> Job:
         """Start a run.
 
         Args:
-            layers: the inputs, by their names.
-            targets: where to write each output: `.ome.zarr` for images and labels, `.csv` for
-                tables and points. By default into the workspace.
+            layers: the inputs, by their names: layers, or the rows of points, shapes and tables.
+            targets: where to write each output: `.ome.zarr` for images and labels, `.csv` or
+                `.parquet` for tables and points. By default into the workspace. Of layers one is
+                enough: the second is written beside it, with `-2` in its name, and so on.
+            front_end: where it is asked for, if not where all of this host are.
 
         Raises:
             UsageError, WriteError: it cannot be run so; nothing was started.
         """
         selection = select(program.operation, layers, where)
         outputs = program.operation.outputs
-        if targets is not None and len(targets) != len(outputs):
+        run = LayersRun if gives_layers(program.operation) else Run
+        if targets is not None and len(targets) != len(outputs) and run is Run:
             raise UsageError(
                 f"{program.operation.title} gives {len(outputs)} results: name as many files."
             )
-        for output in outputs:
-            suffix_of(output.kind)
-        for path, output in zip(targets or (), outputs, strict=False):
-            check_target(path, output.kind)
+        run.check_targets(program.operation, targets or ())
         title = f"{program.operation.title} · {_described(selection, where)}"
-        job = Job(title, program.plugin.name, program.operation.name)
+        job = Job(title, program.plugin.name, program.operation.name, front_end=front_end)
         if not targets:
             targets = self._own_targets(job, program)
         self.jobs[job.id] = job
         job.listen(self._changed)
-        work = self._run(job, program, selection, targets)
+        work = self._run(job, program, selection, targets, run)
         job.start(asyncio.get_running_loop().create_task(work))
         self._tell(job)
         return job
@@ -137,11 +165,20 @@ class Host:
     ) -> list[Any]:
         """Call an operation once, on arrays as they are, and give back what it gives.
 
+        Of layers, that is their data.
+
         Raises whatever the plugin does.
         """
         metadata = {name: _metadata(program, name, value) for name, value in inputs.items()}
         async with self._places, self.worker(program, output) as worker:
-            return (await worker.run(program.call(dict(inputs), metadata))).outputs
+            given = (await worker.run(program.call(dict(inputs), metadata))).outputs
+        return arrays_of(given[0]) if gives_layers(program.operation) else given
+
+    def watch(self, job: Job) -> None:
+        """Have a job among the others that is not a run of an operation."""
+        self.jobs[job.id] = job
+        job.listen(self._tell)
+        self._tell(job)
 
     def forget_job(self, id: str) -> None:
         """Take a job that has ended from the list. Its results stay.
@@ -177,39 +214,60 @@ class Host:
         self, program: Program, output: Callable[[str], None]
     ) -> AsyncIterator[WorkerProcess]:
         """A worker in the environment of a program, for this block alone."""
+        environment = await self._environment(program, output)
+        async with self._pool.worker(
+            environment, _key(program), output, program.sandbox()
+        ) as worker:
+            yield worker
+
+    async def _environment(self, program: Program, output: Callable[[str], None]) -> Environment:
         plugin = program.plugin
-        environment = await prepare(
+        return await prepare(
             plugin.requirements,
             plugin.python,
             folder=self.workspace.environments,
             output=output,
         )
-        key = f"{program.registered.path} {plugin.digest}"
-        async with self._pool.worker(environment, key, output) as worker:
-            yield worker
 
     async def _run(
-        self, job: Job, program: Program, selection: Selection, targets: Sequence[Path]
+        self,
+        job: Job,
+        program: Program,
+        selection: Selection,
+        targets: Sequence[Path],
+        kind: type[Run],
     ) -> None:
         def measured(voxels: int, answer: Answer) -> None:
             need = Need(voxels, answer.memory, answer.seconds)
             digest, name = program.plugin.digest, program.operation.name
             self.workspace.record_need(digest, name, need, time.time())
 
+        taking = asyncio.create_task(self.recorder.take(selection))
+        environment: Environment | None = None
+        inputs = taken(selection)
         try:
             async with self._places:
                 job.enter("preparing")
-                async with self.worker(program, job.say) as worker:
-                    run = Run(job, program, selection, targets, worker, measured)
+                environment = await self._environment(program, job.say)
+                async with self._pool.worker(
+                    environment, _key(program), job.say, program.sandbox()
+                ) as worker:
+                    job.isolation = str(worker.level)
+                    if worker.level.is_isolated and program.wants_network:
+                        job.say(NO_NETWORK)
+                    run = kind(job, program, selection, targets, worker, measured)
                     job.results = await run.run()
+            await asyncio.wait([taking], timeout=TAKING)
+            inputs = taking.result() if taking.done() else inputs
             job.enter("done")
         except asyncio.CancelledError:
             job.enter("cancelled")
         except Exception as error:
             job.fail(error)
         finally:
+            taking.cancel()
             default_pool().trim()
-            self._record(job, program, selection)
+            self.recorder.record(job, program, inputs, environment)
 
     def _own_targets(self, job: Job, program: Program) -> list[Path]:
         folder = self.workspace.results / job.id
@@ -225,26 +283,6 @@ class Host:
             shutil.rmtree(self.workspace.results / job.id, ignore_errors=True)
         self._tell(job)
 
-    def _record(self, job: Job, program: Program, selection: Selection) -> None:
-        self.workspace.record_run(
-            {
-                "id": job.id,
-                "started": job.started,
-                "seconds": job.seconds,
-                "state": job.state,
-                "title": job.title,
-                "plugin": str(program.registered.path),
-                "digest": program.plugin.digest,
-                "operation": program.operation.name,
-                "request": {
-                    "parameters": dict(program.parameters),
-                    "inputs": {name: _place(part) for name, part in selection.parts.items()},
-                },
-                "error": job.error and f"{job.error.type}: {job.error.message}",
-                "results": [str(result.path) for result in job.results],
-            }
-        )
-
     def _needs(self, program: Program) -> list[Need]:
         return self.workspace.needs(program.plugin.digest, program.operation.name)
 
@@ -254,19 +292,17 @@ class Host:
 
 
 def _described(selection: Selection, where: Where) -> str:
+    if not selection.parts:
+        return ", ".join(one.name for one in selection.rows.values()) or "no input"
     part = selection.first
     if isinstance(where, Visible):
         return f"{part.layer.name}, visible region"
     return f"{part.layer.name}, level {part.level}"
 
 
-def _place(part: Any) -> dict[str, Any]:
-    return {
-        "layer": part.layer.name,
-        "level": part.level,
-        "start": list(part.start),
-        "stop": list(part.stop),
-    }
+def _key(program: Program) -> str:
+    """Programs with the same key may use one worker after another."""
+    return f"{program.registered.path} {program.plugin.digest}"
 
 
 def _metadata(program: Program, name: str, value: Any) -> dict[str, Any]:

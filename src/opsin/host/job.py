@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opsin.errors import OpsinError, RemoteError
+from opsin.host.step import Step
 
 State = Literal["queued", "preparing", "running", "writing", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
@@ -67,9 +68,22 @@ class Job:
     lines: int = 0
     """All lines that were ever in the log."""
     results: list[Result] = field(default_factory=list)
+    front_end: str = ""
+    """Where it was asked for; '': where all jobs of its host are."""
+    undone: bool = False
+    """Whether it does not count any more."""
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in each state that it has left."""
+    step: Step | None = None
+    """The record of it, once it has ended; of what is no run of an operation there is none."""
+    isolation: str = ""
+    """What keeps the plugin apart; '' as long as it has not come to run."""
     request: Any = None
     """What was asked for, in the words of who asked."""
+    failure: BaseException | None = None
+    """What `error` tells of."""
     _cancelling: bool = False
+    _entered_at: float = field(default_factory=time.perf_counter)
     _began_at: float | None = None
     _ended_at: float | None = None
     _task: asyncio.Task[None] | None = None
@@ -89,6 +103,9 @@ class Job:
         """Go on to another state."""
         if self.state == "queued":
             self._began_at = time.time()
+        now = time.perf_counter()
+        self.timings[self.state] = self.timings.get(self.state, 0.0) + now - self._entered_at
+        self._entered_at = now
         self.state, self.text, self.done, self.total = state, text, None, None
         if self.has_ended:
             self._ended_at = time.time()
@@ -110,6 +127,9 @@ class Job:
     def fail(self, error: BaseException) -> None:
         """It came to nothing."""
         self.error = explained(error)
+        # Without its frames, which hold the arrays of the run.
+        error.__cause__ = error.__context__ = None
+        self.failure = error.with_traceback(None)
         self.enter("failed")
 
     def start(self, task: asyncio.Task[None]) -> None:

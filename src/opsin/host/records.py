@@ -19,13 +19,15 @@ from typing import Any, TypeAlias
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, started REAL, seconds REAL, state TEXT, title TEXT,
-    plugin TEXT, digest TEXT, operation TEXT, request TEXT, error TEXT, results TEXT
+    plugin TEXT, digest TEXT, operation TEXT, request TEXT, error TEXT, results TEXT, step TEXT
 );
 CREATE TABLE IF NOT EXISTS needs (
     digest TEXT, operation TEXT, voxels INTEGER, bytes INTEGER, seconds REAL, at REAL
 );
 CREATE INDEX IF NOT EXISTS needs_by_operation ON needs (digest, operation);
 """
+ADDED = {"step": "ALTER TABLE runs ADD COLUMN step TEXT"}
+"""Columns of `runs` that came later, and what adds them to a database that is older."""
 BUSY = 10.0
 """Seconds that another process may take to write."""
 READ_WITHIN = 0.25
@@ -57,7 +59,7 @@ class Records:
         self._writer: threading.Thread | None = None
         self._closed = False
         try:
-            self._reading.executescript(SCHEMA)
+            _prepare(self._reading)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 self._reading.close()
@@ -125,12 +127,21 @@ class Records:
     def _execute(self, database: sqlite3.Connection, writes: Sequence[Write]) -> None:
         """All of them, in one transaction."""
         try:
-            database.executescript(SCHEMA)  # it was locked when it was opened
+            _prepare(database)  # it was locked when it was opened
             with database:
                 for statement, values in writes:
                     database.execute(statement, {key: _text(one) for key, one in values.items()})
         except Exception as error:
             log.warning("%s could not be written: %s", self._path, error)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make what is missing."""
+    database.executescript(SCHEMA)
+    columns = {row[1] for row in database.execute("PRAGMA table_info(runs)")}
+    for column, statement in ADDED.items():
+        if column not in columns:
+            database.execute(statement)
 
 
 def _text(value: Any) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from opsin.errors import PluginError, UsageError
+from opsin.plugins.address import NAPARI
 from opsin.plugins.formats import read_plugin
+from opsin.plugins.installed import place_of
 from opsin.plugins.manifest import Operation, Plugin
 
 
@@ -16,7 +19,7 @@ from opsin.plugins.manifest import Operation, Plugin
 class Registered:
     """A plugin's file, and what was read of it: the plugin, or why that cannot be used.
 
-    `id` is the same for the same place.
+    `id` is the same for the same place. Of an installed plugin of napari, the file is its manifest.
     """
 
     id: str
@@ -25,15 +28,24 @@ class Registered:
     error: str | None
     stamp: tuple[int, int] | None
 
+    @property
+    def address(self) -> str:
+        """What names the plugin, now and later: its file, or the name of what is installed."""
+        is_installed = self.plugin is not None and self.plugin.source.startswith(NAPARI)
+        return self.plugin.source if self.plugin is not None and is_installed else str(self.path)
+
     def operation(self, name: str | None) -> tuple[Plugin, Operation]:
         """The plugin and its operation of that name, or, if none is named, its only one.
 
         Raises:
-            PluginError: there is none, or the plugin cannot be used.
+            PluginError: there is none, or it or the plugin cannot be used.
         """
         if self.plugin is None:
             raise PluginError(self.error or f"{self.path} is no plugin.")
-        return self.plugin, self.plugin.operation(name)
+        found = self.plugin.operation(name)
+        if found.refused:
+            raise PluginError(f"{found.title} cannot be run by Opsin. {found.refused}")
+        return self.plugin, found
 
 
 class Registry:
@@ -48,9 +60,15 @@ class Registry:
         return list(self._plugins.values())
 
     def add(self, path: str | Path) -> Registered:
-        """Read the plugin at `path`. One that cannot be read is known too, with the reason."""
-        place = Path(path).absolute()
-        found = _read(place)
+        """Read the plugin at `path`, or an installed or known one by its address, and know it."""
+        found = read_registered(path)
+        if found.plugin is None and str(path).startswith(NAPARI):
+            wanted = re.sub(r"[-_.]+", "-", str(path)).lower()
+            found = next((one for one in self.all() if one.address == wanted), found)
+        return self.put(found)
+
+    def put(self, found: Registered) -> Registered:
+        """Know a plugin that was read."""
         changed = self._plugins.get(found.id) != found
         self._plugins[found.id] = found
         if changed:
@@ -100,13 +118,29 @@ class Registry:
             listener()
 
 
+def read_registered(path: str | Path) -> Registered:
+    """Read the plugin at `path`, or an installed one by its address (`napari:NAME`).
+
+    Of one that cannot be read, this holds the reason.
+    """
+    try:
+        return _read(place_of(path))
+    except PluginError as error:  # it is not installed
+        place = Path(path)
+        return Registered(_id(place), place, None, str(error), None)
+
+
 def _read(path: Path) -> Registered:
-    id = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:12]
+    id = _id(path)
     stamp = _stamp(path)  # before: what changes while it is read is read again
     try:
         return Registered(id, path, read_plugin(path), None, stamp)
     except PluginError as error:
         return Registered(id, path, None, str(error), stamp)
+
+
+def _id(path: Path) -> str:
+    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -7,7 +7,6 @@ length passes through with one call's arrays in memory, and those are let go of 
 from __future__ import annotations
 
 import asyncio
-import csv
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -24,6 +23,7 @@ from opsin.host.selection import Selection
 from opsin.images.draft import draft_name
 from opsin.images.image import Axis, Channel, Image, Level
 from opsin.images.ome_metadata import axis_type
+from opsin.images.points.rows import PARQUET, write_rows
 from opsin.images.source import Array, Encoded, Index, Source, contiguous
 from opsin.images.write.layout import ORDER, RGBA
 from opsin.rpc.shared_arrays import release_pages
@@ -140,8 +140,13 @@ def result_image(
     *,
     name: str,
     kind: Literal["image", "labels"],
+    places: Mapping[str, tuple[float, float]] | None = None,
+    rgb: bool = False,
 ) -> Image:
     """The image that the calls of a selection give, each along `axes`, where its inputs lie.
+
+    `places` are scale and translation along axes on which it says by itself where it lies; `rgb`
+    says that the last of `axes` are colours.
 
     Its axes are in the order that OME-Zarr demands: time, channels, others, space. Axes that the
     inputs do not have begin at 0, with a scale of 1. Colours become channels of these colours.
@@ -158,11 +163,18 @@ def result_image(
     ]
     given = (*selection.loop_shape, *first.shape)
     shape = tuple(given[place] for place in order)
+    own = {
+        one: (part.scale(axis), part.origin(axis))
+        for one, axis in ((names[place], axis) for place, axis in zip(order, found, strict=True))
+        if axis is not None
+    }
+    own |= places or {}
+    lies = [own.get(names[place], (1.0, 0.0)) for place in order]
     level = Level(
         shape,
         _chunks(shape, [names[place] for place in order], [place < loops for place in order]),
-        tuple(1.0 if axis is None else part.scale(axis) for axis in found),
-        tuple(0.0 if axis is None else part.origin(axis) for axis in found),
+        tuple(scale for scale, _ in lies),
+        tuple(origin for _, origin in lies),
     )
     return Image(
         name,
@@ -171,7 +183,7 @@ def result_image(
         first.dtype.newbyteorder("="),
         CallsSource(ask, asyncio.get_running_loop(), order, loops, first, level),
         kind,
-        _colours(selection, axes, first),
+        _coloured(first, first.shape[-1]) if rgb else _colours(selection, axes, first),
     )
 
 
@@ -184,10 +196,13 @@ def _colours(selection: Selection, axes: Sequence[str], first: Array) -> tuple[C
     channel = image.channel_axis
     if not image.rgb or channel is None or image.axis_names[channel] not in axes:
         return ()
+    return _coloured(first, first.shape[axes.index(image.axis_names[channel])])
+
+
+def _coloured(first: Array, count: int) -> tuple[Channel, ...]:
     window = None  # that of the type
     if first.dtype.kind == "f":
         window = (0.0, 1.0 if first.max() <= 1 else 255.0)
-    count = first.shape[axes.index(image.axis_names[channel])]
     return tuple(replace(one, window=window) for one in RGBA[:count])
 
 
@@ -215,25 +230,25 @@ def _chunks(shape: Sequence[int], names: Sequence[str], looped: Sequence[bool]) 
 
 
 def write_table(table: Mapping[str, Any], path: Path) -> int:
-    """Write columns as comma-separated values; returns the number of rows.
+    """Write columns as comma-separated values, or as Parquet if the name ends so.
+
+    Returns:
+        The number of rows.
 
     Raises:
         WriteError: the disk does not take it. Nothing is left then.
+        Unsupported: pyarrow is missing.
     """
-    columns = [np.asarray(column).tolist() for column in table.values()]
     draft = path.with_name(draft_name(path.name))
     try:
-        with draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(table)
-            writer.writerows(zip(*columns, strict=True))
+        rows = write_rows(table, draft, parquet=path.suffix.lower() in PARQUET)
         draft.rename(path)
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    return len(columns[0]) if columns else 0
+    return rows
 
 
 def rows_of(
@@ -241,20 +256,24 @@ def rows_of(
 ) -> dict[str, list[Any]]:
     """What one call gave, as columns, preceded by where along the loops it was made.
 
-    Points get a column for each axis, with their position in the world: in pixels of a region that
+    That is the number of the call, or, of points, the position in the world. Points get a column
+    for each axis, with their position in the world: in pixels of a region that
     nobody remembers they would be of no use. What has other columns too (tracks, vectors) is
     written as it is, in pixels (`column-0`, …).
     """
+    is_points = False
     if kind == "table":
         columns = {name: np.asarray(column).tolist() for name, column in value.items()}
     else:
-        flat = np.asarray(value).reshape(len(value), -1) if len(value) else np.empty((0, 0))
-        if kind == "points" and flat.shape[1] == len(selection.axes):
-            part = selection.first
-            axes = [part.names.index(name) for name in selection.axes]
+        axes, array = selection.axes, np.asarray(value)
+        is_points = kind == "points" and array.ndim == 2
+        flat = array.reshape(len(value), -1) if len(value) else np.empty((0, 0))
+        if is_points and not len(value):
+            flat = array.reshape(0, array.shape[1] or len(axes))
+        if is_points and flat.shape[1] == len(axes):
             columns = {
-                name: (part.origin(axis) + part.scale(axis) * flat[:, i]).tolist()
-                for i, (name, axis) in enumerate(zip(selection.axes, axes, strict=True))
+                name: (origin + scale * flat[:, number]).tolist()
+                for number, (name, (scale, origin)) in enumerate(_places(selection).items())
             }
         else:
             columns = {f"column-{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
@@ -262,14 +281,33 @@ def rows_of(
     where: dict[str, list[Any]] = {}
     for name, index, size in zip(selection.loops, position, selection.loop_shape, strict=True):
         if size > 1:
-            where[name if name not in columns else f"{name} index"] = [index] * count
+            known = name if name not in columns else f"{name} index"
+            where[known] = [loop_place(selection, name, index) if is_points else index] * count
     return {**where, **columns}
+
+
+def loop_place(selection: Selection, name: str, index: int) -> float:
+    """World position of a call along an axis over which calls are made."""
+    part = selection.first
+    axis = part.names.index(name)
+    return part.origin(axis) + part.scale(axis) * index
+
+
+def _places(selection: Selection) -> dict[str, tuple[float, float]]:
+    """Scale and translation along the axes of one call; without an image those of the world."""
+    if not selection.parts:
+        return dict.fromkeys(selection.axes, (1.0, 0.0))
+    part = selection.first
+    where = {name: part.names.index(name) for name in selection.axes}
+    return {name: (part.scale(axis), part.origin(axis)) for name, axis in where.items()}
 
 
 def counted_axes(selection: Selection) -> dict[str, tuple[float, float]]:
     """Scale and translation along the loops that `rows_of` writes as numbers of calls."""
-    part = selection.first
+    if not selection.parts:
+        return {}
     found = {}
+    part = selection.first
     for name, size in zip(selection.loops, selection.loop_shape, strict=True):
         if size > 1:
             axis = part.names.index(name)

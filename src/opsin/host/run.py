@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from opsin.errors import Cancelled, UsageError, WriteError
-from opsin.host.calls import PIXELS, Measured, Program, call_once, output_axes
+from opsin.host.calls import Measured, Program, call_once, output_axes
 from opsin.host.job import Job, Result
 from opsin.host.results import (
+    Ask,
     CallsSource,
     counted_axes,
     join_rows,
@@ -20,14 +21,18 @@ from opsin.host.results import (
     rows_of,
     write_table,
 )
-from opsin.host.selection import Selection
+from opsin.host.selection import PIXELS, Selection
 from opsin.host.spool import Spool
 from opsin.images.draft import draft_name
 from opsin.images.image import Image
-from opsin.images.source import Array
+from opsin.images.memory import image_from_array
+from opsin.images.points.rows import PARQUET
+from opsin.images.points.table import needs_pyarrow
+from opsin.images.source import Array, Source
 from opsin.images.waiting import on_thread
 from opsin.images.write import write_image
 from opsin.plugins.manifest import Operation, Output
+from opsin.rpc.progress import Listener
 from opsin.workers.process import WorkerProcess, to_the_end
 
 Calling = Callable[[tuple[int, ...]], Awaitable[list[Any]]]
@@ -50,6 +55,18 @@ class Run:
     _calls: dict[tuple[int, ...], int] = field(default_factory=dict)
     _rows: dict[int, list[dict[str, list[Any]]]] = field(default_factory=dict)
     _spools: dict[int, Spool] = field(default_factory=dict)
+
+    @classmethod
+    def check_targets(cls, operation: Operation, targets: Sequence[Path]) -> None:
+        """Raise unless the outputs can be written, and there, as far as that is known before.
+
+        Raises:
+            UsageError, WriteError: they cannot.
+        """
+        for output in operation.outputs:
+            suffix_of(output.kind)
+        for path, output in zip(targets, operation.outputs, strict=False):
+            check_target(path, output.kind)
 
     async def run(self) -> list[Result]:
         """Make the calls and write their results.
@@ -77,7 +94,9 @@ class Run:
             for number, tables in self._rows.items():
                 path = self.targets[number]
                 rows = await asyncio.to_thread(write_table, join_rows(tables), path)
-                counted = counted_axes(self.selection)
+                counted = {}
+                if outputs[number].kind != "points":
+                    counted = counted_axes(self.selection)
                 results[number] = Result(outputs[number].kind, path.name, path, rows, counted)
         except BaseException:
             await to_the_end(asyncio.to_thread(_remove, list(results.values())))
@@ -100,9 +119,7 @@ class Run:
 
         if calls > 1:
             self.job.progress(number, calls)
-        outputs = await call_once(
-            self.program, self.selection, position, self.worker, listener, self.measured
-        )
+        outputs = await self._ask(position, listener)
         self._calls[position] = self._made
         self._made += 1
         for index, output in enumerate(self.program.operation.outputs):
@@ -110,9 +127,39 @@ class Run:
                 await on_thread(None, self._spools[index].add, outputs[index])
                 outputs[index] = None
             elif output.kind not in PIXELS:
-                rows = rows_of(output.kind, outputs[index], self.selection, position)
+                rows = self._rows_of(index, outputs[index], position)
                 self._rows.setdefault(index, []).append(rows)
         return outputs
+
+    async def _ask(self, position: tuple[int, ...], listener: Listener) -> list[Any]:
+        """What the call at a position gives, one value for each output."""
+        return await call_once(
+            self.program, self.selection, position, self.worker, listener, self.measured
+        )
+
+    def _rows_of(self, number: int, value: Any, position: tuple[int, ...]) -> dict[str, list[Any]]:
+        """What a call gave for an output that is a table, as columns."""
+        return rows_of(self.program.operation.outputs[number].kind, value, self.selection, position)
+
+    def _image_of(self, number: int, first: Array, ask: Ask) -> Image:
+        """An output as an image, whose pixels are what the calls give. The first is made."""
+        operation = self.program.operation
+        output = operation.outputs[number]
+        if not self.selection.parts:  # of points: it lies where its pixels are
+            return image_from_array(
+                first,
+                axes=output_axes(operation, output),
+                name=result_name(operation, output, number),
+                kind="labels" if output.kind == "labels" else "image",
+            )
+        return result_image(
+            self.selection,
+            output_axes(operation, output),
+            first,
+            ask,
+            name=result_name(operation, output, number),
+            kind="labels" if output.kind == "labels" else "image",
+        )
 
     async def _write_spooled(self, number: int, spool: Spool) -> Result:
         """Write an output whose arrays were put aside."""
@@ -124,9 +171,6 @@ class Run:
 
     async def _write_image(self, number: int, first: Array, call: Calling) -> Result:
         """Write one output, of which the first call is made; `call` makes the others meanwhile."""
-        operation = self.program.operation
-        output = operation.outputs[number]
-        kind: Literal["image", "labels"] = "labels" if output.kind == "labels" else "image"
         failed: list[BaseException] = []
 
         async def ask(position: tuple[int, ...]) -> Array:
@@ -137,14 +181,7 @@ class Run:
                 raise
             return array
 
-        image = result_image(
-            self.selection,
-            output_axes(operation, output),
-            first,
-            ask,
-            name=result_name(operation, output, number),
-            kind=kind,
-        )
+        image = self._image_of(number, first, ask)
         del first
         path = self.targets[number]
         try:
@@ -153,7 +190,7 @@ class Run:
             if failed and not isinstance(failed[0], asyncio.CancelledError):
                 raise failed[0] from None  # the plugin's fault, and not the disk's
             raise
-        return Result(kind, image.name, path)
+        return Result(image.kind, image.name, path)
 
     async def _write(self, image: Image, path: Path) -> None:
         loop = asyncio.get_running_loop()
@@ -180,7 +217,6 @@ class Run:
             stopped = True
             raise
         finally:
-            assert isinstance(image.source, CallsSource)
             await to_the_end(_ended(writing, image.source))
 
 
@@ -190,11 +226,13 @@ def result_name(operation: Operation, output: Output, number: int) -> str:
 
 
 def suffix_of(kind: str) -> str:
-    """What the name of a result's file ends with.
+    """What the name of a result's file ends with; of `layers`, nothing as long as nothing is known.
 
     Raises:
         UsageError: such a result cannot be written to a file.
     """
+    if kind == "layers":
+        return ""
     if kind in PIXELS:
         return ".ome.zarr"
     if kind in TABLES:
@@ -209,15 +247,18 @@ def check_target(path: Path, kind: str) -> None:
         raise WriteError(f"{path} exists already: choose another name, or remove it first.")
     if not path.parent.is_dir():
         raise WriteError(f"{path.parent} is no folder: make it first.")
-    if suffix == ".csv" and path.suffix != ".csv":
-        raise UsageError(f"{path} cannot hold a {kind}: let its name end with .csv.")
+    if suffix == ".csv" and path.suffix not in (".csv", *PARQUET):
+        raise UsageError(f"{path} cannot hold a {kind}: let its name end with .csv or .parquet.")
+    if suffix == ".csv" and path.suffix in PARQUET:
+        needs_pyarrow("Parquet is written")
     if suffix != ".csv" and not path.name.endswith(".zarr"):
         raise UsageError(f"{path} cannot hold {kind}: let its name end with .ome.zarr.")
 
 
-async def _ended(writing: asyncio.Future[None], source: CallsSource) -> None:
+async def _ended(writing: asyncio.Future[None], source: Source) -> None:
     """Until neither the writer nor a call for it goes on."""
-    await source.finish()
+    if isinstance(source, CallsSource):
+        await source.finish()
     await asyncio.wait([writing])
     if not writing.cancelled():
         writing.exception()  # looked at: whoever waits for it has raised it, or was cancelled

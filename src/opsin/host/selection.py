@@ -12,10 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from opsin.chunks.camera import Camera, slice_index, target_level
-from opsin.errors import UsageError
+from opsin.errors import Unsupported, UsageError
 from opsin.images.layer import Layer
-from opsin.plugins.manifest import DEFAULT_AXES, Operation
+from opsin.images.points.rows import ROWS, Rows
+from opsin.plugins.manifest import DEFAULT_AXES, Input, Operation
 
+PIXELS = ("image", "labels")
+"""Inputs that are read from images."""
+_ONLY_PYTHON = "can only be given from Python"
 COLOURS = 3
 """Red, green and blue."""
 ALIGNED = 0.01
@@ -83,12 +87,17 @@ class Selection:
     Attributes:
         axes: that one call works on, in the order of the operation.
         loops: axes over which it is called, in the order of the first image.
-        parts: by the name of the input; the first one is what the result lies on.
+        parts: by the name of the input; the first one is what the result lies on. None of an
+            operation that takes no image, which is called once; `axes` are those of its points
+            then.
+        rows: points, shapes and tables by the name of the input. Points are given to a call as
+            far as they lie on its pixels.
     """
 
     axes: tuple[str, ...]
     loops: tuple[str, ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
+    rows: Mapping[str, Rows] = field(default_factory=dict)
 
     @property
     def first(self) -> Part:
@@ -98,11 +107,15 @@ class Selection:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of what one call gets."""
+        if not self.parts:
+            return ()
         return tuple(self.first.shape[self.first.names.index(name)] for name in self.axes)
 
     @property
     def loop_shape(self) -> tuple[int, ...]:
         """Calls along each of `loops`."""
+        if not self.parts:
+            return ()
         return tuple(self.first.shape[self.first.names.index(name)] for name in self.loops)
 
     @property
@@ -112,7 +125,9 @@ class Selection:
 
     @property
     def voxels(self) -> int:
-        """Of one call."""
+        """Of one call; without an image, the numbers in its rows."""
+        if not self.parts:
+            return max(1, sum(one.count * max(len(one.axes), 1) for one in self.rows.values()))
         return math.prod(self.shape)
 
     def positions(self) -> Iterator[tuple[int, ...]]:
@@ -131,26 +146,33 @@ class Selection:
         return replace(part, start=tuple(start), stop=tuple(stop))
 
 
-def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> Selection:
+Given = Layer | Rows
+
+
+def select(operation: Operation, layers: Mapping[str, Given], where: Where) -> Selection:
     """What `operation` works on, if it is run on `layers` (by the name of the input) there.
+
+    Points, shapes and tables are given whole, or, beside an image, as far as they lie on it.
 
     Raises:
         UsageError: an input is missing, has not the axes, lies elsewhere, or nothing is visible.
     """
     chosen: dict[str, Layer] = {}
+    rows: dict[str, Rows] = {}
     axes: tuple[str, ...] = ()
     for given in operation.inputs:
-        if given.kind not in ("image", "labels"):
-            raise UsageError(
-                f"{operation.title} takes {given.kind}, which can only be given from Python yet."
-            )
         layer = layers.get(given.name)
+        if given.kind not in (*PIXELS, *ROWS):
+            raise UsageError(f"{operation.title} takes {given.kind}, which {_ONLY_PYTHON}.")
         if layer is None:
             if given.optional:
                 continue
-            raise UsageError(
-                f"{operation.title} needs an image for its input {given.name!r}: name one."
-            )
+            raise UsageError(_missing(operation, given))
+        if given.kind in ROWS:
+            rows[given.name] = _rows(operation, given, layer)
+            continue
+        if isinstance(layer, Rows):
+            raise UsageError(f"{layer.name} is no {given.kind}: {_missing(operation, given)}")
         own = tuple(given.axes or DEFAULT_AXES)
         missing = [name for name in own if name not in layer.image.axis_names]
         if missing:
@@ -164,14 +186,66 @@ def select(operation: Operation, layers: Mapping[str, Layer], where: Where) -> S
             raise UsageError(f"The inputs of {operation.title} have different axes.")
         chosen[given.name] = layer
     if not chosen:
-        raise UsageError(f"{operation.title} takes no image: run it from Python.")
+        if not rows and operation.inputs:
+            raise UsageError(f"{operation.title} got no input: name one.")
+        return Selection(_axes_of(operation, rows), (), {}, rows)
     name, *others = chosen
     first = _first(chosen[name], axes, where)
     loops = tuple(name for name in first.names if name not in axes and _varies(first.layer, name))
+    for one in rows.values():
+        _check_on(one, first, axes)
     parts = {name: first}
     for other in others:
         parts = _aligned(parts, other, chosen[other], axes, loops, where)
-    return Selection(axes, loops, parts)
+    return Selection(axes, loops, parts, rows)
+
+
+def _missing(operation: Operation, given: Input) -> str:
+    named = {"image": "an image", "labels": "an image", "table": "a table"}
+    what = named.get(given.kind, given.kind)
+    return f"{operation.title} needs {what} for its input {given.name!r}: name one."
+
+
+def _rows(operation: Operation, given: Input, layer: Given) -> Rows:
+    """What is given for an input that takes no pixels.
+
+    Raises:
+        UsageError: pixels, or rows that are something else.
+    """
+    if not isinstance(layer, Rows):
+        raise UsageError(
+            f"{operation.title} takes {given.kind} as its input {given.name!r}, and {layer.name} "
+            "is an image."
+        )
+    try:
+        return layer.said_to_be(given.kind)  # type: ignore[arg-type] # one of ROWS
+    except Unsupported as error:
+        raise UsageError(str(error)) from error
+
+
+def _axes_of(operation: Operation, rows: Mapping[str, Rows]) -> tuple[str, ...]:
+    """The axes of points that are given without an image."""
+    placed = [one for one in rows.values() if one.axes]
+    for one in placed[1:]:
+        if one.axis_names != placed[0].axis_names:
+            raise UsageError(
+                f"The inputs of {operation.title} have different axes: {placed[0].name} has "
+                f"{', '.join(placed[0].axis_names)}, {one.name} has {', '.join(one.axis_names)}."
+            )
+    return placed[0].axis_names if placed else ()
+
+
+def _check_on(rows: Rows, first: Part, axes: tuple[str, ...]) -> None:
+    """Raise unless it can be said where points lie on the pixels of an image."""
+    if not rows.axes:
+        return
+    lacking = [name for name in axes if name not in rows.axis_names]
+    beyond = [name for name in rows.axis_names if name not in first.names]
+    if lacking or beyond:
+        raise UsageError(
+            f"{rows.name} has positions along {', '.join(rows.axis_names)}, but "
+            f"{first.layer.name} has the axes {', '.join(first.names)}: they do not fit together."
+        )
 
 
 def colour_axis(layer: Layer, axes: tuple[str, ...]) -> int | None:

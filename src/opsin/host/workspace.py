@@ -1,7 +1,8 @@
 """Workspace: where a user's plugins, results, environments and the record of all runs are kept.
 
-plugins/             files that were dropped onto a window
+plugins/             files that were dropped onto a window; names of those that were added
 results/<job>/       what runs gave, if it was not asked for elsewhere
+inputs/              what runs took that was in no file, so that they can be repeated
 environments/        packages of plugins, shared by those with an equal lock
 workspace.sqlite     every run, and what each operation was seen to need
 """
@@ -23,6 +24,9 @@ from opsin.errors import PluginError, UsageError
 from opsin.host.records import Records
 from opsin.images.draft import draft_name, remove_dead_drafts
 
+NAMES_MANIFEST = ".napari"
+"""What the name of a file ends with that names the manifest of a plugin of napari."""
+LONGEST_PATH = 4096
 MOST_NEEDS = 20
 """Runs of an operation that are looked at, and kept."""
 _WHICH = "digest = :digest AND operation = :operation"
@@ -52,10 +56,11 @@ class Workspace:
         self.folder = folder or _default_folder()
         self.plugins = self.folder / "plugins"
         self.results = self.folder / "results"
+        self.inputs = self.folder / "inputs"
         self.environments = self.folder / "environments"
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            for one in (self.folder, self.plugins, self.results, self.environments):
+            for one in (self.folder, self.plugins, self.results, self.inputs, self.environments):
                 one.mkdir(mode=0o700, exist_ok=True)
             self._records = Records(self.folder / "workspace.sqlite")
             self._in_use = os.open(self.results, os.O_RDONLY | os.O_CLOEXEC)
@@ -75,6 +80,10 @@ class Workspace:
 
     def plugin_files(self) -> list[Path]:
         """The plugins that are kept here, in the order of their names."""
+        return [*self.kept_files(), *map(_named_in, self.kept_manifests())]
+
+    def kept_files(self) -> list[Path]:
+        """The files of plugins that lie here themselves, in the order of their names."""
         return sorted(path for path in self.plugins.glob("*.py") if path.is_file())
 
     def keep_plugin(self, file_name: str, text: str) -> Path:
@@ -101,6 +110,35 @@ class Workspace:
             draft.unlink(missing_ok=True)
         return path
 
+    def kept_manifests(self) -> list[Path]:
+        """The files that name manifests, which lie in environments, in the order of their names."""
+        return sorted(self.plugins.glob(f"*{NAMES_MANIFEST}"))
+
+    def keep_manifest(self, name: str, manifest: Path) -> None:
+        """Keep where the manifest of a plugin of napari lies.
+
+        Raises:
+            PluginError: it cannot be written.
+        """
+        path = self.plugins / f"{name}{NAMES_MANIFEST}"
+        draft = path.with_name(draft_name(path.name))
+        try:
+            draft.write_text(f"{manifest}\n", encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise PluginError(f"{path} cannot be written: {error.strerror}.") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def keeper_of(self, path: Path) -> Path | None:
+        """The file here by which a plugin is known the next time, too; None: it is not.
+
+        It is that of the plugin itself, or one that names its manifest.
+        """
+        if path.parent == self.plugins:
+            return path
+        return next((one for one in self.kept_manifests() if _named_in(one) == path), None)
+
     def record_run(self, record: dict[str, Any]) -> None:
         """Keep what is known of a run that has ended; the keys are the columns of `runs`.
 
@@ -118,6 +156,14 @@ class Workspace:
     def runs(self, limit: int = 100) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         return self._records.read("SELECT * FROM runs ORDER BY started DESC LIMIT ?", (limit,))
+
+    def run(self, id: str) -> list[dict[str, Any]]:
+        """The run of that id, if there is one."""
+        return self._records.read("SELECT * FROM runs WHERE id = ?", (id,))
+
+    def change_step(self, id: str, step: str) -> None:
+        """Keep something else of a run's step; it neither waits nor raises."""
+        self._records.write("UPDATE runs SET step = :step WHERE id = :id", {"id": id, "step": step})
 
     def record_need(self, digest: str, operation: str, need: Need, at: float) -> None:
         """Keep what a call needed."""
@@ -138,7 +184,8 @@ class Workspace:
 
     def _clear_up(self) -> None:
         """Remove what runs left half written whose process was killed."""
-        remove_dead_drafts(self.plugins)
+        for folder in (self.plugins, self.results, self.inputs):
+            remove_dead_drafts(folder)
         for folder in self.results.iterdir():
             if any(folder.glob(".*.part")):
                 remove_dead_drafts(folder)
@@ -164,6 +211,15 @@ class Workspace:
         except (ImportError, OSError):  # in use, or a file system that has no locks
             return False
         return True
+
+
+def _named_in(path: Path) -> Path:
+    """The path that stands in a file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return Path(file.read(LONGEST_PATH).strip() or os.devnull)
+    except (OSError, UnicodeError, ValueError):
+        return path
 
 
 def _default_folder() -> Path:

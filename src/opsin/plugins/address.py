@@ -1,10 +1,17 @@
-"""Address: which operation of which plugin, as people write it: `nuclei.py:nuclei`."""
+"""Address: which operation of which plugin, as people write it: `nuclei.py:nuclei`.
+
+Plugins of napari that are installed have no file that one would name, but a name:
+`napari:napari-skimage:gaussian_filter_widget`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from opsin.errors import UsageError
+
+NAPARI = "napari:"
+"""What the address of an installed plugin of napari begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,11 @@ class OperationAddress:
         Raises:
             UsageError: the file or the operation is missing.
         """
-        source, colon, operation = text.rpartition(":")
-        if not colon or "/" in operation or "\\" in operation:
+        scheme = NAPARI if text.startswith(NAPARI) else ""
+        source, colon, operation = text[len(scheme) :].rpartition(":")
+        if scheme and not colon:
+            source, operation = operation, ""
+        elif not colon or "/" in operation or "\\" in operation:
             source, operation = text, ""
         elif not operation:
             raise UsageError(f"{text!r} ends with a colon: add the operation, or drop the colon.")
@@ -33,7 +43,7 @@ class OperationAddress:
             raise UsageError(f"{operation!r} cannot be an operation: it is no name in Python.")
         if not source.strip():
             raise UsageError(f"{text!r} names no plugin: write file.py:operation.")
-        return cls(source, operation or None)
+        return cls(scheme + source, operation or None)
 
     def __str__(self) -> str:
         return self.source if self.operation is None else f"{self.source}:{self.operation}"

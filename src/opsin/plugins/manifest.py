@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
-from opsin.errors import PluginError
-from opsin.types import KindName
+from opsin.errors import PluginError, UsageError
+from opsin.types import Axes, KindName
 
-PluginKind: TypeAlias = Literal["native-python"]
+PluginKind: TypeAlias = Literal["native-python", "napari"]
+Role: TypeAlias = Literal["function", "reader", "sample"]
+OutputKind: TypeAlias = KindName | Literal["layers"]
 PermissionName: TypeAlias = Literal["files", "gpu", "network", "processes"]
 ParameterType: TypeAlias = Literal["number", "integer", "boolean", "string"]
 Scalar: TypeAlias = bool | int | float | str | None
@@ -35,7 +37,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """An array or table that an operation takes.
 
     `axes` are those it works on, one letter each, in array order; None if it declares none (`yx`,
-    or `zyx` when asked for 3D). A `lazy` one is indexed instead of read whole.
+    or `zyx` when asked for 3D). A `lazy` one is indexed instead of read whole. With `as_layer` the
+    function gets a layer of napari that holds the array, and not the array.
     """
 
     name: str
@@ -45,12 +48,17 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     axes: str | None = None
     lazy: bool = False
     optional: bool = False
+    as_layer: bool = False
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An array or table that an operation gives. `axes` None: those of its first input."""
+    """An array or table that an operation gives. `axes` None: those of its first input.
 
-    kind: KindName
+    An output of kind `layers` is the only one, and stands for any number of layers, each with data,
+    a kind and a place of its own (napari's `LayerDataTuple`).
+    """
+
+    kind: OutputKind
     title: str
     description: str = ""
     axes: str | None = None
@@ -109,6 +117,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     All of `inputs`, `parameters` and `metadata` are given by name. `metadata` maps the name of a
     `Metadata` parameter to the input that it is about. One output is returned as it is, several
     as a tuple. `line` is where the function stands in the file, from 1.
+
+    `entry` is the function as `module:name`, if it stands in a module of a package and not in the
+    plugin's file. A `role` other than `function` tells how it is called: a `reader` of napari gets
+    a path and gives a function that reads it, a `sample` gets nothing. `refused` says why Opsin
+    cannot run the operation; empty: it can. `is_widget`: magicgui makes a widget of it where it
+    is defined, so that others cannot just call it.
     """
 
     name: str
@@ -120,6 +134,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     metadata: dict[str, str] = {}
     wants_progress: bool = False
     line: int = 0
+    entry: str = ""
+    role: Role = "function"
+    refused: str = ""
+    is_widget: bool = False
 
     @property
     def wants_metadata(self) -> bool:
@@ -132,6 +150,21 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         pixels = (input for input in self.inputs if input.kind in ("image", "labels"))
         first = next(pixels, None)
         return (first and first.axes) or DEFAULT_AXES
+
+    def along(self, axes: str) -> Operation:
+        """The same operation, asked to work on these axes, as it declares none.
+
+        Raises:
+            UsageError: these are no axes, or it declares others.
+        """
+        Axes(axes)
+        pixels = [given for given in self.inputs if given.kind in ("image", "labels")]
+        if any(given.axes not in (None, axes) for given in pixels) or not pixels:
+            raise UsageError(f"{self.title} works on axes of its own: leave them out.")
+        inputs = tuple(
+            structs.replace(given, axes=axes) if given in pixels else given for given in self.inputs
+        )
+        return structs.replace(self, inputs=inputs)
 
     def form(self) -> dict[str, Any]:
         """A JSON Schema of the values of its parameters, as one object."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from opsin.errors import PluginError
+from opsin.plugins.address import NAPARI
+from opsin.plugins.installed import place_of
 from opsin.plugins.manifest import Plugin
 
 
@@ -33,12 +35,14 @@ class Format(Protocol):
 
 
 def read_plugin(path: str | Path) -> Plugin:
-    """The manifest of the plugin in a file. None of the plugin's code is run.
+    """The manifest of the plugin in a file, or of an installed one by its address (`napari:NAME`).
+
+    None of the plugin's code is run.
 
     Raises:
         PluginError: there is no such file, or it is not a plugin; the message says where and why.
     """
-    place = Path(path)
+    place = place_of(path) if str(path).startswith(NAPARI) else Path(path)
     if "\0" in str(path):
         raise PluginError("A path has no zero bytes.")
     try:

@@ -59,7 +59,7 @@ def parse(content: bytes, source: str) -> Plugin:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise PluginError(f"{source}, line {line}: this is not UTF-8: save it as UTF-8.") from error
-    tree = _tree(text, source)
+    tree = tree_of(text, source)
     header = read_header(text, source)
     try:
         operations = read_operations(Names(tree, source))
@@ -79,7 +79,12 @@ def parse(content: bytes, source: str) -> Plugin:
     )
 
 
-def _tree(text: str, source: str) -> ast.Module:
+def tree_of(text: str, source: str) -> ast.Module:
+    """The syntax of a file with this text.
+
+    Raises:
+        PluginError: it is not Python.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape in a string is the author's business

@@ -21,6 +21,9 @@ _DATA: dict[str, dict[str, Any]] = {
     **{f"{module}.{kind}": {"kind": kind.lower()} for kind in _KINDS
        for module in ("opsin", "opsin.types")},
     **{f"napari.types.{kind}Data": {"kind": kind.lower()} for kind in _KINDS[:-1]},
+    **{f"napari.layers.{kind}": {"kind": kind.lower(), "as_layer": True} for kind in _KINDS[:-1]},
+    "napari.layers.Layer": {"kind": "image", "as_layer": True},
+    "pandas.DataFrame": {"kind": "table"},
     "opsin.LazyImage": {"kind": "image", "lazy": True},
     "opsin.types.LazyImage": {"kind": "image", "lazy": True},
 }  # fmt: skip
@@ -32,6 +35,12 @@ _PLAIN: dict[str, dict[str, Any]] = {
     "pathlib.Path": {"type": "string", "format": "path"},
 }
 _METADATA = {"opsin.Metadata", "opsin.types.Metadata"}
+_LAYERS = {
+    *(f"napari.layers.{kind}" for kind in ("Layer", *_KINDS[:-1])),
+    *(f"napari.types.{name}" for name in ("FullLayerData", "LayerData", "LayerDataTuple")),
+}
+_LISTS = {"collections.abc.Iterable", "collections.abc.Sequence", "list", "typing.Iterable",
+          "typing.List", "typing.Sequence"}  # fmt: skip
 _ARRAYS = {"dask.array.Array", "numpy.array", "numpy.ndarray", "numpy.typing.ArrayLike",
            "numpy.typing.NDArray", "xarray.DataArray", "zarr.Array"}  # fmt: skip
 _UNDERSTOOD = (
@@ -119,6 +128,30 @@ def elements(node: ast.expr, names: Names) -> list[ast.expr]:
     return [node]
 
 
+def gives_layers(node: ast.expr, names: Names, depth: int = 0) -> bool:
+    """Whether a return's annotation is that of layers of napari, one or a list of them, or None."""
+    if depth > _DEEPEST:
+        return False
+    value = names.alias(node)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        value = _parsed(node, node.value, names)
+    if value is not None:
+        return gives_layers(value, names, depth + 1)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.Subscript):
+        outer = names.dotted(node.value)
+        if outer in _LISTS:
+            return gives_layers(node.slice, names, depth + 1)
+        if outer not in ("typing.Optional", "typing.Union"):
+            return False
+        parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    else:
+        return names.dotted(node) in _LAYERS
+    kept = [part for part in parts if not _is_none(part)]
+    return bool(kept) and all(gives_layers(part, names, depth + 1) for part in kept)
+
+
 def _parsed(node: ast.expr, text: str, names: Names) -> ast.expr:
     """The annotation that stands in quotes."""
     try:
@@ -161,7 +194,7 @@ def _subscript(node: ast.Subscript, names: Names, depth: int) -> Meaning:
     parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
     if module in ("typing", "typing_extensions") and parts:
         if last == "Annotated":
-            return _annotated(meaning(parts[0], names, depth + 1), parts[1:], names)
+            return annotated(meaning(parts[0], names, depth + 1), parts[1:], names)
         if last == "Literal":
             return _choices([names.literal(part) for part in parts], node, names)
         if last == "Optional":
@@ -183,7 +216,7 @@ def _choices(choices: list[Scalar], node: ast.expr, names: Names) -> Meaning:
     return Meaning("parameter", {"type": plain[types.pop()], "enum": enum}, nullable)
 
 
-def _annotated(base: Meaning, notes: list[ast.expr], names: Names) -> Meaning:
+def annotated(base: Meaning, notes: list[ast.expr], names: Names) -> Meaning:
     """`base` with what stands beside it in `Annotated`; notes for others are passed over."""
     fields = dict(base.fields)
     for note in notes:

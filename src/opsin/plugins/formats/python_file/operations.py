@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from msgspec import UnsetType, structs
 
 from opsin.errors import UsageError
-from opsin.plugins.formats.python_file.annotations import Meaning, elements, meaning
+from opsin.plugins.formats.python_file.annotations import (
+    Meaning,
+    elements,
+    gives_layers,
+    meaning,
+)
 from opsin.plugins.formats.python_file.docstring import Docstring
 from opsin.plugins.formats.python_file.names import Names
 from opsin.plugins.manifest import Input, Operation, Output, Parameter, Scalar
@@ -53,7 +58,7 @@ def _operation(node: ast.FunctionDef, names: Names, wants_progress: bool) -> Ope
         what = _meaning(argument, node, names)
         described = {
             "name": argument.arg,
-            "title": _title(argument.arg),
+            "title": title_of(argument.arg),
             "description": said.arguments.get(argument.arg, ""),
             **what.fields,
         }
@@ -73,16 +78,16 @@ def _operation(node: ast.FunctionDef, names: Names, wants_progress: bool) -> Ope
                 nullable=what.nullable or (default is not None and _is_none(default)), **described
             )
             if default is not None:
-                value = _default(parameter, default, names)
+                value = default_of(parameter, default, names)
                 parameter = structs.replace(parameter, default=value)
             parameters.append(parameter)
     return Operation(
         name=node.name,
-        title=_title(node.name),
+        title=title_of(node.name),
         description=said.summary,
         inputs=tuple(inputs),
         parameters=tuple(parameters),
-        outputs=_outputs(node, names),
+        outputs=outputs_of(node, names),
         metadata={name: _about(name, argument, inputs, names) for name, argument in metadata},
         wants_progress=wants_progress,
         line=node.lineno,
@@ -114,7 +119,7 @@ def _meaning(argument: ast.arg, node: ast.FunctionDef, names: Names) -> Meaning:
     return meaning(argument.annotation, names)
 
 
-def _default(parameter: Parameter, node: ast.expr, names: Names) -> Scalar | UnsetType:
+def default_of(parameter: Parameter, node: ast.expr, names: Names) -> Scalar | UnsetType:
     """The default that stands in the file, as `parameter` wants it."""
     node = names.alias(node) or node
     if isinstance(node, ast.Attribute) and parameter.enum_class is not None:
@@ -134,12 +139,19 @@ def _default(parameter: Parameter, node: ast.expr, names: Names) -> Scalar | Uns
         raise names.refused(node, f"the default does not fit. {error}") from error
 
 
-def _outputs(node: ast.FunctionDef, names: Names) -> tuple[Output, ...]:
+def outputs_of(node: ast.FunctionDef, names: Names) -> tuple[Output, ...]:
+    """What a function gives.
+
+    Raises:
+        PluginError: it does not say, or it is nothing that can be shown.
+    """
     if node.returns is None:
         raise names.refused(
             node,
             f"{node.name} does not say what it gives: add `-> Labels`, `-> Image` or the like.",
         )
+    if gives_layers(node.returns, names):
+        return (Output(kind="layers", title="Layers"),)
     outputs: list[Output] = []
     for element in elements(node.returns, names):
         what = meaning(element, names)
@@ -209,7 +221,7 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     """`min_size` as a form shows it: Min size."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
