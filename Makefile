@@ -18,13 +18,14 @@ endif
 packages := .venv/.installed
 web_packages := web/node_modules/.installed
 app := src/opsin/server/static/index.html
+spread := -n logical --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 2
 demo := .cache/demo.ome.zarr
 web_sources := $(shell find web/src -not -name '*.test.ts*') \
 	web/index.html web/vite.config.ts web/tsconfig.json
 
 say = @printf '\033[36m==>\033[0m %s\n'
 
-.PHONY: help setup run test check vitest pytest fix bench docs wheel lock clean
+.PHONY: help setup run test check vitest pytest slow fix bench docs wheel lock clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -32,6 +33,7 @@ help: ## list the verbs
 
 setup: $(packages) $(web_packages) $(app) ## make .venv with all packages, and build the web app
 	@scripts/setup.sh chromium
+	@scripts/setup.sh bubblewrap
 	$(say) "Ready: .venv/bin/opsin"
 
 run: $(packages) $(web_packages) $(app) $(demo)/zarr.json ## make a 16384² demo image and open it
@@ -40,6 +42,8 @@ run: $(packages) $(web_packages) $(app) $(demo)/zarr.json ## make a 16384² demo
 
 test: $(packages) $(web_packages) $(app) ## set up, then run every check and test
 	@scripts/setup.sh chromium --required
+	@scripts/setup.sh bubblewrap --required
+	@scripts/setup.sh screen --required
 	@$(MAKE) --no-print-directory check vitest pytest
 
 check: $(packages) $(web_packages) ## style, types and imports, in Python and TypeScript
@@ -62,9 +66,13 @@ vitest: $(web_packages)
 
 pytest: $(packages) $(app) $(demo)/zarr.json
 	$(say) "Tests: pytest"
-	@pytest -n logical --maxprocesses 4 --dist loadfile --ignore tests/end_to_end
+	@pytest $(spread) --maxprocesses 4 -m "not slow" --ignore tests/end_to_end
 	$(say) "Tests in a browser: pytest tests/end_to_end"
-	@pytest -n logical --maxprocesses 2 --dist loadfile tests/end_to_end
+	@pytest $(spread) --maxprocesses 2 tests/end_to_end
+
+slow: $(packages) $(app) ## the tests that `make test` leaves out: long ones that test nothing new
+	$(say) "Slow tests: pytest"
+	@pytest -m slow
 
 fix: $(packages) $(web_packages) ## repair what can be repaired: format, import order, simple lint
 	$(say) "Repairing Python: ruff"

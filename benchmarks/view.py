@@ -13,9 +13,10 @@ server for as many as it likes. Pages and scripts come without delay.
 
 What is on the canvas is seen by `captureStream`, in a worker of the page: when each frame came, and
 as many pictures as can be copied, which are fewer of a canvas that a worker draws. Of such a canvas
-the stream may lag or lose its end on a busy computer: at rest it is compared with that, waited
-for, and after 2.5 s replaced (`lost` counts that; what is late counts as late). Times of frames are
-good to about 10 ms. No developer tools listen; the page reports by itself.
+the stream may lag or lose its end on a busy computer: when nothing has come for 0.2 s the canvas
+itself is looked at, again and again until the end, and what the stream lacks counts as come then
+(`lost`). Times of frames are good to about 10 ms. No developer tools listen; the page reports by
+itself.
 
 A run counts only if every picture in which a move ended agrees with one that NumPy alone computes;
 else it is repeated, once. In 3D, which has to be asked for, it need only show something: viv shows

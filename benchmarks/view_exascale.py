@@ -25,9 +25,8 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,11 +37,13 @@ import numpy.typing as npt
 from harness.chromium import browser
 from harness.demo import CACHE
 from harness.flight import CENTRE_OF_PLANE, DEEP, THRESHOLD, WIDTH_OF_PLANE
-from harness.holding import memory
-from harness.measured_page import Measured, measured
+from harness.measured_page import measured
 from harness.side_by_side import Figure, arguments, conclude
 
 from opsin.chunks.volume_camera import looking
+
+sys.path.append(str(Path(__file__).parents[1]))  # tests look at memory in the same way
+from tests.end_to_end.pss import sampled
 
 MEASURES = "Flights through the Mandelbrot set and the Mandelbulb in Chromium"
 MIB = 2**20
@@ -62,7 +63,6 @@ LONGEST = 400.0
 """Seconds that a flight may take."""
 RESTS = 20_000
 """Milliseconds at most that the empty page is looked at."""
-SAMPLED_EVERY = 0.1
 FILM = "exascale.webp"
 FRAME, COLUMNS = (192, 144), 5
 """Pixels of a picture in the film, and how many are beside one another."""
@@ -112,7 +112,7 @@ def fly(name: str, quick: bool) -> dict[str, Any]:
     window = (width, height + BROWSER_KEEPS)
     with (
         measured("exascale_tour.js", f"synthetic:{name}", "--memory", f"{MEMORY}MiB") as server,
-        sampled(server) as most,
+        sampled(server.process.pid) as memory,
     ):
         query = {"bare": "", "clear": "ff00ff" if name == "mandelbrot" else "000000"}
         address = server.page(
@@ -123,27 +123,7 @@ def fly(name: str, quick: bool) -> dict[str, Any]:
         rests = min(RESTS, report["flew"])
         with browser(server.page("empty", flight=json.dumps({"rests": rests})), START_PAGE, window):
             report["empty"] = server.report(LONGEST)
-    return {**report, "pss": max(most)}
-
-
-@contextmanager
-def sampled(server: Measured) -> Iterator[list[float]]:
-    """MiB of the server, every so often."""
-    taken: list[float] = []
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(SAMPLED_EVERY):
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-                taken.append(memory(server.process.pid))
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    try:
-        yield taken
-    finally:
-        over.set()
-        watching.join()
+    return {**report, "pss": memory.peak / MIB}
 
 
 def check(name: str, report: Mapping[str, Any]) -> None:

@@ -5,6 +5,8 @@
 #   setup.sh web        web/node_modules from web/package-lock.json
 #   setup.sh app        the web app, built into src/opsin/server/static
 #   setup.sh chromium   the browser of the end-to-end tests; --required: fail when it cannot be had
+#   setup.sh bubblewrap what keeps plugins apart; --required: the same
+#   setup.sh screen     a virtual screen and what napari's window needs; --required: the same
 #
 # A fresh Debian 12 with python3 and make is enough. System packages that are missing are installed
 # when we are root, and otherwise named in one line.
@@ -75,7 +77,34 @@ chromium() {
     fail "The end-to-end tests cannot run without /usr/bin/chromium."
 }
 
+bubblewrap() {
+  command -v bwrap >/dev/null ||
+    system "Bubblewrap, which keeps plugins apart" bubblewrap ||
+    [ "${1:-}" != --required ] ||
+    fail "The tests of isolation cannot run without bwrap."
+}
+
+# Libraries by the packages that bring them: Qt looks for each when it opens a window.
+SCREEN=(xvfb xauth libgl1 libegl1 libgl1-mesa-dri libglx-mesa0 libglu1-mesa libopengl0
+  libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
+  libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libdbus-1-3 libfontconfig1)
+
+screen() {
+  local missing=() one
+  if command -v dpkg-query >/dev/null; then
+    for one in "${SCREEN[@]}"; do
+      dpkg-query -W -f '${Status}' "$one" 2>/dev/null | grep -q "ok installed" || missing+=("$one")
+    done
+  elif ! command -v Xvfb >/dev/null; then
+    missing=(xvfb)
+  fi
+  [ ${#missing[@]} = 0 ] ||
+    system "A virtual screen, on which the tests open napari" "${missing[@]}" ||
+    [ "${1:-}" != --required ] ||
+    fail "The tests of napari cannot run without Xvfb and Qt's libraries."
+}
+
 case "${1:-}" in
-  python | web | app | chromium) "$@" ;;
-  *) fail "Usage: scripts/setup.sh python | web | app | chromium [--required]" ;;
+  python | web | app | chromium | bubblewrap | screen) "$@" ;;
+  *) fail "Usage: scripts/setup.sh python | web | app | chromium | bubblewrap | screen [--required]" ;;
 esac

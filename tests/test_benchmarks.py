@@ -97,6 +97,14 @@ FIGURES = {
             "target",
         )
     },
+    "worker_start.py": {"vs_appose", "not_isolated_vs_appose", "first_vs_appose"},
+    "napari_view.py": {
+        "bytes_2d_vs_best",
+        "bytes_zsteps_vs_napari",
+        "final_50ms_vs_napari",
+        "first_content_50ms_vs_napari",
+        "stall_z_ms",
+    },
     "look.py": {
         "first_content_ms",
         "input_latency_ms",
@@ -108,7 +116,9 @@ FIGURES = {
     },
 }
 WITHOUT_PEER = {"exascale.py", "look.py", "rpc_soak.py"}
-MAY_LACK_PEERS = {"plan.py", "rpc.py", "loader_sim.py", "view.py", "view_exascale.py"}
+MAY_LACK_PEERS = {
+    *("plan.py", "rpc.py", "loader_sim.py", "view.py", "view_exascale.py", "worker_start.py")
+}
 """What they need comes from an index, which is not always there; and waste and plans have none."""
 WITHOUT_IMAGE = {
     "exascale.py",
@@ -118,7 +128,10 @@ WITHOUT_IMAGE = {
     "rpc_soak.py",
     "loader_sim.py",
     "view_exascale.py",
+    "worker_start.py",
 }
+SLOW = {"exascale.py", "napari_view.py", "rpc.py", "view.py", "view_exascale.py"}
+"""What they run, other tests run too, without a clock."""
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""
 
@@ -127,7 +140,9 @@ def test_every_benchmark_is_tried_here() -> None:
     assert {path.name for path in BENCHMARKS.glob("*.py")} == FIGURES.keys()
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in FIGURES]
+)
 def test_a_benchmark_prints_and_writes_its_figures(name: str, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     smallest = ["--quick", "--rounds", "1"]

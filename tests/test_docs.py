@@ -238,7 +238,7 @@ def test_commands_of_the_pages_work(desk: Path) -> None:
                     pass
                 case ("opsin", "view" | "serve", *_):
                     pass
-                case ("opsin", *_) | ("python", "examples/look_from_python.py", *_):
+                case ("opsin", *_) | ("python", _, *_):
                     done = run(shlex.join(from_here(command.words, address)), desk)
                     assert done.returncode == 0, f"{command.place}: {done.stdout}"
                     count += 1
@@ -351,8 +351,10 @@ def test_every_option_stands_in_the_page_of_the_command_line() -> None:
         section = page.partition(f"\n## opsin {name}\n")[2].partition("\n## ")[0]
         assert section, f"opsin {name} has no section"
         said = run(f"opsin {name} --help", ROOT).stdout
-        options = set(re.findall(r"--[a-z-]+(?: [A-Z][A-Za-z,]*)?", said.partition("options:")[2]))
-        options = {option for option in options if option != "--help"}
+        actions = re.findall(r"^ {4}([a-z]+) {2,}", said, re.MULTILINE)
+        helps = [said, *(run(f"opsin {name} {action} --help", ROOT).stdout for action in actions)]
+        listed = "".join(said.partition("options:")[2] for said in helps)
+        options = set(re.findall(r"--[a-z-]+(?: [A-Z][A-Za-z,]*)?", listed)) - {"--help"}
         assert options
         in_tables = set(re.findall(r"^\| `(--[^`]*)` \|", section, re.MULTILINE))
         assert in_tables == options, f"opsin {name}"

@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 from opsin import cli
 from opsin.server import launch
-from opsin.server.app import STATIC, make_app
+from opsin.server.app import make_app
 from opsin.server.session import Session
+from opsin.server.web_app import STATIC
 
 
 def measured_app(session: Session, **options: Any) -> Starlette:

@@ -26,7 +26,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        return None if self.peer is None else self.ours / self.peer
+        return self.ours / self.peer if self.peer else None
 
 
 def arguments(measures: str) -> argparse.ArgumentParser:

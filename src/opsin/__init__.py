@@ -26,6 +26,8 @@ _HOME = {
     "Tracks": "opsin.types",
     "Vectors": "opsin.types",
     "VolumeCamera": "opsin.chunks.volume_camera",
+    "batch": "opsin.host.batch",
+    "crop": "opsin.images.crop",
     "empty": "opsin.rpc.shared_arrays",
     "image_from_array": "opsin.images.memory",
     "load": "opsin.host.blocking",
@@ -33,6 +35,7 @@ _HOME = {
     "open_images": "opsin.images.readers",
     "open_points": "opsin.images.points.reader",
     "run": "opsin.host.blocking",
+    "save": "opsin.host.image_calls",
     "sharpen": "opsin.render.snapshot",
     "snapshot": "opsin.render.snapshot",
     "write_image": "opsin.images.write",
@@ -56,6 +59,8 @@ __all__ = [
     "Vectors",
     "VolumeCamera",
     "__version__",
+    "batch",
+    "crop",
     "empty",
     "image_from_array",
     "load",
@@ -63,6 +68,7 @@ __all__ = [
     "open_images",
     "open_points",
     "run",
+    "save",
     "sharpen",
     "snapshot",
     "write_image",
@@ -73,7 +79,10 @@ if TYPE_CHECKING:
     from opsin.chunks.camera import Camera
     from opsin.chunks.volume_camera import VolumeCamera
     from opsin.errors import OpsinError
+    from opsin.host.batch import batch
     from opsin.host.blocking import load, run
+    from opsin.host.image_calls import save
+    from opsin.images.crop import crop
     from opsin.images.memory import image_from_array
     from opsin.images.points.layer import PointsLayer
     from opsin.images.points.reader import open_points

@@ -1,4 +1,4 @@
-"""Command line: `opsin view`, `serve`, `info`, `snapshot`, `write`, `run`. Imports late."""
+"""Command line: `opsin view`, `serve`, `info`, `snapshot`, `write`, `run` … Imports late."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opsin import __version__
+from opsin import __version__, envs_command
 from opsin import option_values as values
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
 
@@ -279,9 +279,16 @@ def _parser() -> argparse.ArgumentParser:
         "in turn. Parameters are given as name=value.",
         allow_abbrev=False,
     )
-    run.add_argument("operation", metavar="FILE:OPERATION", help="such as nuclei.py:nuclei")
     run.add_argument(
-        "words", nargs="*", metavar="INPUT|name=value", help="images, and values of parameters"
+        "operation",
+        metavar="FILE:OPERATION",
+        help="such as nuclei.py:nuclei, or napari:NAME:OPERATION of an installed plugin of napari",
+    )
+    run.add_argument(
+        "words",
+        nargs="*",
+        metavar="INPUT|name=value",
+        help="images, points and tables, and values of parameters",
     )
     run.add_argument(
         "-o",
@@ -290,7 +297,8 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         type=Path,
         metavar="OUT",
-        help="where to write the result: .ome.zarr for an image, .csv for a table; once for each "
+        help="where to write the result: .ome.zarr for an image, .csv or .parquet for a table; "
+        "once for each "
         "result that the operation gives",
     )
     run.add_argument(
@@ -299,7 +307,63 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--channel", metavar="C", help="name or number of a channel (default: each of them)"
     )
+    run.add_argument(
+        "--axes",
+        default="",
+        metavar="AXES",
+        help="what each call gets, such as zyx, if the operation declares no axes (default: yx)",
+    )
     run.set_defaults(run=_run)
+
+    plugins = commands.add_parser(
+        "plugins",
+        help="list plugins, add one, write one in another format or with all its packages",
+        description="List the plugins that are at hand (`list`), have a plugin of napari from PyPI "
+        "in an environment of its own (`add NAME`, `remove NAME`), write a plugin in another "
+        "format (`convert IN OUT`), or with all its packages for a computer without a network "
+        "(`bundle FILE OUT.opsin.zip`, and there `add OUT.opsin.zip`).",
+        allow_abbrev=False,
+    )
+    plugins.add_argument("action", choices=values.PLUGIN_ACTIONS, metavar="ACTION")
+    plugins.add_argument(
+        "words",
+        nargs="*",
+        metavar="NAME|IN OUT",
+        help="what to add, remove, convert or bundle, and to what",
+    )
+    plugins.add_argument(
+        "--to",
+        choices=values.PLUGIN_FORMS,
+        metavar="FORMAT",
+        help="what to convert to: py, imjoy or npe2 (default: what OUT is named like)",
+    )
+    plugins.add_argument("--json", action="store_true", help="list manifests, as JSON")
+    plugins.set_defaults(run=_plugins)
+
+    envs_command.add_to(commands, _say)
+
+    runs = commands.add_parser("runs", help="list what was run", allow_abbrev=False)
+    runs.add_argument(
+        "--last", type=int, default=20, metavar="N", help="how many are listed (default: 20)"
+    )
+    runs.add_argument("--json", action="store_true", help="all that was recorded of them, as JSON")
+    runs.set_defaults(run=_runs)
+
+    script = commands.add_parser(
+        "script",
+        help="write a Python script that repeats what was run",
+        description="Write what was run, here, in the window or in napari, as a Python script. "
+        "Runs that others took results from are part of it.",
+        allow_abbrev=False,
+    )
+    script.add_argument(
+        "ids", nargs="*", metavar="RUN", help="as `opsin runs` lists them (default: the latest)"
+    )
+    script.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help="a file (default: it is printed)"
+    )
+    script.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    script.set_defaults(run=_script)
     return parser
 
 
@@ -345,6 +409,11 @@ def _add_viewing(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="a plugin to have at hand; may be given several times",
+    )
+    parser.add_argument(
+        "--untrusted",
+        action="store_true",
+        help="run plugins only where they can be isolated from your files and the network",
     )
 
 
@@ -468,9 +537,35 @@ def _run(options: argparse.Namespace) -> int:
         options.output,
         level=options.level,
         channel=options.channel,
+        axes=options.axes,
         say=_say,
         complain=_complain,
     )
+
+
+def _plugins(options: argparse.Namespace) -> int:
+    from opsin.plugins_command import plugins
+
+    return plugins(
+        options.action,
+        options.words,
+        to=options.to,
+        json=options.json,
+        say=_say,
+        complain=_complain,
+    )
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from opsin.script_command import list_runs
+
+    return list_runs(options.last, json=options.json, say=_say)
+
+
+def _script(options: argparse.Namespace) -> int:
+    from opsin.script_command import write_script
+
+    return write_script(options.ids, options.output, overwrite=options.overwrite, say=_say)
 
 
 def _warn(images: Sequence[Image | Points]) -> None:

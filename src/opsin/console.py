@@ -18,10 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from opsin.errors import UsageError
 from opsin.host.host import Host
 from opsin.host.job import Job
-from opsin.host.selection import Whole
+from opsin.host.selection import PIXELS, Given, Whole
 from opsin.host.workspace import Workspace
 from opsin.images.image import Image
 from opsin.images.layer import Layer
+from opsin.images.points.rows import ROWS, Rows, holds_rows, read_rows
 from opsin.images.readers import open_image
 from opsin.plugins.address import OperationAddress
 from opsin.plugins.manifest import Operation
@@ -47,6 +48,7 @@ def run_operation(
     *,
     level: int,
     channel: str | None,
+    axes: str = "",
     say: Say,
     complain: Say,
 ) -> int:
@@ -58,12 +60,13 @@ def run_operation(
         targets: a file for each result.
         level: of the inputs.
         channel: name or number; None: every one.
+        axes: that each call works on, of an operation that declares none; '': planes.
 
     Raises:
         OpsinError: it cannot be run so.
     """
     return asyncio.run(
-        _until_signal(_run(operation, words, targets, level, channel, say, complain))
+        _until_signal(_run(operation, words, targets, level, channel, axes, say, complain))
     )
 
 
@@ -95,24 +98,39 @@ async def _run(
     targets: Sequence[Path],
     level: int,
     channel: str | None,
+    axes: str,
     say: Say,
     complain: Say,
 ) -> int:
     address = OperationAddress.parse(text)
     with ExitStack() as opened:
-        async with Host(Workspace()) as host:
+        async with Host(Workspace(), front_end="command line") as host:
             registered = host.registry.add(address.source)
             operation = registered.operation(address.operation)[1]
             paths, settings = _sorted(operation, words)
-            program = host.program(registered, operation.name, from_words(operation, settings))
-            layers: dict[str, Layer] = {}
+            values = from_words(operation, settings)
+            program = host.program(registered, operation.name, values, axes)
+            layers: dict[str, Given] = {}
+            kinds = {one.name: one.kind for one in operation.inputs}
             for name, path in paths.items():
+                if kinds[name] in ROWS:
+                    layers[name] = await asyncio.to_thread(_rows, path, kinds[name], complain)
+                    continue
+                if holds_rows(path):
+                    raise UsageError(
+                        f"{operation.name} takes an image as its input {name!r}, and {path} is a "
+                        "table."
+                    )
                 image = opened.enter_context(await asyncio.to_thread(open_image, path))
                 for warning in image.warnings:
                     complain(f"{image.name}: {warning}")
                 layers[name] = _layer(image, channel)
             job = host.run(program, layers, Whole(level), [path.absolute() for path in targets])
             await _watched(job)
+    if job.isolation == "not isolated":
+        complain(f"{program.plugin.name} was not isolated: it could read and write all your files.")
+    elif job.isolation and sys.stderr.isatty():
+        _write(sys.stderr, [f"Isolated by {job.isolation}."])
     if job.state == "done":
         for result in job.results:
             rows = f" ({result.rows} rows)" if result.rows is not None else ""
@@ -233,14 +251,33 @@ def _sorted(operation: Operation, words: Sequence[str]) -> tuple[dict[str, Any],
             settings.append(word)  # which says that there is no such parameter
         else:
             free.append(word)
+    if not inputs:  # a reader takes the path of a file, and no image
+        given = {word.partition("=")[0] for word in settings}
+        asked = [one.name for one in operation.parameters if one.required and one.format == "path"]
+        open_paths = [name for name in asked if name not in given]
+        settings += [
+            f"{name}={Path(word).absolute()}" for name, word in zip(open_paths, free, strict=False)
+        ]
+        free = free[len(open_paths) :]
     open_inputs = [name for name in inputs if name not in paths]
     if len(free) > len(open_inputs):
+        images = all(one.kind in PIXELS for one in operation.inputs)
         raise UsageError(
-            f"{operation.name} takes {len(inputs)} images ({', '.join(inputs)}), "
+            f"{operation.name} takes {len(inputs)} {'images' if images else 'inputs'} "
+            f"({', '.join(inputs)}), "
             f"not {len(free) + len(paths)}."
         )
     paths |= dict(zip(open_inputs, free, strict=False))
     return paths, settings
+
+
+def _rows(path: str, kind: Any, complain: Say) -> Rows:
+    """What is at a path, as points, shapes or a table."""
+    rows = read_rows(path).said_to_be(kind)
+    if left_out := rows.count - int(rows.placed.sum()):
+        has = "row has" if left_out == 1 else "rows have"
+        complain(f"{rows.name}: {left_out} {has} no position and were left out.")
+    return rows
 
 
 def _layer(image: Image, channel: str | None) -> Layer:

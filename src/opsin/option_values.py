@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+
+PLUGIN_ACTIONS = ("list", "add", "remove", "convert", "bundle")
+PLUGIN_FORMS = ("py", "imjoy", "npe2")
 
 FAR = 1e30
 """A world position beyond which there is nothing."""
 
+HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -28,6 +33,14 @@ def size(text: str) -> int:
     if size < 16 * 2**20:
         raise argparse.ArgumentTypeError(f"{text} is too little: give at least 16M")
     return size
+
+
+def age(text: str) -> float:
+    """Seconds from `12h`, `30d` or `4w`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip().lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write it like 12h, 30d or 4w")
+    return float(found[1]) * HOURS[found[2]] * 3600
 
 
 def sizes(text: str) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from platformdirs import user_cache_path
 
+from opsin.chunks.cache import default_budget
 from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.policy import policy_named
 from opsin.errors import OpsinError, UsageError
@@ -23,9 +24,14 @@ from opsin.plugins.formats import read_plugin
 from opsin.server.launch import HERE, bind, is_loopback, make_token, serve
 from opsin.server.roots import Roots
 from opsin.server.session import Session
+from opsin.workers.isolation.launch import level_for
+from opsin.workers.isolation.sandbox import Sandbox
 
-DEFAULT_MEMORY = 2 * 2**30
 NO_PLUGINS = "No plugins run on this server, because other computers can reach it."
+NOT_ISOLATED = (
+    "No plugins run here, because they are not trusted and nothing can isolate them on this "
+    "computer: install bubblewrap (Linux), or leave out --untrusted."
+)
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -63,6 +69,10 @@ def _run(
     policy, near = policy_named(options.policy), is_loopback(host)
     if options.plugin and not near:
         raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --plugin or --host.")
+    no_plugins = None if near else NO_PLUGINS
+    if options.untrusted and not level_for(Sandbox()).is_isolated:
+        no_plugins = no_plugins or NOT_ISOLATED
+        complain(NOT_ISOLATED)
     token, listener = make_token(), bind(options.port, host)
     groups: list[tuple[Image, ...] | Points] = []
     problems: list[str] = []
@@ -91,14 +101,14 @@ def _run(
     codec: CodecName = "none" if near else "zstd"
     session = Session(
         groups,
-        options.memory or default_memory(),
+        options.memory or default_budget(),
         notices=problems,
         plugins=options.plugin,
         policy=policy,
         disk_cache=_disk_cache(options.disk_cache, groups, complain),
         roots=roots,
         codec=codec,
-        no_plugins=None if near else NO_PLUGINS,
+        no_plugins=no_plugins,
     )
     names = [one.name for group in groups for one in _each(group)]
     names += [f"what lies below {folder}" for folder in roots.folders.values()]
@@ -144,12 +154,3 @@ def _disk_cache(
     except UsageError as error:  # nobody asked for it
         complain(str(error))
         return None
-
-
-def default_memory() -> int:
-    """A quarter of the computer's memory, at most 2 GiB."""
-    try:
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return DEFAULT_MEMORY
-    return min(DEFAULT_MEMORY, physical // 4)

@@ -366,3 +366,32 @@ def test_a_long_queue_costs_its_length() -> None:
     assert Counting.looks < 3 * 4096
     queue.rewind()
     assert queue.first(lambda key: True) == keys((0, 0))[0]
+
+
+def test_a_removed_image_is_forgotten_when_nobody_wants_it_any_more() -> None:
+    async def test() -> None:
+        image, source = pyramid((2048, 2048))
+        other, _ = pyramid((2048, 2048))
+        loader = Loader(64 * CHUNK)
+        number = loader.add(image, lent=True)
+        kept = loader.add(other, lent=True)
+        client, others = loader.client(lambda _: None), loader.client(lambda _: None)
+        others.want(singly(keys((0, 0), image=kept)))
+        client.want(singly(keys((0, 0), (0, 1))))
+        await until(lambda: len(loader.cache) == 3)
+        source.gate = asyncio.Event()
+        client.want(singly(keys((0, 0), (5, 5))))
+        await until(lambda: (0, (5, 5)) in source.started)
+        loader.remove(number)
+        assert loader.get(keys((0, 1))[0]) is None
+        assert loader.get(keys((0, 0))[0]) is not None, "it is still wanted"
+        client.close()
+        await until(lambda: list(loader.images) == [kept])
+        assert len(loader.cache) == 1
+        assert loader.cache.used == CHUNK
+        assert loader.in_flight == 0
+        assert loader.add(image, lent=True) == 2, "numbers are not given again"
+        await loader.close()
+        assert not source.closed
+
+    run(test)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import quote
+
+from harness.environments import npm_folder_of
 
 WEB = Path(__file__).parents[2] / "web"
 NODE = f"{Path(sys.executable).parent}:/usr/bin:/bin"
@@ -32,10 +33,7 @@ def build_viv(folder: Path) -> bool:
 
     They are those of the benchmarks: with them the web app's would be twice as many.
     """
-    peers = str(WEB.parent / "benchmarks")
-    if peers not in sys.path:
-        sys.path.append(peers)
-    packages: Path | None = importlib.import_module("harness.environments").npm_folder_of("viv")
+    packages = npm_folder_of("viv")
     if packages is None:
         return False
     page = Path(__file__).with_name("viv_page.js")

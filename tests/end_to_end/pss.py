@@ -1,4 +1,4 @@
-"""Memory of a process and all below it, as the system counts it, sampled from outside."""
+"""Memory of a process, as the system counts it, sampled from outside."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class Samples:
         return max(size for _, size in self.taken)
 
 
-def pss(pid: int) -> int:
-    """Bytes now; of a process that has just ended, none."""
+def pss(pid: int, alone: bool = False) -> int:
+    """Bytes now, with all that it started or `alone`; of a process that has just ended, none."""
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        family = [psutil.Process(pid)]
+        family += [] if alone else family[0].children(recursive=True)
     except psutil.NoSuchProcess:
         return 0
     total = 0
@@ -41,14 +42,14 @@ def pss(pid: int) -> int:
 
 
 @contextmanager
-def sampled(pid: int) -> Iterator[Samples]:
-    """Samples within a `with`, at least one."""
+def sampled(pid: int, alone: bool = False) -> Iterator[Samples]:
+    """Samples within a `with`, at least one, as `pss` takes them."""
     samples = Samples()
     over = threading.Event()
 
     def watch() -> None:
         while True:
-            samples.taken.append((time.monotonic(), pss(pid)))
+            samples.taken.append((time.monotonic(), pss(pid, alone)))
             if over.wait(EVERY):
                 return
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import expect
 
+import opsin
+from opsin.images.points import POSITION
+from opsin.images.points.write import write_points
 from tests.end_to_end.app import App
 from tests.server.running import opsin_view
 
@@ -75,3 +80,64 @@ def test_every_brick_is_outlined_and_freezing_shows_what_is_there(app: App) -> N
         app.until("window.outlines.some((one) => one.level === 1)")
         page.keyboard.press("b")
         expect(page.get_by_role("list", name="Where bricks came from")).not_to_be_attached()
+
+
+def test_every_cell_of_points_is_outlined(app: App, tmp_path: Path) -> None:
+    z, y, x = np.random.default_rng(3).normal(size=(3, 30_000)) * [[10], [60], [80]]
+    write_points({"z": z, "y": y, "x": x}, tmp_path / "cloud.points")
+    page = app.page
+    with opsin.open_points(tmp_path / "cloud.points") as points:
+        cells, boxes = points.tree.root(), []
+        while len(cells):
+            for grid in cells.grid:
+                found = points.read(cells.level, (int(grid),))[POSITION]
+                boxes.append((cells.level, found.min(axis=0), found.max(axis=0)))
+            cells = points.tree.children(cells)[0]
+    assert len(boxes) > 4
+    with opsin_view([tmp_path / "cloud.points"]) as server:
+        app.open(server)
+        page.evaluate(
+            """() => window.opsin.viewer.on("outlines", (some) => { window.outlines = some; })"""
+        )
+        app.set_layer(0, size=1e-9, unit="world")  # so that boxes are those of the points alone
+        page.keyboard.press("b")
+        page.evaluate("window.opsin.viewer.showVolume(true)")
+        app.settle()
+        app.until("window.outlines?.some((one) => 'length' in one.place)")
+        told = page.evaluate("window.outlines")
+        assert {one["provenance"] for one in told} <= {"disk", "memory"}
+        assert {one["level"] for one in told} == {level for level, _, _ in boxes}
+        whole = 0
+        for one in told:
+            low, high = np.array(one["place"])
+            # Of cells of which only the first points are here, the box is smaller.
+            assert any(
+                level == one["level"]
+                and (low >= first - 1e-6).all()
+                and (high <= last + 1e-6).all()
+                for level, first, last in boxes
+            )
+            whole += any(
+                np.allclose(low, first) and np.allclose(high, last) for _, first, last in boxes
+            )
+        assert whole > 0
+
+        app.look(volume=None)
+        app.look(center=[0.0, 0.0], zoom=40.0)
+        width, height = app.size
+        app.until("window.outlines?.every((one) => 'x0' in one.place)")
+        told = page.evaluate("window.outlines")
+        assert {one["level"] for one in told} == {level for level, _, _ in boxes}
+        for one in told:
+            place = one["place"]
+            assert place["x0"] < width
+            assert place["x1"] > 0
+            assert place["y0"] < height
+            assert place["y1"] > 0
+        drawn = """() => {
+            const canvas = document.querySelector(".brick-outlines");
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            return data.some((value, at) => at % 4 === 3 && value > 0);
+        }"""
+        app.until(f"({drawn})()")

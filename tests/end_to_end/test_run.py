@@ -6,10 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from opsin.images.readers import open_image
 from opsin.images.write import write_image
 from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
+from tests.end_to_end.pss import sampled
 from tests.server.running import Running, opsin_view
 
 ROOT = Path(__file__).parents[2]
@@ -151,38 +149,18 @@ def test_nuclei_of_a_whole_image_in_bounded_memory(
         panel.region.get_by_label("Level").select_option(index=0)
         expect(estimate).to_contain_text("4096 × 4096 px of level 0")
         expect(estimate).to_contain_text(re.compile(r"≈ \d+ MiB of [\d.]+ GiB free"))
-        with highest_pss(server) as peak:
+        with sampled(server.process.pid, alone=True) as memory:  # its workers are not it
             panel.run()
             bar = panel.region.get_by_role("progressbar")
             expect(bar).to_be_visible()
             layer = panel.result("Nuclei")
-        assert peak[0] < budget + 200 * MIB, f"{peak[0] / MIB:.0f} MiB"
+        assert memory.peak < budget + 200 * MIB, f"{memory.peak / MIB:.0f} MiB"
         (path,) = results(workspace)
         with open_image(path) as labels, open_image(real) as image:
             np.testing.assert_array_equal(labels.read(), direct(image.read(), tmp_path))
             assert labels.levels[0].translation == image.levels[0].translation
         assert layer["levels"][0]["scale"] == [0.5, 0.5]
         expect(estimate).to_contain_text(re.compile(r"≈ [\d.]+ (s|min)"), timeout=10_000)
-
-
-@contextmanager
-def highest_pss(server: Running) -> Iterator[list[int]]:
-    """The most memory of the server (its workers are not it), sampled from outside."""
-    process = psutil.Process(server.process.pid)
-    peak = [0]
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            peak[0] = max(peak[0], process.memory_full_info().pss)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
 
 
 def worker_of(server: Running) -> psutil.Process:

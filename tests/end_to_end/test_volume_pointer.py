@@ -164,7 +164,7 @@ def test_labels_are_picked_and_hidden_by_key(app: App, served: Running) -> None:
     assert np.abs(world(probe["place"]) - line[(met > 0).argmax()]).max() < 1.5
     assert pointed_at_nothing(app)
 
-    app.page.set_viewport_size({"width": 480, "height": 400})
+    app.page.set_viewport_size({"width": 720, "height": 400})
     app.open(served)
     app.set_layer(0, visible=False)
     app.set_layer(1, visible=True)

@@ -161,17 +161,17 @@ def test_by_hand_and_by_link(app: App, nuclei: Running) -> None:
     app.settle()
     assert app.camera["volume"]["mode"] == "mip"
     page.get_by_label("Projection").select_option("translucent")
-    page.mouse.move(360, 240)
+    page.mouse.move(380, 130)  # between the toolbar and the bar of the volume
     before = app.camera["volume"]
     page.mouse.down()
-    page.mouse.move(410, 250, steps=3)
+    page.mouse.move(430, 140, steps=3)
     page.mouse.up()
     turned = app.camera["volume"]
     assert turned["orientation"] != before["orientation"]
     assert turned["center"] == before["center"]
     page.keyboard.down("Shift")
     page.mouse.down()
-    page.mouse.move(420, 260, steps=2)
+    page.mouse.move(440, 150, steps=2)
     page.mouse.up()
     page.keyboard.up("Shift")
     moved = app.camera["volume"]

@@ -553,6 +553,17 @@ def test_another_process_decodes_the_same(site: Site) -> None:
 # ------------------------------------------------------------------------------ nonsense
 
 
+def test_chunks_of_one_pixel_are_refused_before_anybody_goes_through_them(tmp_path: Path) -> None:
+    folder = make_plate(tmp_path / "p.zarr", fields=("0",), shape=(1, 8, 8), levels=1)
+    for path in folder.rglob("s0/zarr.json"):
+        said = json.loads(path.read_text())
+        said["shape"] = [1, 2800, 2800]
+        said["chunk_grid"]["configuration"]["chunk_shape"] = [1, 1, 1]
+        path.write_text(json.dumps(said))
+    with pytest.raises(OpenError, match=r"p.zarr is said to have 7840000 chunks at level 0, which"):
+        open_image(folder)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 4) | st.floats() | st.sampled_from(["A", "B/2"]),
     lambda inner: (

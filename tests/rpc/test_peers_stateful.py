@@ -362,7 +362,7 @@ class TwoPeers(RuleBasedStateMachine):
 
 TestTwoPeers = TwoPeers.TestCase
 TestTwoPeers.settings = settings(
-    max_examples=25,
+    max_examples=12,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

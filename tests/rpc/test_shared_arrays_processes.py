@@ -22,6 +22,9 @@ from tests.rpc.process import nothing_leaks, room_for
 
 pytestmark = pytest.mark.skipif(not available(), reason="no shared arrays here")
 
+ROUNDS = 6
+"""More of them, with all else that two peers do, are in `test_peer_processes`."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _processes() -> None:
@@ -50,7 +53,7 @@ def test_killing_either_side_at_any_moment_leaves_nothing() -> None:
             await working
         assert exchange.shared.lent == 0
 
-    for number in range(20):
+    for number in range(ROUNDS):
         with nothing_leaks():
             pool = Pool()
             with child(run_stream, number) as (process, ours):

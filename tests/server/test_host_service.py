@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.job import Job, Result
+from opsin.images.points.rows import read_rows
 from opsin.images.readers import open_images
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.memory import pair
@@ -21,6 +22,7 @@ from opsin.server.host_service import HostService
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
 from tests.host.plugins import write_plugin
+from tests.host.test_row_inputs import SOURCE
 from tests.rpc.running import run, until
 
 STACK = "tests/data/volume/img3d.tif"
@@ -101,6 +103,56 @@ def test_a_job_from_its_request_to_its_layer(
     run(main(), 60)
 
 
+def test_points_and_tables_are_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer of points by its id, a table by its address; a change runs both again."""
+    (tmp_path / "p.csv").write_text("y,x,label\n1,2,7\n3,4,8\nnan,0,9\n")
+    rows = write_plugin(tmp_path, SOURCE, "rows.py")
+
+    async def ended(host: Any, id: str) -> dict[str, Any]:
+        async for news in host.watch_jobs():
+            for job in news:
+                if job["id"] == id and job["state"] in ("done", "failed"):
+                    assert (job["state"], job["error"]) == ("done", None)
+                    return dict(job)
+        raise AssertionError
+
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            plugin = session.host.registry.add(rows).id
+            assert await session.points.open(tmp_path / "p.csv", lambda: 9)
+
+            def asked(operation: str, **inputs: int | str) -> dict[str, Any]:
+                return request(plugin, operation, inputs=inputs, parameters={}, where=VISIBLE)
+
+            estimate = await host.estimate(asked("moved", points=9))
+            assert (estimate["shape"], estimate["rows"]) == ([], 2)
+            moved = await ended(host, await host.run(asked("moved", points=9)))
+            (layer,) = moved["layers"]
+            (file,) = moved["files"]
+            near = await ended(host, await host.run(asked("count_near", points=layer)))
+            means = await ended(host, await host.run(asked("means", table=file["address"])))
+            of_layer = await ended(host, await host.run(asked("means", table=9)))
+            assert (means["title"], of_layer["title"]) == ("Means · moved.csv", "Means · p")
+            found = read_rows(of_layer["places"][0]["path"])
+            assert (found["column"], found["mean"].tolist()) == (["y", "x", "label"], [2, 2, 8])
+            first = read_rows(means["places"][0]["path"])["mean"].tolist()
+            assert first == [3.0, 4.0]
+            for inputs in ({"points": 0}, {"points": 77}, {"points": file["address"] + "9"}):
+                with pytest.raises(UsageError):
+                    await host.estimate(asked("moved", **inputs))
+            await ended(host, await host.change(moved["id"], {"by": 10.0}))
+            await until(lambda: session.host.jobs[means["id"]].undone)
+            assert session.host.jobs[near["id"]].undone
+            (again,) = [
+                job
+                for job in session.host.jobs.values()
+                if job.operation == "means" and not job.undone and job.id != of_layer["id"]
+            ]
+            assert read_rows(again.results[0].path)["mean"].tolist() == [12.0, 13.0]
+
+    run(main(), 60)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -108,7 +160,8 @@ def test_a_job_from_its_request_to_its_layer(
         ({"plugin": 7}, "That is no request for a run"),
         ({"operation": "dark"}, "has no operation 'dark'"),
         ({"inputs": {"image": 77}}, "is not there any more"),
-        ({"inputs": {"image": "0"}}, "That is no request"),
+        ({"inputs": {"image": "0"}}, "A table that was chosen is not there"),
+        ({"inputs": {"image": [0]}}, "That is no request"),
         ({"inputs": {}}, "needs an image"),
         ({"parameters": {"threshold": "x"}}, "is not a number"),
         ({"parameters": {"threshold": float("nan")}}, "is not a finite number"),
@@ -238,7 +291,8 @@ def test_plugins_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
             async def watch() -> None:
                 async for plugins in host.watch_plugins():
-                    seen.append([plugin["name"] for plugin in plugins])
+                    own = (plugin for plugin in plugins if plugin["kind"] != "napari")
+                    seen.append([plugin["name"] for plugin in own])
 
             watching = asyncio.ensure_future(watch())
             text = "from opsin.types import Image\ndef same(image: Image) -> Image: return image\n"

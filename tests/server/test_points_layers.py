@@ -60,7 +60,7 @@ def test_points_lie_over_images_in_the_order_in_which_they_are_opened(tmp_path: 
             "cells: 1 row has no position and were left out."
         ]
         # Whatever the loader knows of is closed with it.
-        assert sum(isinstance(one, Points) for one in session.loader.images) == 1
+        assert sum(isinstance(one, Points) for one in session.loader.images.values()) == 1
         await session.close()
 
     run(main(), 30)

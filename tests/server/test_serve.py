@@ -103,6 +103,15 @@ def test_other_computers_are_let_in_only_when_asked_for_and_with_a_warning() -> 
         assert codecs[-1]["name"] == "zstd", "pixels are compressed on a network"
 
 
+@pytest.mark.parametrize("level", ["none", "landlock"])
+def test_untrusted_plugins_run_isolated_or_not_at_all(level: str) -> None:
+    """That they run is shown in tests/host; here that a page is told why they do not."""
+    said = "No plugins run here, because they are not trusted and nothing can isolate them"
+    environment = {**OWN, "OPSIN_ISOLATION": level}
+    with opsin_serve([NUCLEI], "--untrusted", environment=environment) as server:
+        assert (said in server.text) == (level == "none")
+
+
 def test_addresses_of_this_computer_alone() -> None:
     assert is_loopback("127.0.0.1")
     assert is_loopback("::1")

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from opsin.chunks import loader as loader_module
@@ -417,17 +417,45 @@ def test_a_page_opens_what_lies_below_a_root_by_its_address(tmp_path: Path) -> N
         assert stranger.status_code == 401
 
 
+def test_a_page_that_is_older_than_the_server_has_its_images_opened_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(NUCLEI.read_bytes())
+    query = f"?open={tmp_path.name}/a.png&open={tmp_path.name}/none.png"
+
+    def shown(query: str) -> list[str]:
+        with stream_of(server, query) as link:
+            link.send(encode_frame({"type": "hello", "version": 1, "slots": 1, "credit": 1}))
+            frame = link.recv(timeout=20)
+            assert isinstance(frame, bytes)
+            opening = json.loads(decode_frame(frame)[0])["opening"]
+        settle(scene)
+        return [str(opening), *(layer.name for layer in scene.layers.values())]
+
+    with serving(roots=[tmp_path]) as server:
+        scene = server.session.scene
+        assert shown(query) == ["2", "a"], "it is told at once that they come"
+        failures = len(scene.notices)
+        server.session.remove_layer(0)
+        assert shown(query) == ["0"], "the user has removed it"
+        assert len(scene.notices) == failures
+        assert shown(f"{query}&open={tmp_path.name}/b.png")[1:] == ["b"]
+
+
 # Several at once
+
+
+def stream_of(server: Serving, query: str = "") -> ClientConnection:
+    return connect(
+        server.origin.replace("http", "ws") + "/api/stream" + query,
+        origin=Origin(server.origin),
+        additional_headers={"Authorization": f"Bearer {TOKEN}"},
+        max_size=2**24,
+    )
 
 
 def look(server: Serving) -> int:
     """Bytes of bricks that a canvas gets until it has all."""
-    with connect(
-        server.origin.replace("http", "ws") + "/api/stream",
-        origin=Origin(server.origin),
-        additional_headers={"Authorization": f"Bearer {TOKEN}"},
-        max_size=2**24,
-    ) as link:
+    with stream_of(server) as link:
         link.send(
             encode_frame({"type": "hello", "version": VERSION, "slots": 2**26, "credit": 2**24})
         )

@@ -154,10 +154,10 @@ def test_a_layer_that_is_removed_is_sent_no_more(index: Path) -> None:
     async def story(canvas: Canvas, loader: Loader) -> None:
         canvas.look(1, visible=[5])
         await until(canvas.is_settled)
-        layer, load = canvas.scene.remove_points(5)
+        put_back = canvas.scene.remove(5)
         await until(lambda: canvas.of("scene")[-1]["layers"] == [])
         await until(lambda: canvas.of("sample")[-1]["samples"] == [])
-        canvas.scene.put_points(5, layer, load)
+        put_back()
         await until(lambda: len(canvas.of("sample")[-1]["samples"]) == 1)
         await until(canvas.is_settled)
         assert [part["first"] for part in canvas.of("points")].count(0) >= 2  # it is sent again

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,15 +17,27 @@ from hypothesis import strategies as st
 
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.points_plan import PointsBrick, plan_points
+from opsin.chunks.sight import Sight
+from opsin.chunks.volume_camera import looking
 from opsin.errors import ProtocolError
-from opsin.images.points import Points
+from opsin.images.points import POSITION, Points
 from opsin.images.points.layer import PointsLayer
 from opsin.images.points.memory import points_from_table
 from opsin.images.synthetic.points import synthetic_points
-from opsin.views.messages import Ack, Hello, Look, Lost, decode_message, encode_frame, wire_key
+from opsin.views.messages import (
+    Ack,
+    Hello,
+    Look,
+    VolumeLook,
+    WireBrick,
+    decode_message,
+    encode_frame,
+    wire_key,
+)
 from opsin.views.points_messages import BYTES, PointsLook
-from opsin.views.points_view import PointsView
+from opsin.views.points_planner import AHEAD, LEAD, PointsPlanner
 from opsin.views.view import View
+from tests.views.model import Model
 
 SIDE = 1 << 16
 COUNT = 200_000
@@ -57,42 +70,56 @@ class Numbers:
         return self.known.setdefault((layer, properties), len(self.known))
 
 
-def view_of(layers: Mapping[int, PointsLayer]) -> View:
-    return View({}, {}, points=PointsView(layers, Numbers()))
+def view_of(layers: Mapping[int, PointsLayer]) -> tuple[View, PointsPlanner]:
+    planner = PointsPlanner(layers, Numbers())
+    return View([planner]), planner
 
 
 class Canvas:
     """What a canvas does: it adds points to those it has, and lets go of cells as a whole."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, planner: PointsPlanner, chance: random.Random) -> None:
         self.slots = slots
-        self.held: dict[PointsBrick, int] = {}
-        self.known: set[PointsBrick] = set()
+        self.held: dict[WireBrick, int] = {}
+        self.known: set[WireBrick] = set()
         """What of it counts, since it has the properties that are drawn now."""
-        self.since = 0
-        self.wire: deque[tuple[int, PointsBrick, int, int, int]] = deque()
-        self.dropped = 0
+        self.wire: deque[tuple[WireBrick, int]] = deque()
+        self._parts: deque[tuple[int, int, int]] = deque()
+        """Generation, first and last-plus-one point of what is on the wire."""
+        self._since = 0
+        self._planner = planner
+        self._chance = chance
 
     def turn(self, generation: int) -> None:
-        self.since = generation
+        self._since = generation
         self.known.clear()
 
-    def take(self, chance: random.Random) -> Ack:
-        generation, brick, first, stop, size = self.wire.popleft()
+    def send(self, view: View, brick: WireBrick) -> int:
+        assert isinstance(brick, PointsBrick)
+        first, stop = view.held.get(brick, 0), self._planner.amount(brick)
+        assert first < stop, "what is held was sent again"
+        self._parts.append((view.generation, first, stop))
+        self.wire.append((brick, (stop - first) * self._planner.point_bytes(0)))
+        return self.wire[-1][1]
+
+    def take(self) -> Ack:
+        brick, size = self.wire.popleft()
+        generation, first, stop = self._parts.popleft()
         here = self.held.get(brick, 0) if brick in self.known else 0
-        if generation >= self.since and (first == 0 or here >= first):
+        if generation >= self._since and (first == 0 or here >= first):
             self.held[brick] = stop
             self.known.add(brick)
-        else:
-            self.dropped += 1
         evicted = []
         while sum(self.held.values()) > self.slots:
-            gone = chance.choice(sorted(self.held))
+            gone = self._chance.choice(sorted(self.held))
             del self.held[gone]
             if gone in self.known:
                 self.known.discard(gone)
                 evicted.append(gone)
         return Ack(size, tuple(map(wire_key, evicted)))
+
+    def lose(self) -> None:
+        pass
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,76 +128,33 @@ def test_it_settles_to_what_is_planned_whatever_the_canvas_lets_go_of(
     seed: int, slots: int
 ) -> None:
     chance = random.Random(seed)
-    layers = {0: PointsLayer("made", made())}
-    view, canvas = view_of(layers), Canvas(slots)
-    view.receive(Hello(1, 2**28, CREDIT), 0)
-    here: set[ChunkKey] = set()
+    view, planner = view_of({0: PointsLayer("made", made())})
+    canvas = Canvas(slots, planner, chance)
+    model = Model(view, canvas, 2**28, CREDIT, chance)
     properties: tuple[str, ...] = ()
-    generation = 0
+    size = 4.0
     current = look(0)
-    view.receive(current, 0)
-    view.replan(here.__contains__)
-
-    def step(action: str) -> None:
-        nonlocal generation, properties, current
-        if action in ("look", "recolour"):
-            generation += 1
-            if action == "recolour":
+    model.look(current)
+    for generation in range(1, 301):
+        event = model.any_of(look=4, recolour=2, lose=1)
+        if event in ("look", "recolour"):
+            if event == "recolour":
                 properties = chance.choice([(), ("value",), ("kind", "value")])
-                canvas.turn(generation) if properties != view.points.properties(0) else None
+                if properties != planner.properties(0):
+                    canvas.turn(generation)
+            size = chance.choice([2.0, 4.0])
             current = look(
                 generation,
                 center=(chance.uniform(0, SIDE), chance.uniform(0, SIDE)),
                 zoom=chance.choice([0.01, 0.05, 0.3, 5.0]),
-                points={"0": PointsLook(chance.choice([2.0, 4.0]), properties=properties)},
+                points={"0": PointsLook(size, properties=properties)},
             )
-            view.receive(current, 0)
-            view.replan(here.__contains__)
-        elif action == "load":
-            wanted = [key for group in view.chunk_wants() for key in group if key not in here]
-            if wanted:
-                here.add(wanted[0])
-                view.chunk_changed(wanted[0])
-        elif action == "forget" and here:
-            here.discard(chance.choice(sorted(here)))
-        elif action == "send":
-            brick = view.next_brick()
-            if brick is None:
-                return
-            assert isinstance(brick, PointsBrick)
-            missing = {key for key in view.chunks(brick) if key not in here}
-            if missing:
-                view.unready(brick, missing)
-                return
-            first, stop = view.points.missing(brick)
-            assert first < stop, "what is held was sent again"
-            size = (stop - first) * BYTES * (2 + len(properties))
-            canvas.wire.append((view.generation, brick, first, stop, size))
-            view.sent(brick, size)
-            assert view.outstanding <= CREDIT or len(canvas.wire) == 1
-        elif action == "take" and canvas.wire:
-            if view.receive(canvas.take(chance), 0):
-                view.replan(here.__contains__)
-        elif action == "lose":
-            view.receive(Lost(), 0)
-            view.replan(here.__contains__)
-
-    for _ in range(300):
-        step(
-            chance.choices(
-                ["look", "recolour", "load", "forget", "send", "take", "lose"],
-                [4, 2, 40, 4, 30, 30, 1],
-            )[0]
-        )
+            model.look(current)
+        model.step(event)
     canvas.slots = 10**9  # from now on there is room
-    for _ in range(4000):
-        if view.settled and not canvas.wire:
-            break
-        for action in ("load", "send", "take"):
-            step(action)
-    assert view.settled
-    (sample,) = view.points.samples
-    asked = PointsLayer("made", made().with_properties(*properties), size=_size(current))
+    model.settle(4000)
+    (sample,) = planner.samples
+    asked = PointsLayer("made", made().with_properties(*properties), size=size)
     plan = plan_points(asked, current.camera())
     assert [cell.count for cell in sample.cells] == [want.count for want in plan.wants]
     for want in plan.wants:
@@ -181,75 +165,160 @@ def test_it_settles_to_what_is_planned_whatever_the_canvas_lets_go_of(
     assert (wanted, failed) == (held, 0)
 
 
-def _size(current: Look) -> float:
-    return current.points["0"].size if current.points else 4.0
-
-
-def settle(view: View) -> list[tuple[PointsBrick, int, int]]:
+def settle(view: View, planner: PointsPlanner) -> list[tuple[PointsBrick, int, int]]:
     """Send all that is wanted; each cell with its first new point and its end."""
     sent = []
     view.replan(lambda _: True)
     while (brick := view.next_brick()) is not None:
         assert isinstance(brick, PointsBrick)
-        sent.append((brick, *view.points.missing(brick)))
+        sent.append((brick, view.held.get(brick, 0), planner.amount(brick)))
         view.sent(brick, 1)
         view.receive(Ack(1), 0)
     return sent
 
 
 def test_a_closer_look_adds_points_and_sends_none_twice() -> None:
-    view = view_of({0: PointsLayer("made", made())})
+    view, planner = view_of({0: PointsLayer("made", made())})
     view.receive(Hello(1, 2**28, 2**28), 0)
     view.receive(look(0), 0)
-    before = settle(view)
+    before = settle(view, planner)
     assert before[0][0].level == made().tree.levels - 1  # the coarsest is first
     view.receive(look(1, zoom=2 * 900 / SIDE), 0)
-    more = settle(view)
+    more = settle(view, planner)
     held = {brick: stop for brick, _, stop in before}
     assert more
     assert all(first == held.get(brick, 0) for brick, first, _ in more)
     view.receive(look(2), 0)
-    assert settle(view) == []
+    assert settle(view, planner) == []
+
+
+def test_who_zooms_in_fast_finds_points_wherever_they_stop() -> None:
+    """By 3000 times in a second, where a look takes 0.2 s and 20 cells come per second."""
+    points = synthetic_points()
+    layer = PointsLayer("made", points)
+    view, planner = view_of({0: layer})
+    view.receive(Hello(1, 2**28, 2**28), 0)
+    side, frames, late = 2.0**27, 20, 4
+    here: set[ChunkKey] = set()
+    chunks: dict[tuple[int, int], Any] = {}
+
+    def looking_at(frame: int) -> Look:
+        closer = 3000 ** (min(max(frame, 0), frames) / frames)
+        center = tuple(at + (side / 2 - at) / closer for at in (0.62 * side, 0.55 * side))
+        moving = 0 < frame < frames
+        return look(frame, center=center, zoom=400 / side * closer, size=(480, 400), moving=moving)
+
+    def receive(frame: int, most: int) -> None:
+        view.receive(looking_at(frame), frame / frames)
+        view.replan(here.__contains__)
+        for (key,) in view.chunk_wants():
+            if key not in here and most:
+                here.add(key)
+                view.chunk_changed(key)
+                most -= 1
+        while (brick := view.next_brick()) is not None:
+            view.sent(brick, 1)
+            view.receive(Ack(1), 0)
+
+    def seen(frame: int) -> int:
+        """Of the points that the canvas holds and may draw."""
+        sight, (sample,) = Sight(layer, looking_at(frame).camera()), planner.samples
+        count = 0
+        for level, cell, wanted, _, _ in map(msgspec.structs.astuple, sample.cells):
+            first = min(view.held.get(PointsBrick(0, level, (cell,)), 0), wanted)
+            if (level, cell) not in chunks:
+                chunks[level, cell] = points.source.decode(level, (cell,), None)[POSITION]
+            count += int(sight.points(chunks[level, cell][:first]).sum())
+        return count
+
+    receive(0, 1000)
+    found = []
+    for frame in range(1, frames + late):
+        receive(frame - late, 1)
+        found.append(seen(frame))
+    assert min(found) > 150, found
+    receive(frames, 1000)
+    assert view.settled
+    plan = plan_points(layer, looking_at(frames).camera())
+    (sample,) = planner.samples
+    assert [cell.count for cell in sample.cells] == [want.count for want in plan.wants]
+
+
+@pytest.mark.parametrize("orientation", [None, looking(30, 20)])
+def test_cells_ahead_lie_where_the_zoom_leads_to(orientation: Any) -> None:
+    dimensions = 2 if orientation is None else 3
+    points = synthetic_points(axes="zyx"[-dimensions:], size=SIDE, count=10**12)
+    view, planner = view_of({0: PointsLayer("made", points)})
+    view.receive(Hello(1, 2**28, 2**28), 0)
+    target = (SIDE * 0.7, SIDE * 0.3, SIDE * 0.2)[:dimensions]
+    for number, closer in enumerate((1.0, 4.0, 16.0)):
+        fields: dict[str, Any] = {
+            "center": tuple(at + (SIDE / 2 - at) / closer for at in target),
+            "zoom": closer * 0.01,
+            "displayed": tuple("zyx"[-dimensions:]),
+            "moving": True,
+        }
+        look_at = look(number, **fields)
+        if orientation is not None:
+            flat = {name: getattr(look_at, name) for name in look_at.__struct_fields__[:7]}
+            look_at = VolumeLook(**flat, moving=True, orientation=orientation)  # type: ignore[assignment]
+        view.receive(look_at, number / 4)
+        view.replan(lambda _: False)
+    ahead = planner._ahead()
+    assert ahead is not None
+    rate = 4 / 0.5
+    assert ahead.zoom == pytest.approx(0.16 * 2 ** (rate * LEAD))
+    closer = ahead.zoom / 0.01
+    for got, at in zip(ahead.center, target, strict=True):
+        assert got == pytest.approx(at + (SIDE / 2 - at) / closer)
+    wanted = [brick for brick, _ in view.pending()]
+    there = {want.brick for want in plan_points(planner.layers[0], ahead, most=AHEAD).wants}
+    plan = {want.brick for want in plan_points(planner.layers[0], look_at.camera()).wants}
+    assert there <= {*wanted}
+    last = max(wanted.index(brick) for brick in there - plan)
+    coarsest = points.tree.levels - 1
+    others = [brick for brick in plan - there if brick.level < coarsest]
+    assert last < min(map(wanted.index, others)), "and is wanted first"
 
 
 def test_other_properties_are_asked_for_and_the_size_decides_how_many() -> None:
-    view = view_of({0: PointsLayer("made", made(), most=None)})
+    view, planner = view_of({0: PointsLayer("made", made(), most=None)})
     view.receive(Hello(1, 2**28, 2**28), 0)
     view.receive(look(0, points={"0": PointsLook(4.0)}), 0)
-    first = settle(view)
-    assert view.points.properties(0) == ()
+    first = settle(view, planner)
+    assert planner.properties(0) == ()
     view.receive(look(1, points={"0": PointsLook(4.0, properties=("value", "no"))}), 0)
-    assert view.points.properties(0) == ("value",)
-    assert [brick for brick, _, _ in settle(view)] == [brick for brick, _, _ in first]
-    before = view.points.samples[0].most
+    assert planner.properties(0) == ("value",)
+    assert [brick for brick, _, _ in settle(view, planner)] == [brick for brick, _, _ in first]
+    before = planner.samples[0].most
     view.receive(look(2, points={"0": PointsLook(1.0, properties=("value",))}), 0)
-    settle(view)
-    assert view.points.samples[0].most > before
+    settle(view, planner)
+    assert planner.samples[0].most > before
 
 
 def test_a_slice_says_from_where_to_where() -> None:
     table = {"t": [0.0, 1, 2], "z": [0.0, 5, 9], "y": [1.0, 2, 3], "x": [1.0, 2, 3]}
-    view = view_of({3: PointsLayer("three", points_from_table(table))})
+    view, planner = view_of({3: PointsLayer("three", points_from_table(table))})
     view.receive(Hello(1, 2**28, 2**28), 0)
     here = {"center": (2.0, 2.0), "zoom": 10.0, "visible": (3,)}
     thick = {"3": PointsLook(4.0, thickness={"z": 4.0, "no": 1.0})}
     view.receive(look(0, position={"t": 1.0, "z": 5.0}, points=thick, **here), 0)
-    settle(view)
-    (sample,) = view.points.samples
+    settle(view, planner)
+    (sample,) = planner.samples
     assert sample.slab == {"t": (0.5, 1.5), "z": (3.0, 7.0)}
     view.receive(look(1, position={"t": 1.0, "z": 5.0}, **here), 0)
-    settle(view)
-    assert view.points.samples[0].slab == {"t": (0.5, 1.5)}
+    settle(view, planner)
+    assert planner.samples[0].slab == {"t": (0.5, 1.5)}
     view.receive(look(2, position={"t": 1.0}, displayed=("z", "no"), **here), 0)
-    settle(view)
-    assert view.points.samples == ()
+    settle(view, planner)
+    assert planner.samples == ()
 
 
 def test_points_leave_room_for_images() -> None:
-    view = view_of({0: PointsLayer("made", made(), most=10**6)})
+    view, planner = view_of({0: PointsLayer("made", made(), most=10**6)})
     view.receive(Hello(1, 2**22, 2**28), 0)
     view.receive(look(0), 0)
-    sent = settle(view)
+    sent = settle(view, planner)
     assert 0 < sum(stop - first for _, first, stop in sent) * 2 * BYTES <= 2**20
 
 

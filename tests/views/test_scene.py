@@ -8,6 +8,8 @@ import pytest
 
 from opsin.errors import ProtocolError
 from opsin.images.layer import layers_of
+from opsin.images.points.layer import PointsLayer
+from opsin.images.synthetic.points import synthetic_points
 from opsin.views.messages import decode_frame, encode_frame
 from opsin.views.scene import Scene, describe, slider_range
 from tests.chunks.pyramid import pyramid
@@ -61,6 +63,33 @@ def test_notices_are_told_once_and_layers_by_id() -> None:
     stop()
     scene.notify("info", "two")
     assert len(calls) == 3
+
+
+def test_what_is_removed_comes_back_as_it_was_of_any_kind() -> None:
+    image, _ = pyramid((64, 64))
+    (layer,) = layers_of(image)
+    deeper = replace(layer, name="in 3D")
+    points = PointsLayer("points", synthetic_points(size=64, count=100))
+    scene = Scene()
+    calls: list[int] = []
+    scene.listen(lambda: calls.append(scene.revision))
+    scene.put(1, layer, 7, deeper)
+    scene.put_points(2, points, lambda _: 9)
+    before = scene.message()
+    back = [scene.remove(number) for number in (1, 2)]
+    assert scene.message().layers == ()
+    held = (scene.layers, scene.volumes, scene.images, scene.points)
+    assert [len(one) for one in held] == [0] * 4
+    for number in (1, 2, 3):
+        with pytest.raises(KeyError):
+            scene.remove(number)
+    for put_back in back:
+        put_back()
+    assert scene.message() == before
+    assert scene.volumes == {1: deeper}
+    assert scene.layers_by_image()[7] == 1
+    assert scene.number_of_points(2, ()) == 9
+    assert calls == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_message_too_long_for_a_header_is_refused() -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import random
-from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.chunks.brick import Brick, ChunkKey, brick_bytes
+from opsin.chunks.brick import Brick, brick_bytes
 from opsin.chunks.camera import target_level
 from opsin.chunks.plan import visible_bricks
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer, layers_of
-from opsin.views.messages import Ack, AnyBrick, Hello, Look, Lost, Retry, wire_key
+from opsin.views.messages import Ack, AnyBrick, Hello, Look, Lost, Retry, WireBrick
+from opsin.views.slice_planner import SlicePlanner
 from opsin.views.view import View
+from opsin.views.volume_planner import VolumePlanner
 from tests.chunks.pyramid import pyramid
+from tests.views.model import ImageCanvas, Model
 
 CREDIT = 2 * 2**20
 
@@ -40,26 +43,9 @@ def stack() -> dict[int, Layer]:
     return {0: layers_of(image)[0]}
 
 
-class Canvas:
-    """What a canvas does, without pixels: it holds bricks up to a budget, and reports."""
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.held: dict[AnyBrick, int] = {}
-        self.wire: deque[tuple[AnyBrick, int]] = deque()
-
-    def take(self, keep: set[AnyBrick], room: int = 0) -> Ack:
-        """Take a brick, which needs so much `room`, or as much as its values."""
-        brick, size = self.wire.popleft()
-        self.held[brick] = room or size
-        evicted: list[AnyBrick] = []
-        for old in list(self.held):
-            if sum(self.held.values()) <= self.slots:
-                break
-            if old not in keep and old != brick:
-                evicted.append(old)
-                del self.held[old]
-        return Ack(size, tuple(map(wire_key, evicted)))
+def view_of(layers: Mapping[int, Layer]) -> View:
+    numbers = {number: number for number in layers}
+    return View([SlicePlanner(layers, numbers), VolumePlanner(layers, numbers)])
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,87 +56,42 @@ def test_it_settles_to_the_target_and_never_loses_a_parent_before_its_children(
     chance = random.Random(seed)
     layers = stack()
     layer = layers[0]
-    view = View(layers, {0: 0})
-    canvas = Canvas(slots * 2**20)
-    view.receive(Hello(1, canvas.slots, CREDIT), 0)
-    here: set[ChunkKey] = set()
-    now = 0.0
+    view = view_of(layers)
     covered = False
-    generation = 0
     current = look(0)
-    view.receive(current, now)
-    view.replan(here.__contains__)
 
-    def base(at: Look) -> set[AnyBrick]:
+    def base() -> set[WireBrick]:
         level = len(layer.image.levels) - 1
-        return {b for _, _, b in visible_bricks(layer, 0, at.camera(), level)}
+        return {b for _, _, b in visible_bricks(layer, 0, current.camera(), level)}
 
-    def step(action: str) -> None:
-        nonlocal now, generation, current, covered
-        now += 0.02
-        if action == "look":
-            generation += 1
+    def size(brick: WireBrick) -> int:
+        assert isinstance(brick, Brick)
+        return brick_bytes(layer, brick, ("y", "x"))
+
+    canvas = ImageCanvas(slots * 2**20, size, base)
+    model = Model(view, canvas, canvas.slots, CREDIT, chance)
+    model.look(current)
+    for _ in range(300):
+        event = model.any_of(look=4)
+        if event == "look":
             before = current
             current = look(
-                generation,
+                before.generation + 1,
                 center=(chance.uniform(0, 4000), chance.uniform(0, 4000)),
                 zoom=chance.choice([0.1, 0.3, 1.0, 3.0]),
                 position={"z": float(chance.randrange(6)) if chance.random() < 0.3 else 2.0},
                 moving=chance.random() < 0.5,
             )
-            if current.position != before.position:
-                covered = False
-            view.receive(current, now)
-            view.replan(here.__contains__)
-        elif action == "load":
-            wanted = [key for group in view.chunk_wants() for key in group if key not in here]
-            if wanted:
-                here.add(wanted[0])
-                view.chunk_changed(wanted[0])
-        elif action == "forget" and here:
-            here.discard(chance.choice(sorted(here)))
-        elif action == "send":
-            brick = view.next_brick()
-            if brick is not None:
-                missing = {key for key in view.chunks(brick) if key not in here}
-                if missing:
-                    view.unready(brick, missing)
-                else:
-                    assert isinstance(brick, Brick)
-                    size = brick_bytes(layer, brick, ("y", "x"))
-                    assert brick not in view.held, "a held brick was sent again"
-                    canvas.wire.append((brick, size))
-                    view.sent(brick, size)
-                    assert view.outstanding <= CREDIT or len(canvas.wire) == 1
-        elif action == "take" and canvas.wire:
-            if view.receive(canvas.take(base(current)), now):
-                view.replan(here.__contains__)
-        elif action == "lose":
-            canvas.held.clear()
-            covered = False
-            view.receive(Lost(), now)
-            view.replan(here.__contains__)
-
-        assert view.held == set(canvas.held) | {brick for brick, _ in canvas.wire}
-        shown = base(current)
-        covered = covered or shown <= set(canvas.held)
+            model.look(current)
+            covered = covered and current.position == before.position
+        model.step(event)
+        assert view.held.keys() == canvas.there
+        covered = (covered and event != "lose") or base() <= set(canvas.held)
         if covered:
-            assert shown <= set(canvas.held), "an area lost its parent"
-
-    for _ in range(300):
-        step(
-            chance.choices(
-                ["look", "load", "forget", "send", "take", "lose"], [4, 40, 4, 30, 30, 0.5]
-            )[0]
-        )
+            assert base() <= set(canvas.held), "an area lost its parent"
     if view.rest(math.inf):
-        view.replan(here.__contains__)
-    for _ in range(4000):
-        if view.settled and not canvas.wire:
-            break
-        for action in ("load", "send", "take"):
-            step(action)
-    assert view.settled
+        model.replan()
+    model.settle(4000)
     level = view.targets[0]
     camera = current.camera()
     assert level == target_level(layer, camera) or slots == 8
@@ -160,7 +101,7 @@ def test_it_settles_to_the_target_and_never_loses_a_parent_before_its_children(
 
 
 def test_without_credit_nothing_is_sent_and_one_brick_may_exceed_it() -> None:
-    view = View(stack(), {0: 0})
+    view = view_of(stack())
     view.receive(Hello(1, 2**28, 1), 0)
     view.receive(look(0), 0)
     view.replan(lambda _: True)
@@ -173,7 +114,7 @@ def test_without_credit_nothing_is_sent_and_one_brick_may_exceed_it() -> None:
 
 
 def test_a_failed_brick_is_settled_until_it_is_tried_again() -> None:
-    view = View(stack(), {0: 0})
+    view = view_of(stack())
     view.receive(Hello(1, 2**28, 2**28), 0)
     view.receive(look(0), 0)
     view.replan(lambda _: True)
@@ -207,14 +148,14 @@ def test_a_failed_brick_is_settled_until_it_is_tried_again() -> None:
     ],
 )
 def test_a_message_that_makes_no_sense_is_refused(messages: list[Any]) -> None:
-    view = View(stack(), {0: 0})
+    view = view_of(stack())
     with pytest.raises(ProtocolError):
         for message in messages:
             view.receive(message, 0)
 
 
 def test_layers_and_axes_that_do_not_exist_show_nothing() -> None:
-    view = View(stack(), {0: 0})
+    view = view_of(stack())
     view.receive(Hello(1, 2**28, 2**28), 0)
     for odd in (
         look(0, visible=(5,)),
@@ -229,7 +170,7 @@ def test_layers_and_axes_that_do_not_exist_show_nothing() -> None:
 
 def test_slices_along_other_axes_share_nothing_with_those_before() -> None:
     layers = stack()
-    view = View(layers, {0: 0})
+    view = view_of(layers)
     view.receive(Hello(1, 2**28, 2**28), 0)
     view.receive(look(1), 0)
     view.replan(lambda _: True)
@@ -239,20 +180,20 @@ def test_slices_along_other_axes_share_nothing_with_those_before() -> None:
         sent.append((brick, brick_bytes(layers[0], brick, ("y", "x"))))
         view.sent(*sent[-1])
     first = {brick for brick, _ in sent}
-    assert view.held == first
+    assert view.held.keys() == first
     view.fail(Brick(0, 0, (2,), 7, 7), "gone")
     view.receive(look(2, displayed=("z", "x"), position={"y": 100.0}), 1)
     view.replan(lambda _: True)
-    assert view.held == set()
+    assert view.held == {}
     assert view.failed == {}
     (chunk, *_), *_ = view.chunk_wants()
     assert chunk.grid[1] == 0, "of the row that is looked at"
     view.receive(Lost(), 1)
-    assert view.held == set(), "what is under way is dropped by the canvas"
+    assert view.held == {}, "what is under way is dropped by the canvas"
     view.receive(Ack(sum(size for _, size in sent), ()), 1)
     assert view.outstanding == 0
     brick = view.next_brick()
     assert isinstance(brick, Brick)
     view.sent(brick, brick_bytes(layers[0], brick, ("z", "x")))
     view.receive(Lost(), 2)
-    assert view.held == {brick}
+    assert view.held == {brick: 1}

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.chunks.brick import ChunkKey
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE
 from opsin.chunks.volume_brick import VolumeBrick, volume_brick_bytes, volume_brick_shape
@@ -22,14 +21,14 @@ from opsin.chunks.volume_plan import plan_volume
 from opsin.errors import ProtocolError
 from opsin.images.layer import Layer, layers_of
 from opsin.images.memory import image_from_array
-from opsin.views.messages import AnyBrick, Hello, Look, Lost, VolumeLook
-from opsin.views.planner import WITHOUT_BOUND, slot_bytes
+from opsin.views.messages import Hello, Look, VolumeLook, WireBrick
 from opsin.views.scene import Scene
-from opsin.views.view import View
+from opsin.views.volume_planner import WITHOUT_BOUND, slot_bytes
 from tests.chunks.volumes import volume
 from tests.views import canvas as wire
-from tests.views.test_view import Canvas
+from tests.views.model import ImageCanvas, Model
 from tests.views.test_view import look as look_at_slice
+from tests.views.test_view import view_of
 
 CREDIT = 2**20
 ZYX = ("z", "y", "x")
@@ -56,22 +55,22 @@ def look(generation: int, **changes: Any) -> VolumeLook:
 def test_it_settles_and_no_place_loses_what_covered_it(seed: int, room: int) -> None:
     """`room` is in bricks; each fills a slot, whatever its shape."""
     chance = random.Random(seed)
-    view = View({0: LAYER}, {0: 0})
+    view = view_of({0: LAYER})
     one = slot_bytes(LAYER)
-    canvas = Canvas(room * one)
-    view.receive(Hello(1, canvas.slots, CREDIT), 0)
-    here: set[ChunkKey] = set()
-    roots: set[AnyBrick] = {VolumeBrick(0, DEPTH - 1, (), *place) for place in np.ndindex(2, 2, 2)}
-    covered = False
-    generation = 0
-    current = look(0)
-    view.receive(current, 0)
-    view.replan(here.__contains__)
+    roots: set[WireBrick] = {VolumeBrick(0, DEPTH - 1, (), *at) for at in np.ndindex(2, 2, 2)}
 
-    def step(action: str) -> None:
-        nonlocal generation, current, covered
-        if action == "look":
-            generation += 1
+    def size(brick: WireBrick) -> int:
+        assert isinstance(brick, VolumeBrick)
+        return volume_brick_bytes(LAYER, brick, ZYX)
+
+    canvas = ImageCanvas(room * one, size, lambda: roots, one)
+    model = Model(view, canvas, canvas.slots, CREDIT, chance)
+    covered = False
+    current = look(0)
+    model.look(current)
+    for generation in range(1, 161):
+        event = model.any_of(look=3, slice=0.5)
+        if event == "look":
             current = look(
                 generation,
                 center=tuple(chance.uniform(0, EDGE) for _ in range(3)),
@@ -79,62 +78,17 @@ def test_it_settles_and_no_place_loses_what_covered_it(seed: int, room: int) -> 
                 orientation=looking(chance.uniform(0, 360), chance.uniform(-90, 90)),
                 perspective=chance.choice([0.0, 40.0]),
             )
-            view.receive(current, 0)
-            view.replan(here.__contains__)
-        elif action == "slice":  # and back again: nothing of it is left
-            generation += 1
-            view.receive(look_at_slice(generation, position={"z": 3.0}), 0)
-            view.replan(here.__contains__)
+            model.look(current)
+        elif event == "slice":  # and back again: nothing of it is left
+            model.look(look_at_slice(generation, position={"z": 3.0}))
             assert all(len(brick) == 5 for brick, _ in view.pending())
-            view.receive(current, 0)
-            view.replan(here.__contains__)
-        elif action == "load":
-            wanted = [key for group in view.chunk_wants() for key in group if key not in here]
-            if wanted:
-                here.add(wanted[0])
-                view.chunk_changed(wanted[0])
-        elif action == "forget" and here:
-            here.discard(chance.choice(sorted(here)))
-        elif action == "send":
-            brick = view.next_brick()
-            if brick is not None:
-                missing = {key for key in view.chunks(brick) if key not in here}
-                if missing:
-                    view.unready(brick, missing)
-                else:
-                    assert isinstance(brick, VolumeBrick)
-                    size = volume_brick_bytes(LAYER, brick, ZYX)
-                    assert brick not in view.held, "a held brick was sent again"
-                    canvas.wire.append((brick, size))
-                    view.sent(brick, size)
-                    assert view.outstanding <= CREDIT or len(canvas.wire) == 1
-        elif action == "take" and canvas.wire:
-            if view.receive(canvas.take(roots, one), 0):
-                view.replan(here.__contains__)
-        elif action == "lose":
-            canvas.held.clear()
-            covered = False
-            view.receive(Lost(), 0)
-            view.replan(here.__contains__)
-
-        assert view.held == set(canvas.held) | {brick for brick, _ in canvas.wire}
-        covered = covered or roots <= set(canvas.held)
+            model.look(current)
+        model.step(event)
+        assert view.held.keys() == canvas.there
+        covered = (covered and event != "lose") or roots <= set(canvas.held)
         if covered:
             assert roots <= set(canvas.held), "a place lost what covered it"
-
-    for _ in range(160):
-        step(
-            chance.choices(
-                ["look", "slice", "load", "forget", "send", "take", "lose"],
-                [3, 0.5, 40, 4, 30, 30, 0.5],
-            )[0]
-        )
-    for _ in range(6000):
-        if view.settled and not canvas.wire:
-            break
-        for action in ("load", "send", "take"):
-            step(action)
-    assert view.settled
+    model.settle(6000)
     assert view.counts[0] == view.counts[1]
     assert view.counts[2] == 0
     if room == 400:
@@ -145,7 +99,7 @@ def test_it_settles_and_no_place_loses_what_covered_it(seed: int, room: int) -> 
 def test_quality_asks_for_more_or_fewer_voxels_per_device_pixel() -> None:
     targets = []
     for quality in (0.25, 1.0, 4.0):
-        view = View({0: LAYER}, {0: 0})
+        view = view_of({0: LAYER})
         view.receive(Hello(1, 2**30, CREDIT), 0)
         view.receive(look(0, quality=quality), 0)
         view.replan(lambda _: False)
@@ -155,7 +109,7 @@ def test_quality_asks_for_more_or_fewer_voxels_per_device_pixel() -> None:
 
 def test_layers_that_are_no_volume_are_not_shown() -> None:
     flat = layers_of(image_from_array(np.zeros((9, 9), "uint8"), axes="yx"))[0]
-    view = View({0: flat, 1: LAYER}, {0: 0, 1: 1})
+    view = view_of({0: flat, 1: LAYER})
     view.receive(Hello(1, 2**30, CREDIT), 0)
     view.receive(look(0, visible=(0, 1)), 0)
     view.replan(lambda _: True)
@@ -178,7 +132,7 @@ def test_layers_that_are_no_volume_are_not_shown() -> None:
     ],
 )
 def test_a_look_that_makes_no_sense_is_refused(odd: VolumeLook) -> None:
-    view = View({0: LAYER}, {0: 0})
+    view = view_of({0: LAYER})
     view.receive(Hello(1, 2**30, CREDIT), 0)
     with pytest.raises(ProtocolError):
         view.receive(odd, 0)
@@ -271,7 +225,7 @@ def test_levels_that_only_volumes_have_are_sent_to_volumes_only() -> None:
 
 def test_looks_of_both_kinds_are_of_one_view() -> None:
     """What a canvas holds of slices is not forgotten while it shows a volume."""
-    view = View({0: LAYER}, {0: 0})
+    view = view_of({0: LAYER})
     view.receive(Hello(1, 2**30, 2**30), 0)
     flat: Look = look_at_slice(0, position={"z": 3.0})
     view.receive(flat, 0)
@@ -282,7 +236,7 @@ def test_looks_of_both_kinds_are_of_one_view() -> None:
     view.receive(look(1), 0)
     view.replan(lambda _: True)
     assert not view.settled
-    assert slices <= view.held
+    assert slices <= view.held.keys()
     view.receive(flat, 0)
     view.replan(lambda _: True)
     assert view.settled

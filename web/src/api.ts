@@ -5,8 +5,8 @@ import type { ViewState } from "./ui/view_state.ts";
 const COLORMAP_BYTES = 768;
 
 export class Api implements Server {
-  /** Address of the view stream, for the viewer. */
-  readonly stream = "/api/stream";
+  /** Address of the view stream, for the viewer: it tells a server that was started anew what this page opens. */
+  readonly stream = `/api/stream${opened(location.search)}`;
 
   /** Address of the host's RPC. */
   get rpc(): URL {
@@ -42,6 +42,12 @@ export class Api implements Server {
       keepalive: true,
     });
   }
+}
+
+/** Of the query of a page's address what names images, as a query. */
+function opened(query: string): string {
+  const names = new URLSearchParams(query).getAll("open");
+  return names.length ? `?${new URLSearchParams(names.map((name) => ["open", name]))}` : "";
 }
 
 /** Colour tables by name, as a server sends them: base64 of 256 × RGB. */

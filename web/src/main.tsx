@@ -4,7 +4,7 @@ import { Api } from "./api.ts";
 import type { LoadHost } from "./ui/host/host_parts.ts";
 import { type MakeViewer, mount } from "./ui/mount.tsx";
 import type { ViewerHandle } from "./viewer/types.ts";
-import { Viewer } from "./viewer/viewer.ts";
+import { renderWorker, Viewer } from "./viewer/viewer.ts";
 
 declare global {
   interface Window {
@@ -16,8 +16,10 @@ declare global {
 const root = document.getElementById("app");
 if (root) {
   const api = new Api();
+  // It begins while what the app asks the server for is on its way.
+  const worker = renderWorker();
   const makeViewer: MakeViewer = (canvas, options) => {
-    const made = new Viewer(canvas, options);
+    const made = new Viewer(canvas, options, () => worker);
     // Before the first message of the server comes, so that a test misses none.
     window.opsin = { viewer: made, panels: [] };
     return made;

@@ -16,6 +16,7 @@ from opsin.chunks.loader import Loader
 from opsin.chunks.policy import Policy
 from opsin.images.source import Index
 from opsin.views.messages import Ack, Hello, Look
+from opsin.views.slice_planner import SlicePlanner
 from opsin.views.view import View
 
 BUDGET = 512 * 2**20
@@ -36,7 +37,8 @@ class OpsinViewer:
         self._layer = world.layer
         self._loader = Loader(budget, executor=cores, fetches=policy.fetches)
         self._number = self._loader.add(world.image)
-        self._view = View({LAYER: world.layer}, {LAYER: self._number}, policy)
+        planner = SlicePlanner({LAYER: world.layer}, {LAYER: self._number})
+        self._view = View([planner], policy)
         self._client = self._loader.client(self._chunk_changed)
         self._canvas = Slots(SLOTS, len(world.image.levels) - 1)
         self._camera: Camera | None = None

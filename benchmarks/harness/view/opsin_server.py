@@ -19,14 +19,23 @@ from starlette.routing import Route
 from opsin import cli
 from opsin.images.readers import open_images
 from opsin.server import launch
-from opsin.server.app import STATIC, make_app
+from opsin.server.app import make_app
 from opsin.server.library import Group
 from opsin.server.session import Session
+from opsin.server.web_app import STATIC
 
 SCRIPTS = (
     '<head><script src="/view/probe.js"></script>'
     '<script type="module" src="/view/opsin.js"></script>'
 )
+FILES = ("probe.js", "pictures.js", "tour.js", "tour.json", "opsin.js")
+"""What the page of a tour consists of, beside the app."""
+
+
+def read(address: str) -> tuple[bytes, str]:
+    """A file of the store, and what kind of file it is."""
+    with urllib.request.urlopen(address) as answer:
+        return answer.read(), answer.headers["content-type"]
 
 
 def led_app(session: Session, *, token: str, port: int, **others: object) -> Starlette:
@@ -48,15 +57,14 @@ def led_app(session: Session, *, token: str, port: int, **others: object) -> Sta
         html = (STATIC / "index.html").read_text()
         return HTMLResponse(html.replace("<head>", SCRIPTS, 1))
 
-    async def file(request: Request) -> Response:
-        def read() -> tuple[bytes, str]:
-            with urllib.request.urlopen(f"{store}{request.url.path}") as answer:
-                return answer.read(), answer.headers["content-type"]
+    # Read before anybody looks: for the other viewers, too, that lies ready where the page is.
+    files = {name: read(f"{store}/view/{name}") for name in FILES}
 
-        body, kind = await asyncio.to_thread(read)
+    async def file(request: Request) -> Response:
+        body, kind = files[request.path_params["name"]]
         return Response(body, media_type=kind)
 
-    app.router.routes[:0] = [Route("/led", page), Route("/view/{path:path}", file)]
+    app.router.routes[:0] = [Route("/led", page), Route("/view/{name}", file)]
     return app
 
 

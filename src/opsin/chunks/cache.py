@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Generic, TypeVar
@@ -10,8 +11,19 @@ from opsin.images.source import Array
 
 K = TypeVar("K", bound=Hashable)
 
+MOST = 2 << 30
+"""Bytes of the budget, if nobody says how many."""
 BASE_SHARE = 0.25
 """Share of the budget within which idle base chunks outlive other idle chunks."""
+
+
+def default_budget() -> int:
+    """A quarter of the computer's memory in bytes, at most 2 GiB."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return MOST
+    return min(MOST, physical // 4)
 
 
 class Cache(Generic[K]):
@@ -110,6 +122,12 @@ class Cache(Generic[K]):
             self._wanted[key] = array
         else:
             self._shelve(key, array)
+
+    def forget(self, owner: Hashable) -> None:
+        """Let go of all chunks of an owner that are not wanted."""
+        shelved = [key for key, whose in self._idle_of.items() if whose == owner]
+        for key in shelved + [key for key in self._base if self._owner(key) == owner]:
+            self._let_go(key)
 
     def clear(self) -> None:
         """Let go of everything that is not reserved."""

@@ -62,6 +62,8 @@ class Fetcher:
         executor: where that is done instead; it may be of other processes or computers (a Dask
             client's), if the sources can be pickled.
         disk_cache: where what comes over a network is kept; not closed here.
+        computing: how many chunks of images that are formulas are computed at a time; by default
+            as many as are read.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Fetcher:
         threads: int,
         executor: Executor | None = None,
         disk_cache: DiskCache | None = None,
+        computing: int | None = None,
     ) -> None:
         self._threads = Threads(threads, "opsin-chunk")
+        self._computing = Threads(computing, "opsin-formula") if computing else self._threads
         self._executor = executor
         self._disk_cache = disk_cache
         self._identities: dict[tuple[int, int], asyncio.Task[str | None]] = {}
@@ -82,7 +86,8 @@ class Fetcher:
         fetch = Fetch(arrived)
         direct = self._direct_of(source, level)
         if direct is not None and self._executor is None:
-            fetch._ticket = self._threads.submit(
+            threads = self._computing if source.provenance == "computed" else self._threads
+            fetch._ticket = threads.submit(
                 partial(_read, direct, index), partial(_end_direct, fetch)
             )
             return fetch
@@ -105,6 +110,7 @@ class Fetcher:
         await asyncio.gather(*self._identities.values(), return_exceptions=True)
         self._identities.clear()
         await self._threads.close()
+        await self._computing.close()
         self._direct.clear()
 
     def _direct_of(self, source: Source, level: int) -> Direct | None:

@@ -99,6 +99,8 @@ class Loader:
         executor: where chunks are decoded, instead of on threads of this process.
         fetches: chunks on their way at once.
         disk_cache: where chunks that come over a network are kept; closed with the loader.
+        computing: chunks of formulas that are computed at once, where the processors are needed for
+            something else too; by default as many as are on their way.
     """
 
     def __init__(
@@ -108,13 +110,16 @@ class Loader:
         executor: Executor | None = None,
         fetches: int = FETCHES,
         disk_cache: DiskCache | None = None,
+        computing: int | None = None,
     ) -> None:
         self.cache: Cache[ChunkKey] = Cache(budget, owner=attrgetter("image"))
         self.bytes_read = 0
         self.journal = Journal()
-        self.images: list[Image | Points] = []
+        self.images: dict[int, Image | Points] = {}
+        self._owned: list[Image | Points] = []
+        self._removed: set[int] = set()
         # As many as chunks on their way: reads that hang must not keep others from being decoded.
-        self._fetcher = Fetcher(fetches, executor, disk_cache)
+        self._fetcher = Fetcher(fetches, executor, disk_cache, computing)
         self._disk_cache = disk_cache
         self._fetches = fetches
         self._clients: list[Client] = []
@@ -132,17 +137,38 @@ class Loader:
 
     # What clients call
 
-    def add(self, image: Image | Points, bases: Collection[int] = ()) -> int:
+    def add(self, image: Image | Points, bases: Collection[int] = (), *, lent: bool = False) -> int:
         """Make an image, or points, loadable; its number is the first part of its chunk keys.
 
         Args:
             image: which.
             bases: levels whose chunks stay longest, beside the last one.
+            lent: somebody else closes it; else `close` does.
         """
-        self.images.append(image)
+        number = len(self._windows)
+        self.images[number] = image
+        if not lent:
+            self._owned.append(image)
         self._bases.append({len(image.levels) - 1, *bases})
         self._windows.append(Window(FAR * self._fetches))
-        return len(self.images) - 1
+        return number
+
+    def remove(self, number: int) -> None:
+        """Let go of an image that was lent, and of its chunks, as soon as nobody wants them.
+
+        Its number is not given to another one.
+        """
+        self._removed.add(number)
+        self._let_go_of_removed()
+
+    def _let_go_of_removed(self) -> None:
+        """Forget images that were removed, once nothing of them is wanted or on its way."""
+        for number in list(self._removed):
+            self.cache.forget(number)
+            if not any(key.image == number for key in itertools.chain(self._jobs, self._ranks)):
+                self._removed.discard(number)
+                self.images.pop(number, None)
+                self._failed = {k: error for k, error in self._failed.items() if k.image != number}
 
     def client(self, on_change: Callable[[ChunkKey], None], *, last: bool = False) -> Client:
         """A new client that wants nothing yet; if it is `last`, others' wants come first."""
@@ -192,6 +218,21 @@ class Loader:
     def in_flight(self) -> int:
         """Bytes set aside for chunks that are on their way."""
         return self.cache.reserved
+
+    @property
+    def requests(self) -> int:
+        """Chunks that are on their way."""
+        return len(self._jobs)
+
+    @property
+    def waiting(self) -> int:
+        """Wanted chunks that are neither here nor on their way, and have not failed."""
+        return sum(self._is_due(key) or key in self._resting for key in self._ranks)
+
+    @property
+    def failures(self) -> int:
+        """Chunks that could not be loaded."""
+        return len(self._failed)
 
     async def read(
         self, image: int, level: int, start: Index, stop: Index, *, last: bool = False
@@ -252,8 +293,9 @@ class Loader:
         if self._disk_cache is not None:
             await asyncio.to_thread(self._disk_cache.close)
         self.cache.clear()
-        for image in self.images:
+        for image in self._owned:
             image.close()
+        self._owned.clear()
         self.images.clear()
 
     # How it works
@@ -282,6 +324,8 @@ class Loader:
         for key in [key for key in self._resting if key not in self._ranks]:
             self._resting.pop(key).cancel()
         self._tries = {key: n for key, n in self._tries.items() if key in self._ranks}
+        if self._removed:
+            self._let_go_of_removed()
         self._pump()
 
     def _too_large(self, keys: Sequence[ChunkKey], size: int) -> BudgetExceeded:
@@ -382,6 +426,8 @@ class Loader:
             elif not isinstance(error, asyncio.CancelledError):
                 # A decoder's bug must not stop the other chunks.
                 self._failed[key] = ReadError(f"{type(error).__name__}: {error}")
+        if self._removed:
+            self._let_go_of_removed()
         done = key in self.cache or key in self._failed
         if not done and key in self._ranks:
             self._queue.rewind()  # it was aborted, and then wanted again

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -101,6 +101,19 @@ class Channel:
     visible: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What opens an image again: number `number` of those that are found at an address.
+
+    `address` is one that holds in every working folder. `kind` is what its pixels were said to be
+    when it was opened; None: what the file says.
+    """
+
+    address: str
+    number: int = 0
+    kind: Kind | None = None
+
+
 @dataclass(frozen=True)
 class Image:
     """A multiscale image or labels, from any source.
@@ -123,6 +136,8 @@ class Image:
     format: str = ""
     """What it was read from, for reports: the name of the reader, and which kind if it has several,
     such as `tiff/ome`; '' for what is not read."""
+    origin: Origin | None = field(default=None, compare=False)
+    """Where it was opened; None for what a program made."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -207,6 +222,11 @@ class Image:
                     group.create_task(work())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All of the finest level, for NumPy."""
+        pixels = self.read()
+        return pixels if dtype is None else pixels.astype(dtype, copy=False)
 
     def close(self) -> None:
         """Let go of files and connections."""

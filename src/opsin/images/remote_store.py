@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = HTTPStore | S3Connection
 
+SETTLED_AFTER = 0.1
+"""Seconds after which the threads of obstore hold nothing of Python any more."""
 REQUESTS = 32
 """Requests of one store in flight at once; more wait their turn."""
 LISTING_SECONDS = 20
@@ -55,6 +60,16 @@ def remote_store(url: str) -> Store:
     return S3Store(url) if url[:5].lower() == "s3://" else HttpStore(url)
 
 
+@lru_cache(maxsize=1)
+def _settle_at_exit() -> None:
+    """Have the program wait for a moment before it ends.
+
+    The threads of obstore let go of what they hold of Python shortly after a request has ended, or
+    was given up. One that does so while Python takes itself down aborts the program.
+    """
+    atexit.register(time.sleep, SETTLED_AFTER)
+
+
 class _RemoteStore:
     """What stores over the network share: turns, ranges, aborting, and what errors mean."""
 
@@ -66,6 +81,7 @@ class _RemoteStore:
             WeakKeyDictionary()
         )
         self._answered = False
+        _settle_at_exit()
 
     @property
     def where(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from opsin.chunks.brick import Assembly, ChunkKey
 from opsin.chunks.loader import Loader
 from opsin.errors import OpsinError
 from opsin.images.image import Image
-from opsin.images.source import Array, Index, Source
+from opsin.images.source import Array, Index
 
 B = TypeVar("B")
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -134,8 +133,7 @@ class Canvas(Generic[B, C_contra]):
         image = self._held.image(brick)
         number = self._numbers.get(id(image))
         if number is None:
-            lent = replace(image, source=cast(Source, _Lent(image.source)))
-            number = self._numbers[id(image)] = self._loader.add(lent)
+            number = self._numbers[id(image)] = self._loader.add(image, lent=True)
         return ChunkKey(number, self._held.level(brick), index)
 
     def _ask(self) -> None:
@@ -174,16 +172,3 @@ class Canvas(Generic[B, C_contra]):
             del self._parts[brick], self._missing[brick]
             self._held.put(brick, part.finish())
             self._changed.set()
-
-
-class _Lent:
-    """A source that its borrower does not close, as a loader does at its end."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
-
-    def close(self) -> None:
-        """Leave it open."""

@@ -46,11 +46,14 @@ async def connect(
         ConnectionLost: there is no server, or it refuses the token.
         UsageError: this is no address.
     """
-    async with await _linked(address, root, token, options) as peer:
+    async with await linked(address, root, token=token, **options) as peer:
         yield peer
 
 
-async def _linked(address: str, root: Any, token: str | None, options: dict[str, Any]) -> Peer:
+async def linked(
+    address: str, root: Any = None, *, token: str | None = None, **options: Any
+) -> Peer:
+    """As `connect`, of a peer that the caller closes."""
     module, place = _module(address)
     transport = await module.connect(place)
     peer = Peer(transport, root, token=token, **(_options(module) | options))
@@ -162,7 +165,7 @@ def connect_blocking(
     """
     loop = _LoopThread()
     try:
-        return BlockingPeer(loop.run(_linked(address, root, token, options)), loop)
+        return BlockingPeer(loop.run(linked(address, root, token=token, **options)), loop)
     except BaseException:
         loop.stop()
         raise

@@ -6,27 +6,21 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from opsin.images.readers import readers
 from opsin.render import colormaps
+from opsin.server import web_app
 from opsin.server.access import Access
 from opsin.server.embedding import embedding
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
 from opsin.server.zarr_routes import ZarrApp
-
-STATIC = Path(__file__).parent / "static"
-"""The built web app; in the wheel, not in git."""
-MOST_OPENED = 20
-"""Images that one address opens, at most."""
 
 
 def make_app(
@@ -60,29 +54,29 @@ def make_app(
     )
 
     async def index(request: Request) -> Response:
-        page = STATIC / "index.html"
-        if not page.is_file():
+        page = web_app.file("index.html")
+        if page is None:
             return PlainTextResponse("The web app is not built: run `make setup`.", 503)
-        for name in request.query_params.getlist("open")[:MOST_OPENED]:
-            session.begin_to_open(name)
+        session.begin_to_open(*request.query_params.getlist("open"))
         hosts = dict.fromkeys((f"127.0.0.1:{port}", f"localhost:{port}", request.headers["host"]))
-        headers = {
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": policy.replace(
-                "{sockets}", " ".join(f"ws://{host}" for host in hosts)
-            ),
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return FileResponse(page, headers=headers)
+        page.headers.update(
+            {
+                "Content-Security-Policy": policy.replace(
+                    "{sockets}", " ".join(f"ws://{host}" for host in hosts)
+                ),
+                "Referrer-Policy": "no-referrer",
+                "X-Content-Type-Options": "nosniff",
+            }
+        )
+        return page
 
     app = Starlette(
         routes=[
             Route("/", index),
             *routes(),
             Mount("/zarr", ZarrApp(session)),
-            embedding(STATIC),
-            Mount("/", StaticFiles(directory=STATIC, check_dir=False)),
+            embedding(),
+            Mount("/", web_app.web_app),
         ],
         middleware=[Middleware(Access, token=token, port=port, names=names)],
         exception_handlers=ERRORS,

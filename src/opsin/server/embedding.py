@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from starlette.routing import Mount, Route, Router, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opsin.server.routes import get_colormaps, view_stream
+from opsin.server.web_app import web_app
 
 FOR_ALL = (
     (b"access-control-allow-origin", b"*"),
@@ -21,7 +19,7 @@ FOR_ALL = (
 )
 
 
-def embedding(static: Path) -> Mount:
+def embedding() -> Mount:
     """The routes below `/embed/TOKEN/`: `<opsin-view>`, colour maps and the view stream."""
     return Mount(
         "/embed/{token}",
@@ -30,7 +28,7 @@ def embedding(static: Path) -> Mount:
                 [
                     Route("/colormaps", get_colormaps),
                     WebSocketRoute("/stream", view_stream),
-                    Mount("/", StaticFiles(directory=static, check_dir=False)),
+                    Mount("/", web_app),
                 ]
             )
         ),

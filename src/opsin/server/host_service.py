@@ -15,14 +15,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from opsin.chunks.camera import Camera
 from opsin.errors import ConnectionLost, PluginError, UsageError
 from opsin.host.calls import Program
+from opsin.host.host import Host
 from opsin.host.job import Job
 from opsin.host.registry import Registered
-from opsin.host.selection import Visible, Where, Whole
-from opsin.images.layer import Layer
+from opsin.host.selection import Given, Visible, Where, Whole
+from opsin.images.image import Origin
+from opsin.images.points.rows import Rows, read_rows, rows_from_points
 from opsin.plugins.formats import read_plugin
 from opsin.rpc.frames import Frame
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.websocket import HEARTBEAT, decode_message, encode_message
+from opsin.server.history import History, table_address
 from opsin.server.session import Session
 
 INTERVAL = 0.1
@@ -58,13 +61,14 @@ class WholeLevel(msgspec.Struct, tag_field="region", tag="whole", frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A run, as a page asks for it."""
+    """A run, as a page asks for it. An input is a layer, or the address of a table of a job."""
 
     plugin: str
     operation: str
-    inputs: dict[str, int]
+    inputs: dict[str, int | str]
     parameters: dict[str, Any]
     where: VisibleRegion | WholeLevel
+    axes: str = ""
 
 
 class HostService:
@@ -72,6 +76,7 @@ class HostService:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._history = History(session, self._started)
 
     async def watch_plugins(self) -> AsyncIterator[list[dict[str, Any]]]:
         """All plugins, now and whenever that list changes. Their files are watched meanwhile."""
@@ -114,10 +119,29 @@ class HostService:
 
     async def run(self, request: Any) -> str:
         """Start a run; gives the id of its job."""
-        program, layers, where = self._understood(request)
-        job = self._session.host.run(program, layers, where)
-        job.request = request
-        return job.id
+        return self._started(request).id
+
+    async def script(self, jobs: Any) -> str:
+        """Jobs, and those before whose results they took, as a Python program."""
+        return await self._history.script(
+            [_checked(one, str, "job") for one in _checked(jobs, list, "job")]
+        )
+
+    async def set_undone(self, job: Any, undone: Any) -> None:
+        """Let a job not count, and take its layers away; or the other way round."""
+        await self._history.set_undone(_checked(job, str, "job"), bool(undone))
+
+    async def change(self, job: Any, parameters: Any) -> str:
+        """Run a job with other parameters, then what depends on it; gives the id of the first."""
+        id = _checked(job, str, "job")
+        return self._history.change(id, _checked(parameters, dict, "choice of parameters"))
+
+    async def run_on_folder(self, jobs: Any, folder: Any, out: Any) -> str:
+        """Run the script of jobs on the images in a folder; gives the id of the job that does."""
+        ids = [_checked(one, str, "job") for one in _checked(jobs, list, "job")]
+        return await self._history.run_on_folder(
+            ids, _checked(folder, str, "folder"), _checked(out, str, "folder")
+        )
 
     async def cancel(self, job: Any) -> None:
         """End a job."""
@@ -156,6 +180,15 @@ class HostService:
         if _checked(job, str, "job") in self._session.host.jobs:
             self._session.host.forget_job(job)
 
+    async def send_to_napari(self, id: Any) -> list[str]:
+        """Show a layer in a running napari; the names of its layers there."""
+        number, scene = _checked(id, int, "layer"), self._session.scene
+        self._session.host  # noqa: B018 # raises where others could reach this server
+        layer = scene.points.get(number) or scene.layers.get(number)
+        if layer is None:
+            raise UsageError("That layer is not there any more.")
+        return await self._session.napari.send(layer)
+
     async def remove_layer(self, id: Any) -> None:
         """Take a layer out of the scene."""
         self._session.remove_layer(_checked(id, int, "layer"))
@@ -164,23 +197,40 @@ class HostService:
         """Undo that."""
         self._session.restore_layer(_checked(id, int, "layer"))
 
-    def _understood(self, request: Any) -> tuple[Program, dict[str, Layer], Where]:
+    def _started(self, request: Any) -> Job:
+        program, layers, where = self._understood(request)
+        job = self._session.host.run(program, layers, where)
+        job.request = request
+        return job
+
+    def _understood(self, request: Any) -> tuple[Program, dict[str, Given], Where]:
         try:
             asked = msgspec.convert(request, Request)
         except msgspec.ValidationError as error:
             raise UsageError(f"That is no request for a run: {error}.") from None
-        host, layers = self._session.host, self._session.scene.layers
-        program = host.program(host.registry.get(asked.plugin), asked.operation, asked.parameters)
+        host = self._session.host
+        plugin = host.registry.get(asked.plugin)
+        program = host.program(plugin, asked.operation, asked.parameters, asked.axes)
         known = [one.name for one in program.operation.inputs]
-        for name, number in asked.inputs.items():
+        for name in asked.inputs:
             if name not in known:
                 raise UsageError(
                     f"{program.operation.title} has no input {name!r}: it has {', '.join(known)}."
                 )
-            if number not in layers:
-                raise UsageError("A layer that was chosen is not there any more: choose another.")
-        chosen = {name: layers[number] for name, number in asked.inputs.items()}
+        chosen = {name: self._given(one) for name, one in asked.inputs.items()}
         return program, chosen, _where(asked.where)
+
+    def _given(self, which: int | str) -> Given:
+        """The layer of that id, or the table at that address."""
+        scene = self._session.scene
+        if isinstance(which, str):
+            return _table(self._session.host, which)
+        if which in scene.points:
+            layer = scene.points[which]
+            return rows_from_points(layer.points, layer.name)
+        if which in scene.layers:
+            return scene.layers[which]
+        raise UsageError("A layer that was chosen is not there any more: choose another.")
 
 
 def _checked(value: Any, kind: type[T], what: str) -> T:
@@ -188,6 +238,22 @@ def _checked(value: Any, kind: type[T], what: str) -> T:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise UsageError(f"There is no such {what}.")
     return value
+
+
+def _table(host: Host, address: str) -> Rows:
+    """The table that a job gave, by the address that pages have of it."""
+    found = (
+        result
+        for job in host.jobs.values()
+        for number, result in enumerate(job.results)
+        if result.rows is not None and table_address(job, number) == address
+    )
+    result = next(found, None)
+    if result is None:
+        raise UsageError("A table that was chosen is not there any more: choose another.")
+    path, rows = result.path, result.rows or 0
+    origin = Origin(str(path))
+    return Rows(path.name, "table", rows, lambda: read_rows(path).columns, origin=origin)
 
 
 def _where(where: VisibleRegion | WholeLevel) -> Where:
@@ -225,10 +291,11 @@ def plugin_entry(registered: Registered) -> dict[str, Any]:
     operations = plugin.operations if plugin is not None else ()
     return {
         "id": registered.id,
+        "kind": plugin.kind if plugin is not None else "",
         "name": plugin.name if plugin is not None else registered.path.name,
         "version": plugin.version if plugin is not None and plugin.version != "0" else "",
         "description": plugin.description if plugin is not None else "",
-        "source": str(registered.path),
+        "source": registered.address,
         "error": registered.error,
         "permissions": [
             {"name": one.name, "reason": one.reason}
@@ -242,6 +309,7 @@ def plugin_entry(registered: Registered) -> dict[str, Any]:
                 "inputs": msgspec.to_builtins(one.inputs),
                 "outputs": msgspec.to_builtins(one.outputs),
                 "form": one.form(),
+                "refused": one.refused,
             }
             for one in operations
         ],
@@ -267,10 +335,12 @@ def job_entry(job: Job, session: Session) -> dict[str, Any]:
         "error": error
         and {"type": error.type, "message": error.message, "traceback": error.traceback},
         "log": list(job.log)[-SENT_LINES:],
+        "undone": job.undone,
+        "isolation": job.isolation,
         "layers": list(layers or ()),
         "places": [{"name": one.name, "path": str(one.path)} for one in job.results],
         "files": [
-            {"name": one.name, "rows": one.rows, "address": f"/api/jobs/{job.id}/results/{number}"}
+            {"name": one.name, "rows": one.rows, "address": table_address(job, number)}
             for number, one in enumerate(job.results)
             if one.rows is not None
         ],

@@ -1,16 +1,17 @@
-"""Points layers: the layers of points of a session, shown and taken away."""
+"""Points layers: what becomes layers of points in a session."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from opsin.chunks.loader import Loader
 from opsin.errors import OpsinError
 from opsin.host.job import Result
+from opsin.images.image import Origin
 from opsin.images.points import Points
-from opsin.images.points.columns import AXES
 from opsin.images.points.layer import PointsLayer
 from opsin.images.points.memory import points_from_table
 from opsin.images.points.reader import holds_points, open_points
@@ -29,32 +30,16 @@ class PointsLayers:
     def __init__(self, scene: Scene, loader: Loader) -> None:
         self._scene = scene
         self._loader = loader
-        self._removed: dict[int, PointsLayer] = {}
         self._by_path: dict[Path, int] = {}
-
-    @property
-    def numbers(self) -> set[int]:
-        """Ids of those that are shown or were removed."""
-        return {*self._scene.points, *self._removed}
 
     def put(self, number: int, points: Points, name: str | None = None) -> None:
         """Show points, under an id that is free."""
         for text in points.warnings:
             self._scene.notify("warning", f"{points.name}: {text}")
-        self._show(number, PointsLayer(name or points.name, points))
+        layer = PointsLayer(name or points.name, points)
+        self._scene.put_points(number, layer, self._loader.add)
         # The loader closes what it knows of.
         self._scene.number_of_points(number, ())
-
-    def remove(self, number: int) -> None:
-        """Take one away that is shown."""
-        self._removed[number], _ = self._scene.remove_points(number)
-
-    def restore(self, number: int) -> bool:
-        """Show again one that was removed; whether it was."""
-        if number not in self._removed:
-            return False
-        self._show(number, self._removed.pop(number))
-        return True
 
     async def open(self, path: Path, free: Callable[[], int]) -> bool:
         """Show the points at a path, if they are not there; False: it has none.
@@ -81,21 +66,11 @@ class PointsLayers:
 
         None: they cannot be shown, which the user is told.
         """
-        axes = {axis: where for axis, where in result.counted.items() if axis in AXES}
         try:
-            points = await asyncio.to_thread(
-                points_from_table,
-                result.path,
-                name=name,
-                scale={axis: scale for axis, (scale, _) in axes.items()},
-                translation={axis: translation for axis, (_, translation) in axes.items()},
-            )
+            points = await asyncio.to_thread(points_from_table, result.path, name=name)
         except OpsinError as error:
             self._scene.notify("warning", f"{result.name} is not shown. {error}")
             return None
         number = free()
-        self.put(number, points)
+        self.put(number, replace(points, origin=Origin(str(result.path))))
         return number
-
-    def _show(self, number: int, layer: PointsLayer) -> None:
-        self._scene.put_points(number, layer, self._loader.add)

@@ -83,9 +83,10 @@ async def get_result(request: Request) -> Response:
 
 
 async def view_stream(socket: WebSocket) -> None:
-    """One canvas (protocol/VIEW.md)."""
+    """One canvas (protocol/VIEW.md), of a page that may be older than this server."""
     session: Session = socket.app.state.session
     await socket.accept()
+    session.begin_to_open(*socket.query_params.getlist("open"), again=False)
 
     async def receive() -> bytes:
         message = await socket.receive()

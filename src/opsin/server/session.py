@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from opsin.chunks.volume_levels import in_3d
 from opsin.errors import OpsinError, UsageError
 from opsin.host.host import Host
 from opsin.host.job import Job
+from opsin.host.registry import read_registered
 from opsin.host.workspace import Workspace
 from opsin.images.derived import stored_levels
 from opsin.images.image import Image
@@ -27,8 +28,10 @@ from opsin.images.points import Points
 from opsin.images.readers import open_image
 from opsin.images.source import Array
 from opsin.images.write.codec import CodecName
+from opsin.plugins.installed import ITS_OWN, installed
 from opsin.render.histogram import Histogram, auto_contrast, histogram
 from opsin.server.library import Group, Library, load
+from opsin.server.napari_links import NapariLinks
 from opsin.server.points_layers import PointsLayers
 from opsin.server.roots import Roots
 from opsin.server.shelf import Offer, Shelf
@@ -37,6 +40,8 @@ from opsin.views.scene import Scene
 log = logging.getLogger("opsin")
 
 MOST_LAYERS = 1000
+MOST_OPENED = 20
+"""Images that one address opens, at most."""
 OPENING = 4
 """Layers whose contrast is found out at once."""
 CONTRAST_WAIT = 10.0
@@ -77,6 +82,7 @@ class Session:
         self.loader = Loader(memory, fetches=policy.fetches, disk_cache=disk_cache)
         self.scene = Scene()
         self.saved_view: Mapping[str, Any] | None = None
+        self.napari = NapariLinks()
         self.library = Library(roots or Roots(), self.loader)
         self.shelf = Shelf(codec, taken=tuple(self.library.roots.folders))
         self._beside: dict[int, asyncio.Task[list[Layer]]] = {}
@@ -85,8 +91,10 @@ class Session:
         """Of images from the library, by the number of the first of a group."""
         for text in notices:
             self.scene.notify("error", text)
-        self._waiting: dict[int, tuple[Layer, int]] = {}
-        self._removed: dict[int, tuple[Layer, int]] = {}
+        self._layers: dict[int, tuple[Layer, int]] = {}
+        """All that are not of points, with the numbers of their images."""
+        self._removed: dict[int, Callable[[], None]] = {}
+        """What puts a layer back."""
         self.points = PointsLayers(self.scene, self.loader)
         for group in images:
             if isinstance(group, Points):
@@ -98,7 +106,7 @@ class Session:
                 for text in image.warnings:
                     self.scene.notify("warning", f"{image.name}: {text}")
             for layer in layers_of_all(group):
-                self._waiting[self._next_layer()] = (layer, numbers[id(layer.image)])
+                self._layers[self._next_layer()] = (layer, numbers[id(layer.image)])
         self._tell_of_units(
             image for group in images if not isinstance(group, Points) for image in group
         )
@@ -112,22 +120,26 @@ class Session:
         self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
         """The layers that the results of ended jobs became."""
+        self._showing: dict[str, asyncio.Task[None]] = {}
+        """By job: what makes layers of its results."""
         self._opening: set[asyncio.Task[None]] = set()
+        self._asked: set[str] = set()
+        """Names that were opened, or failed."""
         self._turn = asyncio.Lock()
         """Of names that are opened: layers are in their order, and have numbers of their own."""
         self._contrasts: dict[int, asyncio.Task[None]] = {}
         """By layer: what finds out its contrast."""
         self._places = asyncio.Semaphore(OPENING)
-        if len(self._waiting) > MOST_LAYERS:
+        if len(self._layers) > MOST_LAYERS:
             self.scene.notify(
                 "warning",
-                f"These images have {len(self._waiting)} layers; the first {MOST_LAYERS} are open.",
+                f"These images have {len(self._layers)} layers; the first {MOST_LAYERS} are open.",
             )
-            self._waiting = dict(list(self._waiting.items())[:MOST_LAYERS])
+            self._layers = dict(list(self._layers.items())[:MOST_LAYERS])
 
     def start(self) -> None:
         """Begin to put the layers into the scene, each as soon as its contrast is known."""
-        for number, (layer, image) in self._waiting.items():
+        for number, (layer, image) in self._layers.items():
             if layer.contrast is not None or layer.image.kind == "labels":
                 self.scene.put(number, layer, image, in_3d(layer))
             else:
@@ -150,6 +162,7 @@ class Session:
         """Cancel all jobs, stop all loading and close the images. Idempotent."""
         if self._host is not None:
             await self._host.close()
+        await self.napari.close()
         await self.library.close()
         tasks = [*self._opening, *self._contrasts.values(), *self._beside.values()]
         for task in tasks:
@@ -181,12 +194,10 @@ class Session:
         Raises:
             UsageError: there is no such layer.
         """
-        if number in self.scene.points:
-            self.points.remove(number)
-            return
-        if number not in self.scene.layers:
-            raise UsageError(f"There is no layer {number}.")
-        self._removed[number] = self.scene.remove(number)
+        try:
+            self._removed[number] = self.scene.remove(number)
+        except KeyError:
+            raise UsageError(f"There is no layer {number}.") from None
 
     def restore_layer(self, number: int) -> None:
         """Put a layer back that was removed.
@@ -194,23 +205,24 @@ class Session:
         Raises:
             UsageError: it was not.
         """
-        if self.points.restore(number):
-            return
         if number not in self._removed:
             raise UsageError(f"Layer {number} was not removed.")
-        layer, image = self._removed.pop(number)
-        self.scene.put(number, layer, image, in_3d(layer))
+        self._removed.pop(number)()
 
-    def begin_to_open(self, name: str) -> None:
-        """Open what has this name while everything else goes on, one name after the other.
+    def begin_to_open(self, *names: str, again: bool = True) -> None:
+        """Open what has these names while everything else goes on, one name after the other.
 
-        The scene tells of what goes wrong.
+        The scene tells of what goes wrong. `again`: also those that somebody has asked for before.
         """
-        asked = object()
-        self.scene.expect(asked)
-        task = asyncio.create_task(self._open_in_turn(name, asked))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        for name in names[:MOST_OPENED]:
+            if name in self._asked and not again:
+                continue
+            self._asked.add(name)
+            asked = object()
+            self.scene.expect(asked)
+            task = asyncio.create_task(self._open_in_turn(name, asked))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
 
     async def _open_in_turn(self, name: str, asked: object) -> None:
         try:
@@ -235,13 +247,13 @@ class Session:
             return
         group = await self.library.open(name)
         numbers = {id(image): number for image, number in group}
-        known = {number for _, number in (*self._waiting.values(), *self._removed.values())}
+        known = {number for _, number in self._layers.values()}
         if known & set(numbers.values()):
             return
         self.shelf.put(group)
         for layer in layers_of_all([image for image, _ in group]):
             number = self._next_layer()
-            self._waiting[number] = (layer, numbers[id(layer.image)])
+            self._layers[number] = (layer, numbers[id(layer.image)])
             if layer.contrast is not None or layer.image.kind == "labels":
                 self.scene.put(number, layer, numbers[id(layer.image)], in_3d(layer))
             else:
@@ -277,7 +289,7 @@ class Session:
 
     async def shown(self, offer: Offer) -> list[Layer]:
         """The layers as which an offer is shown, with contrast as far as that is known by now."""
-        numbers = sorted(n for n, (_, image) in self._waiting.items() if image == offer.number)
+        numbers = sorted(n for n, (_, image) in self._layers.items() if image == offer.number)
         if not numbers:
             if offer.number not in self._beside:
                 found = self._with_contrasts(layers_of(offer.image), offer.number)
@@ -288,8 +300,7 @@ class Session:
         tasks = [self._contrasts[number] for number in numbers if number in self._contrasts]
         if tasks:
             await asyncio.wait(tasks, timeout=CONTRAST_WAIT)
-        known = {**self._waiting, **self._removed}
-        return [self.scene.layers.get(number, known[number][0]) for number in numbers]
+        return [self._layers[number][0] for number in numbers]
 
     async def _with_contrasts(self, layers: Sequence[Layer], image: int) -> list[Layer]:
         async def found(layer: Layer) -> Layer:
@@ -307,12 +318,12 @@ class Session:
         self._contrasts[number] = asyncio.create_task(self._open(number, layer, image))
 
     def _next_layer(self) -> int:
-        known = (*self.scene.layers, *self._waiting, *self._removed, *self.points.numbers)
+        known = (*self._layers, *self.scene.points, *self._removed)
         return 1 + max(known, default=-1)
 
     def _start_host(self) -> None:
         try:
-            self._host = Host(Workspace())
+            self._host = Host(Workspace(), front_end="browser")
         except UsageError as error:
             self._no_host = str(error)
             self.scene.notify("warning", str(error))
@@ -322,11 +333,26 @@ class Session:
             if found.error is not None:
                 self.scene.notify("error", found.error)
         self._host.listen(self._job_changed)
+        task = asyncio.create_task(self._find_installed(self._host))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _find_installed(self, host: Host) -> None:
+        """Have the plugins of napari that are installed at hand.
+
+        Those that only read files are asked when a file is opened, and are no operations here.
+        """
+        for one in await asyncio.to_thread(installed):
+            if one.name not in ITS_OWN:
+                found = await asyncio.to_thread(read_registered, one.source)
+                operations = found.plugin.operations if found.plugin is not None else ()
+                if any(operation.role != "reader" for operation in operations):
+                    host.registry.put(found)
 
     def _job_changed(self, job: Job) -> None:
         if job.state == "done" and job.id not in self.job_layers:
             self.job_layers[job.id] = []
-            task = asyncio.create_task(self._show_results(job))
+            task = self._showing[job.id] = asyncio.create_task(self._show_results(job))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
@@ -350,12 +376,18 @@ class Session:
             for layer in layers_of(replace(image, name=self._free_name(result.name))):
                 place = self._next_layer()
                 self.job_layers[job.id].append(place)
-                self._waiting[place] = (layer, number)
+                self._layers[place] = (layer, number)
                 if layer.contrast is None and image.kind == "image":
                     await self._open(place, layer, number)
                 else:
                     self.scene.put(place, layer, number, in_3d(layer))
         job.progress(None, None)  # so that it is heard that the layers are there
+
+    async def layers_of_job(self, id: str) -> Sequence[int]:
+        """The layers that the results of a job became, once they have; none of one not done."""
+        if id in self._showing:
+            await asyncio.wait([self._showing[id]])
+        return self.job_layers.get(id, ())
 
     def _free_name(self, name: str) -> str:
         """The name, with a number where a layer has it already."""
@@ -386,6 +418,7 @@ class Session:
         except Exception as error:
             self.scene.notify("error", f"{layer.name}: {type(error).__name__}: {error}")
             log.exception("%s", layer.name)
+        self._layers[number] = (layer, image)
         self.scene.put(number, layer, image, in_3d(layer))
 
     async def _with_contrast(self, layer: Layer, image: int) -> Layer:

@@ -8,7 +8,7 @@ from opsin.chunks.brick import ChunkKey
 from opsin.chunks.loader import Loader
 from opsin.images.points.layer import PointsLayer
 from opsin.views.points_messages import Pick, Picked, picked
-from opsin.views.points_view import NumberOf
+from opsin.views.points_planner import NumberOf
 
 
 class PointsPicks:

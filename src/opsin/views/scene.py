@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -65,17 +66,21 @@ class Scene:
         self.revision += 1
         self._tell()
 
-    def remove(self, number: int) -> tuple[Layer, int]:
-        """Take a layer out; gives it back, with the number of its image.
+    def remove(self, number: int) -> Callable[[], None]:
+        """Take a layer of any kind out; what comes back puts it in again.
 
         Raises:
             KeyError: there is none of that id.
         """
-        removed = self.layers.pop(number), self.images.pop(number)
-        del self.volumes[number]
+        if number in self.points:
+            points, load = self.points.pop(number), self._load_points.pop(number)
+            back = partial(self.put_points, number, points, load)
+        else:
+            layer, volume = self.layers.pop(number), self.volumes.pop(number)
+            back = partial(self.put, number, layer, self.images.pop(number), volume)
         self.revision += 1
         self._tell()
-        return removed
+        return back
 
     def put_points(self, number: int, layer: PointsLayer, load: LoadPoints) -> None:
         """Add a layer of points under an id; `load` makes them loadable, and gives a number."""
@@ -84,17 +89,6 @@ class Scene:
         self._load_points[number] = load
         self.revision += 1
         self._tell()
-
-    def remove_points(self, number: int) -> tuple[PointsLayer, LoadPoints]:
-        """Take a layer of points out; gives it back, with what loads it.
-
-        Raises:
-            KeyError: there is none of that id.
-        """
-        removed = self.points.pop(number), self._load_points.pop(number)
-        self.revision += 1
-        self._tell()
-        return removed
 
     def number_of_points(self, number: int, properties: tuple[str, ...]) -> int:
         """The number in the loader of a layer's points, with these properties only.

@@ -9,18 +9,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
 from opsin.chunks.brick import ChunkKey
 from opsin.chunks.loader import Loader
-from opsin.chunks.points_plan import PointsBrick
 from opsin.chunks.policy import EXPLORE, Policy
-from opsin.chunks.volume_brick import VolumeBrick
 from opsin.errors import BudgetExceeded, OpsinError
-from opsin.images.source import Array, Provenance
 from opsin.views.messages import (
-    AnyBrick,
-    BrickMessage,
     Failed,
     NoticeMessage,
     RequestInfo,
@@ -34,16 +27,9 @@ from opsin.views.messages import (
     plain_text,
     wire_key,
 )
-from opsin.views.planner import assembled
-from opsin.views.points_messages import (
-    LayerSample,
-    Pick,
-    PointsMessage,
-    SampleMessage,
-    points_payload,
-)
+from opsin.views.planners import planners_of
+from opsin.views.points_messages import Pick
 from opsin.views.points_picks import PointsPicks
-from opsin.views.points_view import PointsView
 from opsin.views.scene import Scene
 from opsin.views.view import View
 
@@ -80,10 +66,7 @@ class Stream:
         self._scene = scene
         self._send = send
         self._receive = receive
-        points = PointsView(scene.points, scene.number_of_points)
-        self._view = View(scene.layers, scene.images, policy, scene.volumes, points)
-        self._samples: tuple[LayerSample, ...] = ()
-        """What the canvas was told to show of points."""
+        self._view = View(planners_of(scene), policy)
         self._client = loader.client(self._chunk_changed)
         self._wake = asyncio.Event()
         self._picks = PointsPicks(loader, scene.points, scene.number_of_points, self._wake.set)
@@ -140,7 +123,8 @@ class Stream:
             self._silent = False
             if isinstance(message, Retry):
                 self._loader.retry()
-            if isinstance(message, Pick) and self._view.points.holds(message):
+            held = self._view.held
+            if isinstance(message, Pick) and 0 <= message.index < held.get(message.brick, 0):
                 self._picks.ask(message)
             if isinstance(message, Watch):
                 self._noted = 0 if message.requests else None
@@ -171,7 +155,8 @@ class Stream:
                 self._replan = True
             if self._replan:
                 self._plan()
-            await self._send_samples()
+            for message in self._view.news():
+                await self._send(encode_frame(message))
             if (answer := self._picks.answer()) is not None:
                 await self._send(encode_frame(answer))
             failures, self._failures = self._failures, []
@@ -257,10 +242,7 @@ class Stream:
         """Send what is complete, as far as credit goes; True if anything was sent."""
         any_sent = False
         while not self._replan and (brick := self._view.next_brick()) is not None:
-            if isinstance(brick, PointsBrick):
-                frame_and_size = self._points_frame(brick)
-            else:
-                frame_and_size = self._frame(brick)
+            frame_and_size = self._frame(brick)
             if frame_and_size is None:
                 continue
             frame, size = frame_and_size
@@ -269,68 +251,17 @@ class Stream:
             await self._send(frame)
         return any_sent
 
-    def _frame(self, brick: AnyBrick) -> tuple[bytes, int] | None:
+    def _frame(self, brick: WireBrick) -> tuple[bytes, int] | None:
         """The frame of a brick; None if a part of it was let go of since it was complete."""
-        layer = self._view.layer(brick)
-        keys = {key.grid: key for key in self._view.chunks(brick)}
-        chunks = {index: self._loader.get(key) for index, key in keys.items()}
-        missing = {keys[index] for index, chunk in chunks.items() if chunk is None}
-        if missing:
-            self._view.unready(brick, missing)
+        chunks = {key: self._loader.get(key) for key in self._view.chunks(brick)}
+        here = {key: chunk for key, chunk in chunks.items() if chunk is not None}
+        if len(here) < len(chunks):
+            self._view.unready(brick, chunks.keys() - here.keys())
             self._fail_if_hopeless(brick)
             self._client.want(self._view.chunk_wants())
             return None
-        here = {index: chunk for index, chunk in chunks.items() if chunk is not None}
-        displayed = self._view.displayed
-        values = assembled(layer, brick, displayed, here.__getitem__)
-        provenance: Provenance = "memory"
-        if not self._from_memory.pop(brick, False):
-            provenance = layer.image.source.provenance
-        shape = values.shape[: len(displayed)]
-        if isinstance(brick, VolumeBrick) and is_uniform(values):
-            values = np.ascontiguousarray(values[0, 0, 0])
-        labels = layer.image.kind == "labels" and not isinstance(brick, VolumeBrick)
-        header = BrickMessage(
-            generation=self._view.generation,
-            key=wire_key(brick),
-            shape=shape,
-            bytes=values.nbytes,
-            range=None if labels else value_range(values),
-            provenance=provenance,
-        )
-        return encode_frame(header, values.reshape(-1).data.cast("B")), values.nbytes
-
-    def _points_frame(self, brick: PointsBrick) -> tuple[bytes, int] | None:
-        """The frame of what is wanted and not held of a cell; None if it was let go of."""
-        key = self._view.points.chunk(brick)
-        chunk = self._loader.get(key)
-        if chunk is None:
-            self._view.unready(brick, {key})
-            self._fail_if_hopeless(brick)
-            self._client.want(self._view.chunk_wants())
-            return None
-        first, stop = self._view.points.missing(brick)
-        payload = points_payload(chunk[first:stop])
-        provenance: Provenance = "memory"
-        if not self._from_memory.pop(brick, False):
-            provenance = self._scene.points[brick.layer].points.source.provenance
-        header = PointsMessage(
-            generation=self._view.generation,
-            key=(brick.layer, brick.level, (brick.grid[0],)),
-            first=first,
-            count=len(chunk[first:stop]),
-            properties=self._view.points.properties(brick.layer),
-            bytes=len(payload),
-            provenance=provenance,
-        )
-        return encode_frame(header, payload), len(payload)
-
-    async def _send_samples(self) -> None:
-        """Say which points are shown, if that has changed."""
-        samples = self._view.points.samples
-        if samples != self._samples:
-            self._samples = samples
-            await self._send(encode_frame(SampleMessage(self._view.generation, samples)))
+        header, payload = self._view.message(brick, here, self._from_memory.pop(brick, False))
+        return encode_frame(header, payload), header.bytes
 
     async def _send_stats(self) -> None:
         now = time.monotonic()
@@ -382,19 +313,3 @@ class Stream:
             for entry in entries[-REQUESTS:]
         )
         await self._send(encode_frame(Requests(described)))
-
-
-def is_uniform(values: Array) -> bool:
-    """Whether all voxels of a brick are equal; shape (depth, rows, columns), maybe samples."""
-    return bool((values == values[0, 0, 0]).all())
-
-
-def value_range(values: Array) -> tuple[float, float] | None:
-    """Smallest and largest value, NaN left out; None if there is none."""
-    if values.dtype.kind == "f":
-        low = float(np.fmin.reduce(values, axis=None))
-        high = float(np.fmax.reduce(values, axis=None))
-        if not (np.isfinite(low) and np.isfinite(high)):
-            return None
-        return low, high
-    return float(values.min()), float(values.max())

@@ -2,26 +2,24 @@
 
 It follows what the canvas looks at and what it holds, plans, and answers two questions: which
 chunks to load, in which order, and which brick to send next. It reads no clock, waits for nothing
-and owns no bytes, so it can be tested against a pure model of the canvas.
+and owns no bytes, so it can be tested against a pure model of the canvas. What kinds of bricks
+there are, its planners know.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from opsin.chunks.brick import Brick, ChunkKey
+from opsin.chunks.brick import ChunkKey
 from opsin.chunks.plan import Tier
-from opsin.chunks.points_plan import PointsBrick
 from opsin.chunks.policy import EXPLORE, Policy
-from opsin.chunks.volume_brick import VolumeBrick
 from opsin.chunks.window import Pace
 from opsin.errors import ProtocolError
-from opsin.images.layer import Layer
+from opsin.images.source import Array
 from opsin.views.messages import (
     Ack,
-    AnyBrick,
     FromCanvas,
     Hello,
     Look,
@@ -32,9 +30,8 @@ from opsin.views.messages import (
     WireBrick,
     brick_of,
 )
-from opsin.views.planner import AnyWant, Planner, SlicePlanner, VolumePlanner, chunks_of
+from opsin.views.planner import AnyPlanner, AnyWant, Payload
 from opsin.views.points_messages import Pick
-from opsin.views.points_view import CellWant, PointsView
 
 SMALLEST_SLOTS = 2**20
 
@@ -43,39 +40,26 @@ class View:
     """What one canvas looks at, holds and wants.
 
     Args:
-        layers: all layers of the scene by id; `image_numbers` gives each layer's image in the
-            loader.
-        volumes: what they are in 3D, where that differs.
-        points: what the canvas holds and wants of layers of points; None: there are none.
+        planners: one of each kind of bricks that there may be; what those of the first ones take of
+            the slots is not left for the others.
+        policy: what is loaded first.
     """
 
-    def __init__(
-        self,
-        layers: Mapping[int, Layer],
-        image_numbers: Mapping[int, int],
-        policy: Policy = EXPLORE,
-        volumes: Mapping[int, Layer] | None = None,
-        points: PointsView | None = None,
-    ) -> None:
-        self._layers = layers
-        self._volumes = layers if volumes is None else volumes
-        self._images = image_numbers
+    def __init__(self, planners: Iterable[AnyPlanner], policy: Policy = EXPLORE) -> None:
+        self._planners: dict[type[WireBrick], AnyPlanner] = {p.address: p for p in planners}
         self._policy = policy
         self._slots = 0
         self._credit = 0
         self._look: Look | VolumeLook | None = None
-        self._planner: Planner | None = None
-        self._wants: Sequence[AnyWant | CellWant] = ()
+        self._wants: Sequence[AnyWant] = ()
         self._missing: dict[WireBrick, set[ChunkKey]] = {}
         self._waiting: dict[ChunkKey, set[WireBrick]] = {}
-        self.held: set[AnyBrick] = set()
+        self.held: dict[WireBrick, int] = {}
+        """How much of each brick the canvas holds, or is being sent."""
         self.failed: dict[WireBrick, str] = {}
         self._under_way: deque[tuple[WireBrick | None, int]] = deque()
         """Bricks and their bytes, in the order in which they were sent; None: it is dropped."""
-        self._slices_of: tuple[str, str] | None = None
-        """The axes that the slices which are held are along."""
         self.outstanding = 0
-        self.points = PointsView({}, lambda *_: 0) if points is None else points
 
     # What happened
 
@@ -97,22 +81,21 @@ class View:
             case _ if not self._slots:
                 raise ProtocolError("A canvas says hello first.")
             case Look() | VolumeLook():
-                self._follow(message, now)
+                dropped = {kind: p.follow(message, now) for kind, p in self._planners.items()}
+                self._forget(lambda brick: brick.layer in dropped[type(brick)])
+                self._look = message
                 return True
             case Ack():
                 self._acknowledge(message.bytes)
-                evicted = {brick_of(key) for key in message.evicted}
-                for brick in evicted:
-                    if isinstance(brick, PointsBrick):
-                        self.points.evicted(brick)
-                    else:
-                        self.held.discard(brick)
-                return bool(evicted)
+                for key in message.evicted:
+                    self.held.pop(brick_of(key), None)
+                return bool(message.evicted)
             case Lost():
+                coming = {brick for brick, _ in self._under_way}
                 self.held = {
-                    brick
-                    for brick, _ in self._under_way
-                    if brick is not None and not isinstance(brick, PointsBrick)
+                    brick: amount
+                    for brick, amount in self.held.items()
+                    if brick in coming or self._of(brick).lasts
                 }
                 return True
             case Retry():
@@ -123,23 +106,19 @@ class View:
 
     def rest(self, now: float) -> bool:
         """Notice at time `now` that playing is over; True: plan again."""
-        return self._planner is not None and self._planner.rest(now)
+        return self._look is not None and any(
+            planner.rest(now) for planner in self._planners.values()
+        )
 
     def scene_changed(self) -> None:
         """Layers came or went: forget bricks of those that are gone."""
-        self.held = {brick for brick in self.held if brick.layer in self._layers}
-        self.points.scene_changed()
-        there = {*self._layers, *self.points.layers}
-        self.failed = {b: reason for b, reason in self.failed.items() if b.layer in there}
+        self._forget(lambda brick: brick.layer not in self._of(brick).layers)
 
     def sent(self, brick: WireBrick, size: int) -> None:
-        """A brick of `size` bytes is on its way to the canvas."""
+        """What is wanted of a brick, `size` bytes, is on its way to the canvas."""
         self.outstanding += size
         self._under_way.append((brick, size))
-        if isinstance(brick, PointsBrick):
-            self.points.sent(brick)
-        else:
-            self.held.add(brick)
+        self.held[brick] = self._of(brick).amount(brick)
         self._settle(brick)
 
     def fail(self, brick: WireBrick, reason: str) -> None:
@@ -165,39 +144,25 @@ class View:
         """
         self._missing.clear()
         self._waiting.clear()
-        planner, look = self._planner, self._look
-        if planner is None or look is None:
+        if self._look is None:
             return
-        layers = self._volumes if isinstance(look, VolumeLook) else self._layers
-        shown = {n: layers[n] for n in look.visible if n in layers}
-        shown = {n: layer for n, layer in shown.items() if _shows(layer, planner.displayed)}
-        size = self.points.plan(look.visible, look.camera(), self._slots)
-        slots = max(self._slots - size, SMALLEST_SLOTS)
-        planned = planner.plan(shown, self.held, self._policy, slots, pace)
-        self._wants = planned
-        if self.points.wants:
-            # The first of each layer, then what is seen, then what will be.
-            self._wants = sorted((*planned, *self.points.wants), key=_urgency)
+        slots = self._slots
+        wanted = []
+        for planner in self._planners.values():
+            room = max(slots, SMALLEST_SLOTS)
+            wants, taken = planner.plan(self.held, self._policy, room, pace)
+            slots -= taken
+            if wants:
+                wanted.append(wants)
+        # The order of a planner is changed by others only.
+        mixed = sorted((want for wants in wanted for want in wants), key=self._urgency)
+        self._wants = wanted[0] if len(wanted) == 1 else mixed
         for want in self._pending():
-            missing = {key for key in self.chunks(want.brick) if not here(key)}
-            self._missing[want.brick] = missing
-            for key in missing:
-                self._waiting.setdefault(key, set()).add(want.brick)
+            self.unready(want.brick, {key for key in self.chunks(want.brick) if not here(key)})
 
     def chunks(self, brick: WireBrick) -> Iterator[ChunkKey]:
         """The chunks that a brick is made of."""
-        if isinstance(brick, PointsBrick):
-            yield self.points.chunk(brick)
-            return
-        image = self._images[brick.layer]
-        layer = self.layer(brick)
-        for index in chunks_of(layer, brick, self.displayed):
-            yield ChunkKey(image, brick.level, index)
-
-    def layer(self, brick: AnyBrick) -> Layer:
-        """The layer that a brick is of, with all levels that it may be of."""
-        layers = self._volumes if isinstance(brick, VolumeBrick) else self._layers
-        return layers[brick.layer]
+        return self._of(brick).chunks(brick)
 
     def chunk_wants(self) -> Iterator[tuple[ChunkKey, ...]]:
         """The chunks of each pending brick, most urgent first, those in memory included."""
@@ -214,8 +179,27 @@ class View:
             return want.brick
         return None
 
+    def message(
+        self, brick: WireBrick, chunks: Mapping[ChunkKey, Array], from_memory: bool
+    ) -> tuple[Any, Payload]:
+        """The header and the payload of what is wanted and not yet held of a brick.
+
+        Args:
+            brick: one that `next_brick` gave.
+            chunks: all that it is made of.
+            from_memory: whether they were in memory when it was first wanted.
+        """
+        held = self.held.get(brick, 0)
+        return self._of(brick).message(self.generation, brick, chunks, held, from_memory)
+
+    def news(self) -> Iterator[Any]:
+        """The messages that the canvas has to have before any brick of this plan, once."""
+        for planner in self._planners.values():
+            if (message := planner.news(self.generation)) is not None:
+                yield message
+
     def unready(self, brick: WireBrick, missing: set[ChunkKey]) -> None:
-        """A brick turned out to lack chunks that were let go of in the meantime."""
+        """A brick lacks chunks: they are not there, or were let go of in the meantime."""
         self._missing[brick] = missing
         for key in missing:
             self._waiting.setdefault(key, set()).add(brick)
@@ -231,14 +215,9 @@ class View:
         return self._slots > 0
 
     @property
-    def displayed(self) -> tuple[str, ...]:
-        """The axes that the canvas shows."""
-        return () if self._planner is None else self._planner.displayed
-
-    @property
     def rests_at(self) -> float:
         """When playing is over, if no further slice is shown until then."""
-        return math.inf if self._planner is None else self._planner.rests_at
+        return min(planner.rests_at for planner in self._planners.values())
 
     @property
     def generation(self) -> int:
@@ -249,8 +228,8 @@ class View:
     def settled(self) -> bool:
         """Whether everything visible was sent at its target level, or has failed."""
         return (
-            self._planner is not None
-            and not self._planner.passing
+            self._look is not None
+            and not any(planner.passing for planner in self._planners.values())
             and not any(
                 want.tier <= Tier.TARGET and want.tier != Tier.COARSE for want in self._pending()
             )
@@ -259,7 +238,8 @@ class View:
     @property
     def targets(self) -> Mapping[int, int]:
         """The level that each visible layer aims at."""
-        return {} if self._planner is None else self._planner.targets
+        every = [planner.targets for planner in self._planners.values()]
+        return {number: level for targets in every for number, level in targets.items()}
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -269,15 +249,21 @@ class View:
         held = sum(brick not in self.failed and not self._lacks(brick) for brick in seen)
         return len(seen), held, failed
 
-    def _pending(self) -> Iterator[AnyWant | CellWant]:
+    def _of(self, brick: WireBrick) -> AnyPlanner:
+        return self._planners[type(brick)]
+
+    def _pending(self) -> Iterator[AnyWant]:
         for want in self._wants:
             if want.brick not in self.failed and self._lacks(want.brick):
                 yield want
 
     def _lacks(self, brick: WireBrick) -> bool:
-        if isinstance(brick, PointsBrick):
-            return self.points.lacks(brick)
-        return brick not in self.held
+        return self.held.get(brick, 0) < self._of(brick).amount(brick)
+
+    def _urgency(self, want: AnyWant) -> int:
+        """The first of each layer, then what is seen, then what will be."""
+        rank = {Tier.BASE: 0, Tier.COARSE: 1, Tier.TARGET: 1}.get(want.tier, 2)
+        return 2 * rank + self._of(want.brick).behind
 
     def _acknowledge(self, size: int) -> None:
         while size > 0 and self._under_way:
@@ -293,46 +279,11 @@ class View:
             if bricks is not None:
                 bricks.discard(brick)
 
-    def _follow(self, look: Look | VolumeLook, now: float) -> None:
-        planner = self._planner
-        if isinstance(look, Look):
-            if self._slices_of not in (None, look.displayed):
-                self._forget_slices()
-                planner = None
-            self._slices_of = look.displayed
-            if isinstance(planner, SlicePlanner):
-                planner.follow(look, now)
-            else:
-                self._planner = SlicePlanner(look, now)
-        elif isinstance(planner, VolumePlanner):
-            planner.follow(look)
-        else:
-            self._planner = VolumePlanner(look)
-        self._look = look
-        changed = self.points.follow(look.points or {})
-        self._forget(lambda brick: isinstance(brick, PointsBrick) and brick.layer in changed)
-
-    def _forget_slices(self) -> None:
-        """Bricks are named alike along any two axes: the canvas drops those of the ones before."""
-        self._forget(lambda brick: isinstance(brick, Brick))
-
     def _forget(self, which: Callable[[WireBrick], bool]) -> None:
-        """Bricks that the canvas drops from this view on, also those that are under way."""
-        self.held = {brick for brick in self.held if not which(brick)}
+        """Bricks that the canvas drops from now on, also those that are under way."""
+        self.held = {brick: n for brick, n in self.held.items() if not which(brick)}
         self.failed = {brick: why for brick, why in self.failed.items() if not which(brick)}
         self._under_way = deque(
             (None if brick is None or which(brick) else brick, size)
             for brick, size in self._under_way
         )
-
-
-def _urgency(want: AnyWant | CellWant) -> int:
-    """Points come after the first bricks of images, and before what is not seen yet."""
-    if isinstance(want.brick, PointsBrick):
-        return 1 if want.tier == Tier.BASE else 3
-    return {Tier.BASE: 0, Tier.COARSE: 2, Tier.TARGET: 2}.get(want.tier, 4)
-
-
-def _shows(layer: Layer, displayed: tuple[str, ...]) -> bool:
-    names = {axis.name for axis in layer.axes}
-    return names.issuperset(displayed) and len(set(displayed)) == len(displayed)

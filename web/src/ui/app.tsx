@@ -9,7 +9,7 @@ import type { HostParts } from "./host/host_parts.ts";
 import { Hud, ProgressLine } from "./hud.tsx";
 import { ConnectionBanner, NoticeList } from "./notice_list.tsx";
 import type { Notices } from "./notices.ts";
-import { Overlays } from "./overlays/overlays.tsx";
+import { CanvasOverlays, StageOverlays } from "./overlays/overlays.tsx";
 import type { Playback } from "./playback.ts";
 import type { LinkedViews } from "./quad/linked_views.ts";
 import { Cross, QuadPanels } from "./quad/quad_panels.tsx";
@@ -49,6 +49,7 @@ export function App({ canvas, notices, tools }: AppProps) {
             desk={tools.desk}
             histograms={tools.histograms}
             onRemove={host?.removeLayer.value ?? null}
+            onSend={host?.sendToNapari.value ?? null}
           />
         ) : (
           <div class="panel panel-waiting" />
@@ -56,17 +57,18 @@ export function App({ canvas, notices, tools }: AppProps) {
       <main class={isQuad ? "stage stage-quad" : "stage"} aria-label="Canvas">
         <div class="quad-panel quad-main">
           <CanvasHolder canvas={canvas} />
-          {tools && <Overlays desk={tools.desk} />}
+          {tools && <CanvasOverlays desk={tools.desk} view={tools.desk} />}
           {isQuad && <Cross />}
         </div>
-        {tools && <QuadPanels views={tools.views} />}
+        {tools && <QuadPanels desk={tools.desk} views={tools.views} />}
         <EmptyStage desk={tools?.desk ?? null} />
         {tools && (
           <>
+            <StageOverlays desk={tools.desk} />
             <ProgressLine desk={tools.desk} />
             <VolumeBar desk={tools.desk} />
             <Toolbar desk={tools.desk} views={tools.views} commands={tools.commands} />
-            <Hud desk={tools.desk} commands={tools.commands} />
+            <Hud desk={tools.desk} views={tools.views} commands={tools.commands} />
             <ConnectionBanner connection={tools.desk.connection.value} />
           </>
         )}

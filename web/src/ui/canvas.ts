@@ -1,5 +1,12 @@
 /** A canvas for a viewer, as the page holds it. */
-import type { ViewerHandle } from "../viewer/types.ts";
+import type { ReadonlySignal } from "@preact/signals";
+import type { Camera, ViewerHandle } from "../viewer/types.ts";
+
+/** What one canvas shows: its viewer, and where that looks now. */
+export type View = {
+  readonly viewer: ViewerHandle;
+  readonly camera: ReadonlySignal<Camera | null>;
+};
 
 /** `label`: what it shows. */
 export function newCanvas(label: string): HTMLCanvasElement {

@@ -1,7 +1,7 @@
 /** The clipping box of a volume: for each axis two handles, between which it is shown. */
 import { useSignal } from "@preact/signals";
 import type { Box, Triple, VolumeView } from "../viewer/types.ts";
-import { volumeExtent } from "../viewer/volume_motion.ts";
+import { volumeExtent } from "../viewer/volumes/volume_motion.ts";
 import type { Desk } from "./desk.ts";
 import { clamp, formatAt } from "./numbers.ts";
 

@@ -5,6 +5,7 @@ import { sentenceOf } from "./errors.ts";
 import { type CommandName, commandFor, type Focus, keepsKey } from "./keymap.ts";
 import type { Playback } from "./playback.ts";
 import type { LinkedViews } from "./quad/linked_views.ts";
+import { datedName, saveFile } from "./save_file.ts";
 import { imageTitle } from "./title.ts";
 import type { ViewKeeper } from "./view_keeper.ts";
 import { MODES } from "./volume_bar.tsx";
@@ -127,13 +128,9 @@ export class Commands {
   async #saveScreenshot(): Promise<void> {
     try {
       const blob = await this.#desk.viewer.capture();
-      const address = URL.createObjectURL(blob);
-      const link = document.createElement("a");
-      link.href = address;
-      link.download = screenshotName(imageTitle(this.#desk.scene.peek()), new Date());
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(address), 10_000);
-      this.#desk.notices.add({ severity: "info", text: `Saved ${link.download}.` });
+      const name = datedName(imageTitle(this.#desk.scene.peek()), "png", new Date());
+      saveFile(name, blob);
+      this.#desk.notices.add({ severity: "info", text: `Saved ${name}.` });
     } catch (error) {
       this.#desk.notices.add({
         severity: "error",
@@ -156,18 +153,6 @@ export class Commands {
   #warn(text: string): void {
     this.#desk.notices.add({ severity: "warning", text });
   }
-}
-
-/** "nuclei-2026-11-22-143005.png": a name that every file system takes. */
-export function screenshotName(title: string, date: Date): string {
-  const safe = title
-    .replace(/[^\p{L}\p{N}._-]+/gu, "-")
-    .replace(/^[-.]+|-+$/g, "")
-    .slice(0, 60);
-  const two = (value: number) => String(value).padStart(2, "0");
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const time = `${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
-  return `${safe || "opsin"}-${day}-${time}.png`;
 }
 
 function toggle(open: { value: boolean }): void {

@@ -21,7 +21,7 @@ import { type Change, type Deed, type Edit, History, isChange } from "./history.
 import type { Notices } from "./notices.ts";
 import { OverlaySwitches } from "./overlays/switches.ts";
 import type { Server } from "./server.ts";
-import { indexOf, positionOf, type SliderAxis, sliderAxes } from "./slider_axes.ts";
+import { indexOf, positionOf, type SliderAxis, sliceable, sliderAxes } from "./slider_axes.ts";
 
 export type Colormaps = Readonly<Record<string, Uint8Array>>;
 
@@ -39,8 +39,8 @@ export class Desk {
   readonly camera = signal<Camera | null>(null);
   readonly stats = signal<ViewerStats | null>(null);
   readonly probe = signal<Probe | null>(null);
-  /** The axes that it is along; null: those of the camera. */
-  readonly probeAxes = signal<Camera["displayed"] | null>(null);
+  /** Over whose canvas that is: there can be four. */
+  readonly probed = signal<ViewerHandle | null>(null);
   readonly connection = signal<ConnectionState>("connecting");
   readonly settings = signal<ReadonlyMap<number, LayerSettings>>(new Map());
   /** The latest failures, each reason once. */
@@ -48,6 +48,8 @@ export class Desk {
   readonly selected = signal<number | null>(null);
   /** Layers that are or were selected, the latest first; some may have gone. */
   readonly recentlySelected = signal<readonly number[]>([]);
+  /** Bytes that each canvas may hold. */
+  readonly slots = signal(0);
   /** Whether nothing more is loaded for where one looks. */
   readonly frozen = signal(false);
   /** The slider that the slice keys move. */
@@ -76,9 +78,7 @@ export class Desk {
   readonly axes: ReadonlySignal<readonly SliderAxis[]> = computed(() => {
     const displayed = this.#displayed.value.split("\n");
     if (displayed.length < 2) return [];
-    return sliderAxes(this.scene.value?.layers ?? [], displayed, (layer) =>
-      layer.kind === "points" ? this.settingsOf(layer) : {},
-    );
+    return sliderAxes(this.scene.value?.layers ?? [], displayed);
   });
 
   readonly #history = new History();
@@ -87,6 +87,7 @@ export class Desk {
 
   constructor(viewer: ViewerHandle, server: Server, colormaps: Colormaps, notices: Notices) {
     this.viewer = viewer;
+    this.slots.value = viewer.slots;
     this.server = server;
     this.colormaps = colormaps;
     this.notices = notices;
@@ -97,7 +98,7 @@ export class Desk {
       }),
       viewer.on("layer", ({ id, settings }) => this.#keepSettings([[id, settings]])),
       viewer.on("stats", (stats) => this.#keepStats(stats)),
-      viewer.on("probe", (probe) => this.showProbe(probe, null)),
+      viewer.on("probe", (probe) => this.showProbe(probe, viewer)),
       viewer.on("failure", (failure) => this.#keepFailure(failure)),
       viewer.on("notice", (notice) => this.notices.add(notice)),
       viewer.on("connection", (connection) => {
@@ -207,8 +208,32 @@ export class Desk {
     return indexOf(axis, this.camera.value?.position[axis.name] ?? axis.low);
   }
 
+  /** Where only points lie along the axis, of all of them this becomes a slice. */
   showSlice(axis: SliderAxis, index: number): void {
+    if (axis.isOfPoints && this.showsAllPoints(axis)) this.showAllPoints(axis, false);
     this.viewer.setCamera({ position: { [axis.name]: positionOf(axis, index) } });
+  }
+
+  /** Layers of points of which a slice can be shown along a slider's axis. */
+  pointsAlong({ name }: SliderAxis): readonly Layer[] {
+    return this.layers.value.filter((layer) => sliceable(layer, []).includes(name));
+  }
+
+  /** Whether of such layers, if there are some, all points are shown. */
+  showsAllPoints(axis: SliderAxis): boolean {
+    const layers = this.pointsAlong(axis);
+    const isSliced = (layer: Layer) => this.settingsOf(layer).thickness?.[axis.name] !== undefined;
+    return layers.length > 0 && !layers.some(isSliced);
+  }
+
+  /** Show all points, or those of a slice that is one step of the slider thick. */
+  showAllPoints(axis: SliderAxis, all: boolean): void {
+    const edit = this.pointsAlong(axis).map((layer) => {
+      const { [axis.name]: _, ...others } = this.settingsOf(layer).thickness ?? {};
+      const step = Number(axis.step.toPrecision(3));
+      return [layer.id, { thickness: all ? others : { ...others, [axis.name]: step } }] as const;
+    });
+    this.#change(new Map(edit));
   }
 
   /** Look at the volume in another way, if it is one that is looked at. */
@@ -223,11 +248,16 @@ export class Desk {
     if (axis) this.showSlice(axis, this.sliceIndex(axis) + steps);
   }
 
-  /** What lies under the pointer, on a canvas that shows these axes. */
-  showProbe(probe: Probe | null, axes: Camera["displayed"] | null): void {
+  setSlots(bytes: number): void {
+    this.slots.value = bytes;
+    this.viewer.setSlots(bytes);
+  }
+
+  /** What lies under the pointer, over the canvas of this viewer. */
+  showProbe(probe: Probe | null, viewer: ViewerHandle): void {
     batch(() => {
       this.probe.value = probe;
-      this.probeAxes.value = axes;
+      this.probed.value = viewer;
     });
   }
 

@@ -27,6 +27,7 @@ function DimensionSlider(props: DimensionSlidersProps & { readonly axis: SliderA
   const last = axis.count - 1;
   const playing = playback.playing.value === axis.name;
   const symbol = unitSymbol(axis.unit);
+  const isWhole = axis.isOfPoints && desk.showsAllPoints(axis);
   const world = `${formatAt(positionOf(axis, index), axis.step)}${symbol && ` ${symbol}`}`;
   const show = (next: number) => {
     playback.stop();
@@ -41,7 +42,10 @@ function DimensionSlider(props: DimensionSlidersProps & { readonly axis: SliderA
     show(index + steps);
   };
   return (
-    <fieldset class="dimension" onFocusIn={() => (desk.activeAxis.value = axis.name)}>
+    <fieldset
+      class={isWhole ? "dimension dimension-whole" : "dimension"}
+      onFocusIn={() => (desk.activeAxis.value = axis.name)}
+    >
       <legend class="visually-hidden">Axis {axis.name}</legend>
       <IconButton
         icon={playing ? "pause" : "play"}
@@ -66,7 +70,7 @@ function DimensionSlider(props: DimensionSlidersProps & { readonly axis: SliderA
         type="range"
         class="range"
         aria-label={axis.name}
-        aria-valuetext={`${index} of ${last}, ${world}`}
+        aria-valuetext={isWhole ? "all" : `${index} of ${last}, ${world}`}
         min={0}
         max={last}
         step={1}
@@ -82,7 +86,7 @@ function DimensionSlider(props: DimensionSlidersProps & { readonly axis: SliderA
         disabled={index === last}
         onClick={() => show(index + 1)}
       />
-      <span class="dimension-index">
+      <span class="dimension-index" style={{ "--digits": String(last).length }}>
         <NumberField
           label={`${axis.name} index`}
           value={index}
@@ -104,7 +108,27 @@ function DimensionSlider(props: DimensionSlidersProps & { readonly axis: SliderA
         />
         <span class="dimension-last">fps</span>
       </span>
-      <output class="dimension-world">{world}</output>
+      <output class="dimension-world">{isWhole ? "" : world}</output>
+      {desk.pointsAlong(axis).length > 0 && <AllPoints axis={axis} desk={desk} />}
     </fieldset>
+  );
+}
+
+/** Points of all slices, or of the one that is shown. */
+function AllPoints({ axis, desk }: { readonly axis: SliderAxis; readonly desk: Desk }) {
+  const all = desk.showsAllPoints(axis);
+  return (
+    <button
+      type="button"
+      class="button dimension-all"
+      aria-label={`All points along ${axis.name}`}
+      aria-pressed={all}
+      title={
+        all ? "Show the points of this slice only" : `Show all points, whatever their ${axis.name}`
+      }
+      onClick={() => desk.showAllPoints(axis, !all)}
+    >
+      All
+    </button>
   );
 }

@@ -6,14 +6,21 @@ import { Timeline } from "./debug/timeline.tsx";
 import type { Desk } from "./desk.ts";
 import { Icon } from "./icons.tsx";
 import { formatBytes, formatCount, formatMilliseconds, formatPercent } from "./numbers.ts";
+import type { LinkedViews } from "./quad/linked_views.ts";
 
-type HudProps = { readonly desk: Desk; readonly commands: Commands };
+type HudProps = {
+  readonly desk: Desk;
+  readonly views: LinkedViews;
+  readonly commands: Commands;
+};
 
-export function Hud({ desk, commands }: HudProps) {
+export function Hud({ desk, views, commands }: HudProps) {
   const stats = desk.stats.value;
   if (!stats || desk.layers.value.length === 0) return null;
   const missing = stats.wanted - stats.held - stats.failed;
-  const state = desk.frozen.value ? "Frozen" : loaderState(stats, desk.connection.value);
+  const own = loaderState(stats, desk.connection.value);
+  const shown = own === "Settled" && !views.settled.value ? "Loading" : own;
+  const state = desk.frozen.value ? "Frozen" : shown;
   const target = stats.targets[String(desk.selected.value)] ?? Object.values(stats.targets)[0];
   return (
     <aside class="hud" aria-label="Loader">
@@ -26,7 +33,7 @@ export function Hud({ desk, commands }: HudProps) {
       >
         <span class={`hud-dot ${DOTS[state]}`} aria-hidden="true" />
         <span class="hud-state">{state}</span>
-        {target !== undefined && <span class="dim">level {target}</span>}
+        {target !== undefined && <span class="dim hud-level">level {target}</span>}
         {desk.selectedLayer.value?.points && (
           <span class="dim">{pointsText(desk.selectedLayer.value, stats)}</span>
         )}
@@ -37,8 +44,12 @@ export function Hud({ desk, commands }: HudProps) {
           </span>
         )}
       </button>
-      {stats.failed > 0 && <Failures desk={desk} failed={stats.failed} />}
-      {commands.numbersOpen.value && <Numbers desk={desk} />}
+      {(stats.failed > 0 || commands.numbersOpen.value) && (
+        <div class="hud-more">
+          {stats.failed > 0 && <Failures desk={desk} failed={stats.failed} />}
+          {commands.numbersOpen.value && <Numbers desk={desk} />}
+        </div>
+      )}
     </aside>
   );
 }

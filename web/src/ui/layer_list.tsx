@@ -8,9 +8,11 @@ import { KIND_TEXT } from "./layer_controls.tsx";
 type LayerListProps = {
   readonly desk: Desk;
   readonly onRemove: ((layer: Layer) => void) | null;
+  /** Shows a layer in napari; null while nobody could. */
+  readonly onSend: ((layer: Layer) => void) | null;
 };
 
-export function LayerList({ desk, onRemove }: LayerListProps) {
+export function LayerList({ desk, onRemove, onSend }: LayerListProps) {
   const layers = desk.layers.value;
   const press = (event: KeyboardEvent & { currentTarget: HTMLElement }) => {
     const selected = desk.selectedLayer.peek();
@@ -36,7 +38,13 @@ export function LayerList({ desk, onRemove }: LayerListProps) {
       ) : (
         <ul class="layer-list" aria-label="Layers" onKeyDown={press}>
           {layers.map((layer) => (
-            <LayerRow key={layer.id} desk={desk} layer={layer} onRemove={onRemove} />
+            <LayerRow
+              key={layer.id}
+              desk={desk}
+              layer={layer}
+              onRemove={onRemove}
+              onSend={onSend}
+            />
           ))}
         </ul>
       )}
@@ -44,7 +52,7 @@ export function LayerList({ desk, onRemove }: LayerListProps) {
   );
 }
 
-function LayerRow({ desk, layer, onRemove }: LayerListProps & { readonly layer: Layer }) {
+function LayerRow({ desk, layer, onRemove, onSend }: LayerListProps & { readonly layer: Layer }) {
   const settings = desk.settingsOf(layer);
   const selected = desk.selected.value === layer.id;
   const classes = ["layer", selected && "layer-selected", !settings.visible && "layer-hidden"];
@@ -82,6 +90,13 @@ function LayerRow({ desk, layer, onRemove }: LayerListProps & { readonly layer: 
           <Icon name={layer.kind} />
         </span>
       </button>
+      {selected && onSend !== null && (
+        <IconButton
+          icon="send"
+          label={`Send ${layer.name} to napari`}
+          onClick={() => onSend(layer)}
+        />
+      )}
       <IconButton
         icon="close"
         label={`Remove ${layer.name}`}

@@ -9,6 +9,7 @@ import { type Colormaps, Desk } from "./desk.ts";
 import { sentenceOf } from "./errors.ts";
 import { HistogramSource } from "./histogram_source.ts";
 import type { HostParts, LoadHost } from "./host/host_parts.ts";
+import { keptSlots } from "./memory_choice.tsx";
 import { MessagePage } from "./message_page.tsx";
 import { Notices } from "./notices.ts";
 import { type Parameters, parametersOf } from "./parameters.ts";
@@ -62,7 +63,9 @@ export async function mount(
     const options = viewerOptions(stream, colormaps, parameters);
     const viewer = makeViewer(canvas, options);
     const desk = new Desk(viewer, server, colormaps, notices);
-    const views = new LinkedViews(desk, (canvas) => makePanel(canvas, options));
+    const views = new LinkedViews(desk, (canvas) =>
+      makePanel(canvas, { ...options, slots: desk.slots.peek() }),
+    );
     const keeper = new ViewKeeper(desk, parameters.bare ? null : views, !parameters.bare);
     cleanup.push(
       () => viewer.dispose(),
@@ -109,8 +112,9 @@ export async function mount(
 function viewerOptions(
   stream: string,
   colormaps: Colormaps,
-  { clear, slots }: Parameters,
+  { bare, clear, slots: asked }: Parameters,
 ): ViewerOptions {
+  const slots = asked ?? (bare ? undefined : keptSlots());
   return {
     stream,
     colormaps,

@@ -14,14 +14,16 @@ type SidePanelProps = {
   readonly histograms: HistogramSource;
   /** Null while nobody could take a layer away. */
   readonly onRemove: ((layer: Layer) => void) | null;
+  /** Null while nobody could show a layer in napari. */
+  readonly onSend: ((layer: Layer) => void) | null;
 };
 
-export function SidePanel({ desk, histograms, onRemove }: SidePanelProps) {
+export function SidePanel({ desk, histograms, onRemove, onSend }: SidePanelProps) {
   const width = useMemo(() => new PanelWidth(innerWidth < 960 ? 248 : 296, NARROWEST), []);
   return (
     <div class="panel" style={{ width: `${width.pixels}px` }}>
       <LayerControls desk={desk} histograms={histograms} />
-      <LayerList desk={desk} onRemove={onRemove} />
+      <LayerList desk={desk} onRemove={onRemove} onSend={onSend} />
       <PanelEdge width={width} side="right" label="Width of the panel" />
     </div>
   );

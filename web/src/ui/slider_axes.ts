@@ -1,5 +1,5 @@
 /** The axes that are not displayed: how far each goes, in steps that a slider can count. */
-import type { AxisType, Layer, LayerSettings } from "../viewer/types.ts";
+import type { AxisType, Layer } from "../viewer/types.ts";
 import { clamp } from "./numbers.ts";
 
 export type SliderAxis = {
@@ -12,19 +12,20 @@ export type SliderAxis = {
   readonly step: number;
   /** How many steps there are, at least two. */
   readonly count: number;
+  /** Whether only points lie along it, of which all are shown until somebody wants a slice. */
+  readonly isOfPoints: boolean;
 };
 
 /** Points have so many slices along an axis in space, if no image has any. */
 export const SLICES = 32;
 
 /**
- * One per axis along which some layer has more than one slice, in the order of the layers' axes. `settings` say
- * along which axes a slice of points is shown.
+ * One per axis along which some layer has more than one slice, in the order of the layers' axes. Points can be
+ * cut in slices along every axis in space.
  */
 export function sliderAxes(
   layers: readonly Layer[],
   displayed: readonly string[],
-  settings: (layer: Layer) => Pick<LayerSettings, "thickness"> = () => ({}),
 ): readonly SliderAxis[] {
   const spans = new Map<string, { type: AxisType; unit: string | null; spans: Span[] }>();
   const deepestFirst = [...layers].sort((a, b) => b.axes.length - a.axes.length);
@@ -32,9 +33,10 @@ export function sliderAxes(
     layer.axes.forEach((axis, index) => {
       const span = spanOf(layer, index);
       if (displayed.includes(axis.name) || span === null) return;
-      const known = spans.get(axis.name);
-      if (known) known.spans.push(span);
-      else spans.set(axis.name, { type: axis.type, unit: axis.unit, spans: [span] });
+      const known = spans.get(axis.name) ?? { type: axis.type, unit: axis.unit, spans: [] };
+      spans.set(axis.name, known);
+      // What points lie in is no slice of them.
+      if (!sliceable(layer, []).includes(axis.name)) known.spans.push(span);
     });
   }
   const axes: SliderAxis[] = [];
@@ -43,8 +45,10 @@ export function sliderAxes(
     const high = Math.max(...axis.spans.map((span) => span.high));
     const step = Math.min(...axis.spans.map((span) => span.step));
     const count = Math.round((high - low) / step) + 1;
-    const span = count > 1 ? { low, step, count } : slicesOfPoints(layers, name, settings);
-    if (span) axes.push({ name, type: axis.type, unit: axis.unit, ...span });
+    // Without any span it is no number.
+    const isOfPoints = !(count > 1);
+    const span = isOfPoints ? slicesOfPoints(layers, name) : { low, step, count };
+    if (span) axes.push({ name, type: axis.type, unit: axis.unit, ...span, isOfPoints });
   }
   return axes;
 }
@@ -65,16 +69,19 @@ export function extentAlong(layer: Layer, axis: number): { low: number; length: 
 function slicesOfPoints(
   layers: readonly Layer[],
   name: string,
-  settings: (layer: Layer) => Pick<LayerSettings, "thickness">,
 ): Pick<SliderAxis, "low" | "step" | "count"> | null {
-  const layer = layers.find((one) => {
-    const sliced = settings(one).thickness?.[name] !== undefined;
-    return sliced && sliceable(one, []).includes(name);
-  });
-  if (!layer) return null;
-  const axis = layer.axes.findIndex((one) => one.name === name);
-  const { low, length } = extentAlong(layer, axis);
-  return { low, step: length / SLICES, count: SLICES + 1 };
+  const extents = layers
+    .filter((layer) => sliceable(layer, []).includes(name))
+    .map((layer) =>
+      extentAlong(
+        layer,
+        layer.axes.findIndex((axis) => axis.name === name),
+      ),
+    );
+  if (extents.length === 0) return null;
+  const low = Math.min(...extents.map((extent) => extent.low));
+  const high = Math.max(...extents.map((extent) => extent.low + extent.length));
+  return { low, step: (high - low) / SLICES, count: SLICES + 1 };
 }
 
 export function indexOf(axis: SliderAxis, position: number): number {

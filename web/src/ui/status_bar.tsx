@@ -44,7 +44,7 @@ function Pointer({ desk }: { readonly desk: Desk }) {
   const pixel = 1 / (camera.volume?.zoom ?? camera.zoom);
   const axes = desk.layers.value.flatMap((layer) => layer.axes);
   const unit = (name: string) => axes.find((axis) => axis.name === name)?.unit ?? null;
-  const [vertical, horizontal] = desk.probeAxes.value ?? camera.displayed;
+  const [vertical, horizontal] = desk.probed.value?.camera?.displayed ?? camera.displayed;
   const place = Object.entries(
     probe.place ?? { [vertical]: probe.world[0], [horizontal]: probe.world[1] },
   ).map(([name, at]) => ({ name, at, unit: spaceSymbol(unit(name)) }));

@@ -2,6 +2,7 @@
 import type { Mode, VolumeView } from "../viewer/types.ts";
 import { ClipControl } from "./clip_control.tsx";
 import type { Desk } from "./desk.ts";
+import { MemoryChoice } from "./memory_choice.tsx";
 
 export const MODES: readonly { readonly mode: Mode; readonly label: string }[] = [
   { mode: "mip", label: "Maximum" },
@@ -61,6 +62,7 @@ export function VolumeBar({ desk }: { readonly desk: Desk }) {
           ))}
         </select>
       </label>
+      <MemoryChoice desk={desk} />
       <label>
         <input
           type="checkbox"

@@ -1,20 +1,20 @@
 /** Bricks on their way into textures, and out again: upload, eviction, acknowledgement. */
 
+import { planeOf } from "./geometry.ts";
+import { type BrickTexture, brickBytes, createBrickTexture } from "./gl/brick_texture.ts";
+import type { VolumeTexture } from "./gl/volume_texture.ts";
+import { type HeldCell, PointsStore } from "./points/points_store.ts";
+import { type Slot, SlotTable } from "./slots.ts";
 import {
   isPointsKey,
   isVolumeKey,
   type SliceKey,
   type VolumeKey,
   type WireKey,
-} from "./brick_key.ts";
-import { planeOf } from "./geometry.ts";
-import { type BrickTexture, brickBytes, createBrickTexture } from "./gl/brick_texture.ts";
-import type { VolumeTexture } from "./gl/volume_texture.ts";
-import { type HeldCell, PointsStore } from "./points_store.ts";
-import type { Brick, PointsPart } from "./server_messages.ts";
-import { type Slot, SlotTable } from "./slots.ts";
+} from "./stream/brick_key.ts";
+import type { Brick, PointsPart } from "./stream/server_messages.ts";
 import type { Camera, Layer, VolumeView } from "./types.ts";
-import { VolumeStore } from "./volume_store.ts";
+import { VolumeStore } from "./volumes/volume_store.ts";
 
 /** What a frame may spend on uploads; at least one brick is taken. */
 const UPLOAD_MS = 6;
@@ -42,6 +42,12 @@ export class BrickStore {
   constructor(budget: number) {
     this.slots = new SlotTable(budget);
     this.volumes = new VolumeStore(budget);
+  }
+
+  /** Hold so many bytes at most, from the next frame on. */
+  setBudget(budget: number): void {
+    this.slots.budget = budget;
+    this.volumes.slots.budget = budget;
   }
 
   get bytes(): number {

@@ -1,6 +1,6 @@
 /** Where things are: levels, slices, extents and bricks, in world, level and device pixels. Pure. */
 
-import type { Slice } from "./brick_key.ts";
+import type { Slice } from "./stream/brick_key.ts";
 import type { Camera, Layer, Pair } from "./types.ts";
 
 /** Rows and columns of a brick, but for those at the end of a level, where a layer says nothing else. */

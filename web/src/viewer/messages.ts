@@ -47,6 +47,7 @@ export type ToWorker =
   | { readonly type: "watch"; readonly on: boolean }
   | { readonly type: "outline"; readonly on: boolean }
   | { readonly type: "freeze"; readonly on: boolean }
+  | (Change & { readonly type: "slots"; readonly bytes: number })
   | { readonly type: "capture"; readonly id: number }
   | { readonly type: "record"; readonly on: boolean }
   | (Change & { readonly type: "loseContext" })

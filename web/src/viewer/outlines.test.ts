@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { layerOf, pyramid } from "../../tests/viewer/layers.ts";
-import { drawList } from "./draw_list.ts";
-import { sliceOutlines, volumeOutlines } from "./outlines.ts";
+import { cellOutlines, sliceOutlines, volumeOutlines } from "./outlines.ts";
+import type { HeldCell } from "./points/points_store.ts";
+import { drawList } from "./slices/draw_list.ts";
 import { SlotTable } from "./slots.ts";
+import type { VolumeView } from "./types.ts";
 
 const SIGHT = { center: [256, 256], zoom: 1, size: [400, 300] } as const;
 
@@ -54,5 +56,23 @@ test("cells of a volume are boxes in the world", () => {
         [11, 22, 33],
       ],
     },
+  ]);
+});
+
+test("cells of points are the boxes that their points lie in, the finest last", () => {
+  const layer = layerOf(pyramid([1, 100, 100], 1));
+  const cell = (level: number, low: number[], high: number[]) =>
+    ({ key: [0, level, [0]], low, high, provenance: "disk" }) as unknown as HeldCell;
+  const cells = [cell(0, [5, 40, 50], [6, 60, 52]), cell(3, [0, 0, 0], [9, 99, 99])];
+  const camera = { center: [50, 50], zoom: 2, position: { z: 5 }, displayed: ["y", "x"] } as const;
+  expect(cellOutlines(layer, cells, 1, camera, [400, 300])).toEqual([
+    { layer: 0, level: 3, provenance: "disk", place: { x0: 98, y0: 48, x1: 300, y1: 250 } },
+    { layer: 0, level: 0, provenance: "disk", place: { x0: 198, y0: 128, x1: 206, y1: 172 } },
+  ]);
+  const volume = { displayed: ["z", "y", "x"] } as unknown as VolumeView;
+  const [, fine] = cellOutlines(layer, cells, 0, { ...camera, volume }, [400, 300]);
+  expect(fine?.place).toEqual([
+    [5, 40, 50],
+    [6, 60, 52],
   ]);
 });

@@ -6,16 +6,16 @@
  */
 
 import { BrickStore, type Displayed } from "./brick_store.ts";
-import type { BrickStream, StreamListener } from "./brick_stream.ts";
 import { FrameClock } from "./frame_clock.ts";
 import { Surface } from "./gl/surface.ts";
 import { SettingsTable } from "./layer_settings.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import { PointsScene } from "./points_scene.ts";
-import type { ServerMessage, ServerStats } from "./server_messages.ts";
+import { PointsScene } from "./points/points_scene.ts";
 import { Settling } from "./settling.ts";
-import { SliceScene } from "./slice_scene.ts";
+import { SliceScene } from "./slices/slice_scene.ts";
 import type { Slot } from "./slots.ts";
+import type { BrickStream, StreamListener } from "./stream/brick_stream.ts";
+import type { ServerMessage, ServerStats } from "./stream/server_messages.ts";
 import type {
   Camera,
   Coverage,
@@ -28,7 +28,7 @@ import type {
   ViewerStats,
   VisibleLayer,
 } from "./types.ts";
-import { isOfVolume, VolumeScene } from "./volume_scene.ts";
+import { isOfVolume, VolumeScene } from "./volumes/volume_scene.ts";
 
 /** After this long without a change the camera rests. */
 const REST_MS = 150;
@@ -216,6 +216,11 @@ export class RenderEngine implements StreamListener {
       case "freeze":
         this.#frozen = message.on;
         this.#viewChanged ||= !message.on;
+        this.#invalidate();
+        break;
+      case "slots":
+        this.#store.setBudget(message.bytes);
+        this.#stream.setSlots(message.bytes);
         this.#invalidate();
         break;
       case "capture":
@@ -429,8 +434,12 @@ export class RenderEngine implements StreamListener {
   }
 
   #outlined(): readonly Outline[] {
-    if (isOfVolume(this.#camera)) return this.#volumes.outlines(this.#camera.volume.center);
-    return this.#slices.outlines();
+    const camera = this.#camera;
+    if (!camera) return [];
+    const bricks = isOfVolume(camera)
+      ? this.#volumes.outlines(camera.volume.center)
+      : this.#slices.outlines();
+    return [...bricks, ...this.#points.outlines(camera, this.#size)];
   }
 
   #catchUp(): void {

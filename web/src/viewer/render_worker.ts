@@ -2,7 +2,7 @@
 
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { RenderEngine } from "./render_engine.ts";
-import { SocketStream } from "./socket_stream.ts";
+import { SocketStream } from "./stream/socket_stream.ts";
 
 /** Bytes that may be under way: enough for a frame's uploads, little enough to turn round at once. */
 const CREDIT = 4 << 20;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { random, whole } from "../../tests/viewer/random.ts";
-import type { BrickKey } from "./brick_key.ts";
 import { SlotTable } from "./slots.ts";
+import type { BrickKey } from "./stream/brick_key.ts";
 
 const key = (level: number, row: number, column = 0): BrickKey => [0, level, [3], row, column];
 

@@ -4,7 +4,13 @@
  * Bricks live in sparse maps, plane by plane; nothing here grows with the size of an image.
  */
 
-import { type BrickKey, brickNumber, keyNumber, planeName, type Slice } from "./brick_key.ts";
+import {
+  type BrickKey,
+  brickNumber,
+  keyNumber,
+  planeName,
+  type Slice,
+} from "./stream/brick_key.ts";
 
 export type Slot<Content> = {
   readonly key: BrickKey;
@@ -24,7 +30,8 @@ export type FailedBrick = { readonly key: BrickKey; readonly reason: string };
 export class SlotTable<Content> {
   bytes = 0;
   count = 0;
-  readonly budget: number;
+  /** Bytes, at most. */
+  budget: number;
   readonly #held: Planes<Slot<Content>> = new Map();
   readonly #failed: Planes<FailedBrick> = new Map();
 

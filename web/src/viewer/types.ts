@@ -202,7 +202,7 @@ export type RequestRecord = {
   readonly end: string;
 };
 
-/** A brick from which something on the canvas is drawn. */
+/** A brick, or a cell of points, from which something on the canvas is drawn. */
 export type Outline = {
   readonly layer: number;
   /** Null: nothing could be had for this place. */
@@ -297,6 +297,9 @@ export interface ViewerHandle {
   watchRequests(on: boolean): void;
   /** Have `outlines` events told, or no more. */
   watchOutlines(on: boolean): void;
+  /** Bytes of textures that the canvas may hold: what wants more is shown coarser. */
+  readonly slots: number;
+  setSlots(bytes: number): void;
   /** Have nothing more loaded for where one looks, until it is called again. */
   freeze(on: boolean): void;
   /** Whether every visible layer shows the slice that the camera asks for (not yet sharp, maybe). */

@@ -26,7 +26,7 @@ import type {
   ViewerOptions,
   VolumeView,
 } from "./types.ts";
-import { WIDEST } from "./volume_camera.ts";
+import { WIDEST } from "./volumes/volume_camera.ts";
 import {
   alongAxes,
   FIRST_LOOK,
@@ -36,7 +36,7 @@ import {
   volumeAxes,
   volumeLimits,
   zoomVolumeAt,
-} from "./volume_motion.ts";
+} from "./volumes/volume_motion.ts";
 
 const DEFAULT_SLOTS = 512 << 20;
 
@@ -50,6 +50,7 @@ export class Viewer implements ViewerHandle {
   scene: Scene | null = null;
   camera: Camera | null = null;
   size: Pair = [0, 0];
+  slots: number;
   readonly #canvas: HTMLCanvasElement;
   readonly #worker: Worker;
   readonly #observer: ResizeObserver;
@@ -87,6 +88,7 @@ export class Viewer implements ViewerHandle {
     makeWorker: WorkerMaker = renderWorker,
   ) {
     this.#canvas = canvas;
+    this.slots = options.slots ?? DEFAULT_SLOTS;
     this.#worker = makeWorker();
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
     this.#worker.onerror = (event) => {
@@ -99,7 +101,7 @@ export class Viewer implements ViewerHandle {
         canvas: offscreen,
         stream: socketAddress(options.stream),
         colormaps: options.colormaps,
-        slots: options.slots ?? DEFAULT_SLOTS,
+        slots: this.slots,
         clear: options.clear ?? [0, 0, 0],
       },
       [offscreen],
@@ -225,6 +227,11 @@ export class Viewer implements ViewerHandle {
 
   watchOutlines(on: boolean): void {
     this.#send({ type: "outline", on });
+  }
+
+  setSlots(bytes: number): void {
+    this.slots = bytes;
+    this.#change({ type: "slots", bytes, revision: 0 });
   }
 
   freeze(on: boolean): void {
@@ -376,7 +383,11 @@ export class Viewer implements ViewerHandle {
     this.#change({ type: "resize", size, revision: 0 });
     if (!this.camera) this.#lookAtScene();
     else if (this.#fitted) this.fit();
-    else this.#emit("camera", this.camera);
+    else {
+      // A new one, though it is equal: what lies over the canvas has to be put anew.
+      this.camera = { ...this.camera };
+      this.#emit("camera", this.camera);
+    }
   }
 
   /** Canvas CSS pixels → device pixels. */
@@ -402,7 +413,8 @@ export class Viewer implements ViewerHandle {
   }
 }
 
-function renderWorker(): Worker {
+/** A worker that draws; it takes a while to begin, so who is about to make a viewer may start it. */
+export function renderWorker(): Worker {
   return new Worker(new URL("./render_worker.ts", import.meta.url), { type: "module" });
 }
 

@@ -1,7 +1,5 @@
 /** A `BrickStream` that makes its bricks from a formula, which numpy computes too (compare.py). */
-import type { BrickKey } from "../../src/viewer/brick_key.ts";
-import type { BrickStream, StreamListener, ViewRequest } from "../../src/viewer/brick_stream.ts";
-import { boundsOf } from "../../src/viewer/draw_list.ts";
+
 import {
   BRICK,
   baseLevel,
@@ -10,6 +8,13 @@ import {
   sliceIndex,
   targetLevel,
 } from "../../src/viewer/geometry.ts";
+import { boundsOf } from "../../src/viewer/slices/draw_list.ts";
+import type { BrickKey } from "../../src/viewer/stream/brick_key.ts";
+import type {
+  BrickStream,
+  StreamListener,
+  ViewRequest,
+} from "../../src/viewer/stream/brick_stream.ts";
 import type { Layer, WireType } from "../../src/viewer/types.ts";
 
 export type Script = {
@@ -62,6 +67,8 @@ export class ScriptedStream implements BrickStream {
   sendRetry(): void {}
   sendWatch(): void {}
   sendPick(): void {}
+  setSlots(): void {}
+
   close(): void {}
 
   async #serve(view: ViewRequest, run: number): Promise<void> {

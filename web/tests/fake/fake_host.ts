@@ -2,6 +2,7 @@
 import { memoryLink, Peer } from "../../src/rpc/index.ts";
 import type {
   Estimate,
+  FormValue,
   HostService,
   Job,
   JobError,
@@ -79,7 +80,7 @@ export class FakeHost implements Serving {
     this.#jobs.say([job]);
   }
 
-  change(id: string, more: Partial<Job>): void {
+  changeJob(id: string, more: Partial<Job>): void {
     const job = this.jobs.find((one) => one.id === id);
     if (job) this.showJob({ ...job, ...more });
   }
@@ -128,14 +129,43 @@ export class FakeHost implements Serving {
     return job.id;
   }
 
+  script(ids: readonly string[]): string {
+    this.#called("script", ids);
+    return "import opsin\n";
+  }
+
+  set_undone(id: string, undone: boolean): void {
+    this.#called("set_undone", id, undone);
+    this.changeJob(id, { undone });
+  }
+
+  change(id: string, parameters: Readonly<Record<string, FormValue>>): string {
+    this.#called("change", id, parameters);
+    const request = this.job(id)?.request;
+    if (!request) throw new Error("That job is not here any more.");
+    return this.run({ ...request, parameters });
+  }
+
+  run_on_folder(ids: readonly string[], folder: string, out: string): string {
+    this.#called("run_on_folder", ids, folder, out);
+    const job = jobOf(String(this.jobs.length + 1), { title: folder, request: null });
+    this.showJob(job);
+    return job.id;
+  }
+
   cancel(id: string): void {
     this.#called("cancel", id);
-    this.change(id, { state: "cancelled" });
+    this.changeJob(id, { state: "cancelled" });
   }
 
   forget_job(id: string): void {
     this.#called("forget_job", id);
     this.jobs = this.jobs.filter((job) => job.id !== id);
+  }
+
+  send_to_napari(id: number): readonly string[] {
+    this.#called("send_to_napari", id);
+    return [`layer ${id}`];
   }
 
   remove_layer(id: number): void {
@@ -156,15 +186,21 @@ export class FakeHost implements Serving {
   }
 }
 
+export const REQUEST: RunRequest = {
+  plugin: "nuclei.py",
+  operation: "nuclei",
+  inputs: {},
+  parameters: {},
+  where: { region: "whole", level: 0, slices: "shown", position: {} },
+};
+
 export function jobOf(id: string, more: Partial<Job> = {}): Job {
-  const where = { region: "whole", level: 0, slices: "shown", position: {} } as const;
-  const request = { plugin: "nuclei.py", operation: "nuclei", inputs: {}, parameters: {}, where };
   return {
     id,
     title: "Nuclei",
     plugin: "nuclei.py",
     operation: "nuclei",
-    request,
+    request: REQUEST,
     state: "queued",
     done: null,
     total: null,
@@ -173,6 +209,7 @@ export function jobOf(id: string, more: Partial<Job> = {}): Job {
     seconds: 0,
     error: null,
     log: [],
+    undone: false,
     layers: [],
     files: [],
     ...more,
@@ -198,6 +235,7 @@ function pluginFrom(file_name: string, text: string): Plugin {
   const wrong = `${file_name} has no operation: a function whose parameters and result have types.`;
   return {
     id: file_name,
+    kind: "native-python",
     name,
     version: "0",
     description: "",
@@ -211,6 +249,7 @@ function pluginFrom(file_name: string, text: string): Plugin {
       inputs: [],
       outputs: [],
       form: { title: operation, properties: {}, required: [] },
+      refused: "",
     })),
   };
 }

@@ -39,6 +39,7 @@ export class FakeViewer implements ViewerHandle {
   camera: Camera | null = null;
   readonly options: ViewerOptions | null;
   readonly calls: string[] = [];
+  slots = 512 << 20;
   readonly #canvas: HTMLCanvasElement | null;
   readonly #settings = new Map<number, LayerSettings>();
   readonly #handlers: Handlers = {
@@ -94,6 +95,11 @@ export class FakeViewer implements ViewerHandle {
   on<K extends keyof ViewerEvents>(type: K, handler: (event: ViewerEvents[K]) => void): () => void {
     this.#handlers[type].add(handler);
     return () => this.#handlers[type].delete(handler);
+  }
+
+  setSlots(bytes: number): void {
+    this.slots = bytes;
+    this.calls.push(`setSlots ${bytes}`);
   }
 
   setCamera(camera: Partial<Pick<Camera, "center" | "zoom" | "position">>): void {

@@ -25,6 +25,7 @@ export function operation(
     inputs: [input("image")],
     outputs: [{ kind: "labels", title, description: "", axes: null }],
     form: { title, properties, required },
+    refused: "",
     ...more,
   };
 }
@@ -32,6 +33,7 @@ export function operation(
 export function plugin(id: string, more: Partial<Plugin> = {}): Plugin {
   return {
     id,
+    kind: "native-python",
     name: id.replace(/\.py$/, ""),
     version: "1.0",
     description: "",

@@ -33,22 +33,33 @@ export function pretend(host: FakeHost, viewer: FakeViewer): void {
         show();
         const path = `~/.local/share/opsin/workspaces/plate-12/results/nuclei-${job.id}.ome.zarr`;
         const places = [{ name: "nuclei", path }];
-        host.change(job.id, { state: "done", seconds, layers: [id], log: ["412 nuclei"], places });
+        host.changeJob(job.id, {
+          state: "done",
+          seconds,
+          layers: [id],
+          log: ["412 nuclei"],
+          places,
+        });
       } else if (fails(job) && step === 3) {
         clearInterval(timer);
-        host.change(job.id, { state: "failed", seconds, error: FAILURE, log: ["threshold 0.12"] });
+        host.changeJob(job.id, {
+          state: "failed",
+          seconds,
+          error: FAILURE,
+          log: ["threshold 0.12"],
+        });
       } else if (step < 0) {
         const log = [...(now?.log ?? []), `Downloading scikit-image (${-step} of 2)`];
-        host.change(job.id, { state: "preparing", seconds, log, text: "installing packages" });
+        host.changeJob(job.id, { state: "preparing", seconds, log, text: "installing packages" });
       } else {
         const text = STEPS[step] ?? "";
         const state = step === STEPS.length ? "writing" : "running";
-        host.change(job.id, { state, done: step, total: STEPS.length, text, seconds });
+        host.changeJob(job.id, { state, done: step, total: STEPS.length, text, seconds });
       }
     }, STEP_MS);
   };
 }
 
 function fails({ request }: Job): boolean {
-  return Number(request.parameters["sigma"]) > 15;
+  return Number(request?.parameters["sigma"]) > 15;
 }

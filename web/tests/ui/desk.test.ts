@@ -127,3 +127,22 @@ test("errors are never pushed out by what came later", () => {
   expect(shown.at(-1)?.text).toBe("info 8");
   expect(shown).toHaveLength(13);
 });
+
+test("of all points a slice is shown as soon as its slider moves, and all again", () => {
+  const axes = ["z", "y", "x"].map((name) => ({ name, type: "space", unit: null }) as const);
+  const levels = [{ shape: [1, 1, 1], scale: [64, 9, 9], translation: [32, 0, 0] }];
+  const points = layer(4, "points", { kind: "points", axes, levels });
+  viewer.show({ layers: [points], opening: 0, notices: [] });
+  const [z] = desk.axes.value;
+  if (!z) throw new Error("no slider");
+  expect([z.name, z.count, desk.showsAllPoints(z)]).toEqual(["z", 33, true]);
+  desk.stepSlice(1);
+  expect(viewer.layer(4).thickness).toEqual({ z: 2 });
+  expect(desk.showsAllPoints(z)).toBe(false);
+  desk.showAllPoints(z, true);
+  expect(viewer.layer(4).thickness).toEqual({});
+  expect(desk.showsAllPoints(z)).toBe(true);
+  desk.stepSlice(1);
+  desk.undo();
+  expect(desk.showsAllPoints(z)).toBe(true);
+});

@@ -31,8 +31,40 @@ test("a slider spans all layers, in the finest steps", () => {
   expect(z).toMatchObject({ low: 0, step: 2, count: 11 });
 });
 
+test("points are cut in slices along axes in space, where no image has any", () => {
+  const axes = (names: string) =>
+    [...names].map((name) => ({
+      name,
+      type: name === "t" ? ("time" as const) : ("space" as const),
+      unit: null,
+    }));
+  const points = (id: number, low: number, high: number) =>
+    layer(id, "points", {
+      kind: "points",
+      axes: axes("tzyx"),
+      levels: [
+        {
+          shape: [1, 1, 1, 1],
+          scale: [1, high - low, 9, 9],
+          translation: [0, (low + high) / 2, 0, 0],
+        },
+      ],
+    });
+  const both = [points(0, 10, 20), points(1, 12, 42)];
+  expect(sliderAxes(both, ["y", "x"])).toEqual([
+    { name: "z", type: "space", unit: null, low: 10, step: 1, count: 33, isOfPoints: true },
+  ]);
+  const stack = layer(2, "stack", {
+    axes: axes("zyx"),
+    levels: [{ shape: [5, 9, 9], scale: [2, 1, 1], translation: [0, 0, 0] }],
+  });
+  const [z] = sliderAxes([...both, stack], ["y", "x"]);
+  expect(z).toMatchObject({ name: "z", isOfPoints: false, step: 2 });
+});
+
 test("index and position are each other's inverse, and stay inside", () => {
-  const axis = { name: "z", type: "space", unit: null, low: -3, step: 0.1, count: 50 } as const;
+  const place = { low: -3, step: 0.1, count: 50, isOfPoints: false };
+  const axis = { name: "z", type: "space", unit: null, ...place } as const;
   for (let index = 0; index < axis.count; index += 1) {
     expect(indexOf(axis, positionOf(axis, index))).toBe(index);
   }

@@ -1,10 +1,10 @@
 /** Small pure parts: titles, names of files, parameters of the address, menus, contrast spans. */
 import { expect, test } from "vitest";
 import { moveTo } from "../../src/ui/colormap_menu.tsx";
-import { screenshotName } from "../../src/ui/commands.ts";
 import { contrastStep, dataSpan, fullSpan, histogramPath } from "../../src/ui/contrast_span.ts";
 import { loaderState } from "../../src/ui/hud.tsx";
 import { parametersOf } from "../../src/ui/parameters.ts";
+import { datedName } from "../../src/ui/save_file.ts";
 import { imageTitle, pageTitle } from "../../src/ui/title.ts";
 import { HISTOGRAM } from "../fake/fake_server.ts";
 import { IDLE } from "../fake/fake_viewer.ts";
@@ -30,8 +30,8 @@ test("the page says what is open", () => {
 
 test("screenshots get names that every file system takes", () => {
   const date = new Date(2026, 10, 22, 9, 5, 7);
-  expect(screenshotName("plate 12: DAPI/µ", date)).toBe("plate-12-DAPI-µ-2026-11-22-090507.png");
-  expect(screenshotName("../..", date)).toBe("opsin-2026-11-22-090507.png");
+  expect(datedName("plate 12: DAPI/µ", "png", date)).toBe("plate-12-DAPI-µ-2026-11-22-090507.png");
+  expect(datedName("../..", "png", date)).toBe("opsin-2026-11-22-090507.png");
 });
 
 test("parameters of the address", () => {

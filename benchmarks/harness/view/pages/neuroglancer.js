@@ -2,7 +2,6 @@
 
 import { failed, follow, tour } from "/view/tour.js";
 
-const SAMPLES = 512; // along a ray: its own 64 are fewer than the screen has pixels
 const SHADER = `#uicontrol invlerp normalized(range=[${tour.contrast}])
 void main() { emitGrayscale(normalized()); }`;
 
@@ -33,7 +32,7 @@ async function main() {
         source: `${tour.image}/|zarr3:`,
         shader: SHADER,
         opacity: 1,
-        ...(isVolume ? { volumeRendering: "max", volumeRenderingDepthSamples: SAMPLES } : {}),
+        ...(isVolume ? { volumeRendering: "max" } : {}),
       },
     ],
     layout: isVolume ? { type: "3d", orthographicProjection: true } : "xy",

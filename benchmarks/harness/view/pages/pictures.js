@@ -9,10 +9,9 @@ const SAME = 4; // of 255: the stream's colours go through another colour space,
 
 const now = () => performance.timeOrigin + performance.now();
 const stamps = []; // of all frames, by their own clock
-const pictures = []; // { time, grey, clear, size: [width, height], changed }
+const pictures = []; // { time, grey, clear, size: [width, height], changed, isGrabbed }
 let next = null;
 let copying = false;
-let lost = 0; // pictures that the stream did not bring
 let pixels = new Uint32Array(0);
 let offset = Infinity; // from the clock of the frames to that of the page, by the one that came fastest
 
@@ -53,25 +52,20 @@ async function keep(frame, stamp) {
 }
 
 /**
- * Whether the stream brought what is on the canvas; on a busy computer it comes late. If it is to
- * be waited for no longer, what is on the canvas is kept as if it had come now.
+ * Whether the stream brought what is on the canvas. Else that is kept as if it had come now: what
+ * the stream still brings takes its place by its own, earlier time.
  */
-async function compare(bitmap, time, isLate) {
+async function compare(bitmap, time) {
   while (copying) await new Promise((resolve) => setTimeout(resolve, 5));
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d");
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
-  const shown = pictures.at(-1)?.grey ?? [];
-  const isSame =
-    shown.length === width * height &&
-    shown.every((green, i) => Math.abs(green - data[4 * i + 1]) <= SAME);
-  if (isSame) return true;
-  if (!isLate) return false;
-  lost++;
+  if (isSame(pictures.at(-1)?.grey, data, 4, 1)) return true;
   add(new Uint32Array(data.buffer), [width, height], time - offset);
-  return true;
+  pictures.at(-1).isGrabbed = true;
+  return false;
 }
 
 function add(pixels, size, stamp) {
@@ -88,7 +82,23 @@ function add(pixels, size, stamp) {
     if ((pixel & 255) - green > 120) clear++;
     if (old && old[i] !== green) changed = true;
   }
-  pictures.push({ stamp, grey: changed ? grey : old, clear, size, changed });
+  pictures.push({ stamp, grey: changed ? grey : old, clear, size, changed, isGrabbed: false });
+}
+
+/** Whether bytes, some of which are left out, are those of a picture. */
+function isSame(grey, bytes, step = 1, first = 0) {
+  if (grey?.length !== bytes.length / step) return false;
+  for (let i = 0; i < grey.length; i++) {
+    if (Math.abs(grey[i] - bytes[step * i + first]) > SAME) return false;
+  }
+  return true;
+}
+
+/** Of what was grabbed, the pictures that the stream did not bring after all. */
+function lacking() {
+  return pictures.filter(
+    ({ isGrabbed, grey }, i) => isGrabbed && !isSame(pictures[i - 1]?.grey, grey),
+  );
 }
 
 function same(a, b) {
@@ -109,13 +119,17 @@ function reduced({ grey, size: [width, height] }) {
 }
 
 function darkest(values) {
-  return values.reduce((a, b) => Math.min(a, b), 255);
+  let least = 255;
+  for (const value of values) least = Math.min(least, value);
+  return least;
 }
 
 /** The share of a picture that is. */
 function foreground(grey) {
   const least = darkest(grey) + FOREGROUND;
-  return grey.filter((value) => value > least).length / grey.length;
+  let count = 0;
+  for (const value of grey) if (value > least) count++;
+  return count / grey.length;
 }
 
 /** Whether so much of the foreground of either is so near to the final picture. */
@@ -182,22 +196,22 @@ function base64(bytes) {
 function last() {
   const changed = pictures.findLast((picture) => picture.changed);
   if (!changed) return { time: null, count: 0, shows: false };
-  return {
-    time: changed.stamp + offset,
-    count: pictures.length,
-    shows: foreground(changed.grey) > 0.05,
-  };
+  changed.shows ??= foreground(changed.grey) > 0.05;
+  return { time: changed.stamp + offset, count: pictures.length, shows: changed.shows };
 }
 
-async function answer({ bitmap, time, isLate, phases }) {
-  if (bitmap) return await compare(bitmap, time, isLate);
+async function answer({ bitmap, time, phases }) {
+  if (bitmap) return await compare(bitmap, time);
   if (!phases) return last();
   pictures.sort((a, b) => a.stamp - b.stamp);
   stamps.sort((a, b) => a - b);
+  const lost = lacking();
+  const kept = pictures.filter((picture) => !picture.isGrabbed || lost.includes(picture));
+  pictures.splice(0, pictures.length, ...kept);
   for (const picture of pictures) picture.time = picture.stamp + offset;
   const held = new Set(pictures.map(({ grey }) => grey));
   const pictureBytes = [...held].reduce((sum, grey) => sum + grey.length, 0);
-  return { phases: phases.map(phase), pictureBytes, lost };
+  return { phases: phases.map(phase), pictureBytes, lost: lost.length };
 }
 
 onmessage = async ({ data }) => {

@@ -9,6 +9,7 @@ class CanvasProbe {
   #answers = new Map();
   #asked = 0;
   #gaps = [];
+  #last = this.now();
   #canvas = null;
   #isDrawnElsewhere = false;
 
@@ -26,14 +27,18 @@ class CanvasProbe {
       probe.#isDrawnElsewhere = true;
       return transferControlToOffscreen.call(this);
     };
-    let last = this.now();
     const tick = () => {
-      const time = this.now();
-      if (time - last > 4 * TICK_MS) this.#gaps.push([last, time - last]);
-      last = time;
+      this.#answered();
       setTimeout(tick, TICK_MS);
     };
     tick();
+  }
+
+  /** The main thread answers. */
+  #answered() {
+    const time = this.now();
+    if (time - this.#last > 4 * TICK_MS) this.#gaps.push([this.#last, time - this.#last]);
+    this.#last = time;
   }
 
   now() {
@@ -54,14 +59,17 @@ class CanvasProbe {
   }
 
   /**
-   * Whether the worker has the picture that is on the canvas; it keeps it now if this is late. Of a
-   * canvas that a worker draws the stream comes late when the computer is busy, and no other canvas
-   * can be read at any time.
+   * Whether the worker had the picture that is on the canvas at rest; else it keeps it now. Of a
+   * canvas that a worker draws the stream comes late, or loses its end, when the computer is busy,
+   * and no other canvas can be read at any time.
    */
-  async hasAll(isLate) {
+  async hasAll() {
     if (!this.#isDrawnElsewhere) return true;
-    const bitmap = await createImageBitmap(this.#canvas);
-    return this.#ask({ bitmap, time: this.now(), isLate }, [bitmap]);
+    this.#answered();
+    const grabbed = createImageBitmap(this.#canvas);
+    this.#last = this.now(); // that was the probe, not the page
+    const bitmap = await grabbed;
+    return this.#ask({ bitmap, time: this.now() }, [bitmap]);
   }
 
   /** When the picture changed last, how many there are, and whether the last shows something. */

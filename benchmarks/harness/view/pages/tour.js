@@ -4,7 +4,7 @@ const probe = window.canvasProbe;
 const nextFrame = () => new Promise(requestAnimationFrame);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const SLOWING = 4; // how much slower a slowing move ends than it began, as a power of e
-const LATEST_MS = 2500; // that the probe may lag behind
+const LATEST_MS = 200; // that the probe may lag behind, at rest
 const LONGEST_MS = 20000;
 const LONGEST_OPEN_MS = 40000;
 
@@ -52,8 +52,10 @@ async function quiet(from, quietMs, longestMs, mustShow) {
     const { time, shows } = await probe.last();
     const still = probe.now() - Math.max(from, time ?? probe.now());
     if (probe.now() - from > longestMs) return;
-    if (still < quietMs || (mustShow && !shows)) continue;
-    if (await probe.hasAll(still > quietMs + LATEST_MS)) return;
+    if (still < LATEST_MS) continue;
+    const hasAll = await probe.hasAll();
+    if (hasAll && still >= quietMs && (shows || !mustShow)) return;
+    await sleep(LATEST_MS);
   }
 }
 

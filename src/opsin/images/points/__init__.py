@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from opsin.errors import UsageError
-from opsin.images.image import Axis
+from opsin.images.image import Axis, Origin
 from opsin.images.points.tree import Tree
 from opsin.images.source import Array, Index, Source
 from opsin.images.waiting import wait_for
@@ -64,6 +64,8 @@ class Points:
     """World distance of two neighbouring positions along each axis; 0: there are any between."""
     warnings: tuple[str, ...] = ()
     """What is worth telling the user, one sentence each."""
+    origin: Origin | None = None
+    """Where they were opened; None: they were made, and can be opened nowhere again."""
 
     @property
     def axis_names(self) -> tuple[str, ...]:

@@ -40,7 +40,11 @@ class AxisColumn:
 
 
 def axis_columns(
-    numeric: Sequence[str], given: Mapping[str, str], table: str
+    numeric: Sequence[str],
+    given: Mapping[str, str],
+    table: str,
+    *,
+    advice: str = "say which they are, as in --columns y=row,x=column",
 ) -> tuple[AxisColumn, ...]:
     """The columns that hold positions, in the order t, z, y, x.
 
@@ -48,6 +52,7 @@ def axis_columns(
         numeric: names of the columns with numbers, in the table's order.
         given: columns by axis, as a user says it; empty: they are found by name.
         table: what the table is called, for messages.
+        advice: what to do if there are none.
 
     Raises:
         UsageError: `given` makes no sense.
@@ -64,8 +69,8 @@ def axis_columns(
         names = ", ".join(numeric[:_MOST_SAID]) + (", …" if len(numeric) > _MOST_SAID else "")
         has = f"only {names}" if numeric else "no numbers at all"
         raise Unsupported(
-            f"{table} has no columns that are called like positions along y and x ({has}): say "
-            "which they are, as in --columns y=row,x=column."
+            f"{table} has no columns that are called like positions along y and x ({has}): "
+            f"{advice}."
         )
     if "t" not in found:
         times = [name for name in numeric if _words(name) and _words(name)[0] in _TIMES]

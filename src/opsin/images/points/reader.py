@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from opsin.errors import NotFound, Unsupported, UsageError
+from opsin.images.image import Origin
 from opsin.images.points import Points
 from opsin.images.points.document import points_of
 from opsin.images.points.index import DOCUMENT, read_index
@@ -31,6 +33,10 @@ def open_points(address: str | Path) -> Points:
         OpenError: they cannot be opened for another reason, such as damage.
     """
     place = Address.parse(address)
+    return replace(_opened(place), origin=Origin(place.whole))
+
+
+def _opened(place: Address) -> Points:
     if place.formula is not None:
         return _computed(place)
     if place.path is None:

@@ -29,7 +29,7 @@ BLOCK = 1 << 22
 _TEXT = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq", ".parq")
 _LOOKED_AT = 64
-_NOTES = 4
+MOST_NOTES = 4
 """Rows below the names that may hold notes and not points."""
 
 
@@ -220,11 +220,11 @@ class _TextTable:
             raise OpenError(f"{name} cannot be opened: {error.strerror or error}.") from error
         if b"\0" in head:
             raise Unsupported(f"{name} is no text, whatever its name says.")
-        lines = head.decode("utf-8", "replace").strip("\ufeff").splitlines()[: 2 + _NOTES]
+        lines = head.decode("utf-8", "replace").strip("\ufeff").splitlines()[: 2 + MOST_NOTES]
         self._delimiter = max(",;\t", key=(lines or [""])[0].count)
         rows = list(csv.reader(lines, delimiter=self._delimiter))
         self._names = rows[0] if rows else []
-        self._notes = _without_numbers(rows[1:])
+        self._notes = notes_above(rows[1:])
         doubled = {one for one in self._names if one and self._names.count(one) > 1}
         if doubled:
             raise OpenError(f"{name} has two columns called {min(doubled)!r}: rename one.")
@@ -295,7 +295,7 @@ class _TextTable:
                 yield reader
 
 
-def _without_numbers(rows: Sequence[Sequence[str]]) -> int:
+def notes_above(rows: Sequence[Sequence[str]]) -> int:
     """How many rows come before the first with a number; 0 if there is none.
 
     TrackMate, for one, writes what columns mean, and units, below their names.

@@ -24,9 +24,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from opsin.errors import NotFound, OpenError, ReadError, Unsupported
+from opsin.errors import NotFound, OpenError, ReadError, Unsupported, UsageError
 from opsin.images.derived import with_derived_levels
-from opsin.images.image import Axis, Image, Kind
+from opsin.images.image import Axis, Image, Kind, Origin
 from opsin.images.readers.address import Address
 from opsin.images.readers.node import Node
 from opsin.images.text import shown
@@ -81,6 +81,22 @@ def open_images(address: str | Path, *, kind: Kind | None = None) -> tuple[Image
         raise OpenError(f"{place.text} cannot be opened: {error.strerror or error}.") from error
 
 
+def open_origin(origin: Origin) -> Image:
+    """Open an image again.
+
+    Raises:
+        UsageError: there are not so many images any more.
+        OpenError: as `open_image` does.
+    """
+    images = open_images(origin.address, kind=origin.kind)
+    for number, image in enumerate(images):
+        if number != origin.number:
+            image.close()
+    if origin.number >= len(images):
+        raise UsageError(f"{origin.address} has {len(images)} images: there is no {origin.number}.")
+    return images[origin.number]
+
+
 def browse(address: str | Path) -> Node:
     """What can be opened inside a zarr, an HDF5 file or a folder: the root of a tree.
 
@@ -106,7 +122,10 @@ def browse(address: str | Path) -> Node:
 
 def _existing(place: Address) -> None:
     if place.path is not None and not place.path.exists():
-        raise NotFound(f"There is nothing at {place.text}.")
+        advice = ""
+        if place.text.startswith("napari:"):
+            advice = f" If it is sample data of a plugin: opsin run {place.text} -o OUT.ome.zarr."
+        raise NotFound(f"There is nothing at {place.text}.{advice}")
 
 
 def _opened(place: Address, kind: Kind | None) -> tuple[Image, ...]:
@@ -160,8 +179,13 @@ def _ready(
         said = tuple(_of_kind(_with_plane(image), kind) for image in images)
         name = getattr(reader, "__name__", "").rpartition(".")[2]
         said = tuple(
-            replace(one, warnings=_without_place(place, one.warnings), format=one.format or name)
-            for one in said
+            replace(
+                one,
+                warnings=_without_place(place, one.warnings),
+                format=one.format or name,
+                origin=Origin(place.whole, number, kind),
+            )
+            for number, one in enumerate(said)
         )
         return tuple(with_derived_levels(image) for image in said)
     except BaseException:

@@ -76,6 +76,13 @@ class Address:
         return cls(f"{place}?…" if query else text, None, f"{place}{mark}{query}".rstrip("?"))
 
     @property
+    def whole(self) -> str:
+        """What means the same in every working folder; without a query, which may be a secret."""
+        if self.path is not None:
+            return str(self.path / self.inner) if self.inner else str(self.path)
+        return self.text if self.formula is not None else self.place
+
+    @property
     def name(self) -> str:
         """Name of the file or folder, such as `plate.ome.zarr`."""
         if self.path is not None:

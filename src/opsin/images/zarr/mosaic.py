@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from opsin.errors import Corrupt
+from opsin.errors import Corrupt, OpenError
 from opsin.images.image import Image
 from opsin.images.reduction import Mean, Pick
 from opsin.images.source import Array, Encoded, Index, Source
@@ -33,12 +33,18 @@ BYTES_AT_ONCE = 16 << 20
 """And so many bytes of them at most, or one."""
 KEPT_BYTES = 16 << 20
 """Reduced fields that are kept, so that for the next level not all fields are read again."""
+MOST_PIECES = 1 << 14
+"""Stored chunks of a field that is loaded at once: a header may claim that each is one pixel."""
 
 _NONE = 2**64 - 1
 
 
 class Mosaic(Source):
-    """The chunks of a mosaic, whose levels are `levels`. Owns the store of the fields."""
+    """The chunks of a mosaic, whose levels are `levels`. Owns the store of the fields.
+
+    Raises:
+        OpenError: fields are said to have too many chunks.
+    """
 
     def __init__(
         self,
@@ -55,6 +61,13 @@ class Mosaic(Source):
         self._plane = plane
         self._pick = pick
         self._channels = channels
+        for geometry in levels:
+            if geometry.whole and (count := self._count(geometry)) > MOST_PIECES:
+                store.close()
+                raise OpenError(
+                    f"Each field of {store.where} is said to have {count} chunks at level "
+                    f"{geometry.number}, which is too many: {MOST_PIECES} can be loaded at once."
+                )
         self._kept = _Kept(KEPT_BYTES)
         self._smallest_kept = self._first_kept()
 
@@ -109,7 +122,7 @@ class Mosaic(Source):
         geometry = self.levels[level]
         array = self._array(geometry)
         codec = array.metadata.codec
-        count = len(self._pieces(geometry, index)[1]) if not geometry.k else self._count(geometry)
+        count = self._count(geometry) if geometry.whole else 1
         one = count * codec.stored_limit + codec.size + array.transient_bytes
         if not geometry.k:
             return one

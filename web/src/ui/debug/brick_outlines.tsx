@@ -1,8 +1,8 @@
-/** Every brick that the canvas is drawn from: its level, and by colour where it came from. */
+/** Every brick and every cell of points that the canvas is drawn from: its level, and by colour where it came from. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Outline, Pair } from "../../viewer/types.ts";
-import { volumeSight } from "../../viewer/volume_camera.ts";
-import type { Desk } from "../desk.ts";
+import type { Outline, Pair, ViewerHandle, VolumeView } from "../../viewer/types.ts";
+import { volumeSight } from "../../viewer/volumes/volume_camera.ts";
+import type { View } from "../canvas.ts";
 import { boxEdges } from "../overlays/outline.ts";
 import { PROVENANCES, provenanceColour } from "./provenance.ts";
 
@@ -10,47 +10,50 @@ const FONT = "600 11px system-ui, sans-serif";
 /** CSS pixels: of a smaller brick the level is not written. */
 const LEGIBLE = 34;
 
-export function BrickOutlines({ desk }: { readonly desk: Desk }) {
+/** Over the canvas of a view. */
+export function BrickOutlines({ view }: { readonly view: View }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
+    const { viewer, camera } = view;
     let outlines: readonly Outline[] = [];
     const redraw = () => {
-      if (canvas.current) draw(canvas.current, outlines, desk);
+      if (canvas.current) draw(canvas.current, outlines, viewer);
     };
     const stops = [
-      desk.viewer.on("outlines", (some) => {
+      viewer.on("outlines", (some) => {
         outlines = some;
         redraw();
       }),
-      desk.camera.subscribe(redraw),
+      camera.subscribe(redraw),
     ];
-    desk.viewer.watchOutlines(true);
+    viewer.watchOutlines(true);
     return () => {
-      desk.viewer.watchOutlines(false);
+      viewer.watchOutlines(false);
       for (const stop of stops) stop();
     };
-  }, [desk]);
+  }, [view]);
+  return <canvas ref={canvas} class="overlay-canvas brick-outlines" />;
+}
+
+export function BrickLegend() {
   return (
-    <>
-      <canvas ref={canvas} class="overlay-canvas" />
-      <ul class="brick-legend" aria-label="Where bricks came from">
-        {[...PROVENANCES, { name: "failed", colour: provenanceColour("failed") }].map(
-          ({ name, colour }) => (
-            <li key={name}>
-              <span class="brick-swatch" style={{ borderColor: colour }} />
-              {name}
-            </li>
-          ),
-        )}
-      </ul>
-    </>
+    <ul class="brick-legend" aria-label="Where bricks came from">
+      {[...PROVENANCES, { name: "failed", colour: provenanceColour("failed") }].map(
+        ({ name, colour }) => (
+          <li key={name}>
+            <span class="brick-swatch" style={{ borderColor: colour }} />
+            {name}
+          </li>
+        ),
+      )}
+    </ul>
   );
 }
 
-function draw(canvas: HTMLCanvasElement, outlines: readonly Outline[], desk: Desk): void {
+function draw(canvas: HTMLCanvasElement, outlines: readonly Outline[], viewer: ViewerHandle): void {
   const context = canvas.getContext("2d");
   if (!context) return;
-  const size = desk.viewer.size;
+  const { size, camera } = viewer;
   [canvas.width, canvas.height] = size;
   context.font = FONT.replace("11", String(11 * devicePixelRatio));
   context.textBaseline = "top";
@@ -58,7 +61,7 @@ function draw(canvas: HTMLCanvasElement, outlines: readonly Outline[], desk: Des
   for (const outline of outlines) {
     context.strokeStyle = context.fillStyle = provenanceColour(outline.provenance);
     if ("x0" in outline.place) drawRect(context, outline.place, outline.level);
-    else drawBox(context, outline.place, size, desk);
+    else if (camera?.volume) drawBox(context, outline.place, size, camera.volume);
   }
 }
 
@@ -73,9 +76,13 @@ function drawRect(context: CanvasRenderingContext2D, place: Corners, level: numb
   const { x0, y0, x1, y1 } = place;
   const inset = context.lineWidth;
   context.strokeRect(x0 + inset, y0 + inset, x1 - x0 - 2 * inset, y1 - y0 - 2 * inset);
-  if (Math.min(x1 - x0, y1 - y0) < LEGIBLE * devicePixelRatio) return;
+  // What is seen of it: a cell of points may reach far beyond the canvas.
+  const [left, top] = [Math.max(x0, 0), Math.max(y0, 0)];
+  const { canvas } = context;
+  const [seenX, seenY] = [Math.min(x1, canvas.width) - left, Math.min(y1, canvas.height) - top];
+  if (Math.min(seenX, seenY) < LEGIBLE * devicePixelRatio) return;
   const text = level === null ? "failed" : `L${level}`;
-  const [x, y] = [x0 + 5 * inset, y0 + 4 * inset];
+  const [x, y] = [left + 5 * inset, top + 4 * inset];
   const { width } = context.measureText(text);
   const colour = context.fillStyle;
   context.fillStyle = "rgb(0 0 0 / 70%)";
@@ -88,10 +95,8 @@ function drawBox(
   context: CanvasRenderingContext2D,
   place: Exclude<Outline["place"], Corners>,
   size: Pair,
-  desk: Desk,
+  volume: VolumeView,
 ): void {
-  const volume = desk.viewer.camera?.volume;
-  if (!volume) return;
   context.beginPath();
   for (const [start, end] of boxEdges(place, volume.center, volumeSight(volume, size))) {
     context.moveTo(...start);

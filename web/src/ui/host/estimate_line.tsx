@@ -1,6 +1,6 @@
 /** What a run would work on and need, before it is started. */
 import { Icon } from "../icons.tsx";
-import { formatBytes, formatSeconds } from "../numbers.ts";
+import { formatBytes, formatCount, formatSeconds } from "../numbers.ts";
 import type { EstimateSource } from "./estimate_source.ts";
 import type { Estimate } from "./host_service.ts";
 import type { RunPlan } from "./run_plan.ts";
@@ -15,7 +15,7 @@ export function EstimateLine({ source, plan }: EstimateLineProps) {
       aria-label="Estimate"
       aria-busy={isAsking}
     >
-      {estimate && <Needs estimate={estimate} />}
+      {estimate && <Needs estimate={estimate} rows={rowsOf(plan)} />}
       {problem && (
         <p class="estimate-warning">
           <Icon name="warning" />
@@ -28,7 +28,9 @@ export function EstimateLine({ source, plan }: EstimateLineProps) {
   );
 }
 
-function Needs({ estimate }: { readonly estimate: Estimate }) {
+type NeedsProps = { readonly estimate: Estimate; readonly rows: string };
+
+function Needs({ estimate, rows }: NeedsProps) {
   const { worker_bytes, available_bytes, seconds, measured, warning } = estimate;
   // Not every system says how much is free.
   const isKnown = available_bytes > 0;
@@ -36,8 +38,12 @@ function Needs({ estimate }: { readonly estimate: Estimate }) {
   return (
     <>
       <dl class="estimate-rows">
-        <dt>Works on</dt>
-        <dd>{workText(estimate)}</dd>
+        {workText(estimate, rows) && (
+          <>
+            <dt>Works on</dt>
+            <dd>{workText(estimate, rows)}</dd>
+          </>
+        )}
         <dt>Memory</dt>
         <dd class={isTight ? "estimate-tight" : ""}>
           ≈ {formatBytes(worker_bytes)}
@@ -61,8 +67,14 @@ function Needs({ estimate }: { readonly estimate: Estimate }) {
   );
 }
 
-/** "2048 × 1536 px of level 1, 305 times" */
-function workText({ shape, level, calls }: Estimate): string {
+/** What rows are: those of a table, or points. */
+function rowsOf({ operation }: RunPlan): string {
+  return operation.inputs.every(({ kind }) => kind === "table") ? "rows" : "points";
+}
+
+/** "2048 × 1536 px of level 1, 305 times", "1,234 points"; nothing where it works on nothing. */
+function workText({ shape, level, calls, rows = 0 }: Estimate, what: string): string {
+  if (shape.length === 0) return rows > 0 ? `${formatCount(rows)} ${what}` : "";
   const times = calls === 1 ? "" : `, ${calls} times`;
   return `${shape.join(" × ")} px of level ${level}${times}`;
 }

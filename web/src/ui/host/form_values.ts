@@ -66,6 +66,11 @@ export function startEntry(property: FormProperty): Entry {
   }
 }
 
+/** What the field holds when it stands for a value. */
+export function entryFor(property: FormProperty, value: FormValue): Entry {
+  return fieldKind(property) === "number" && value !== null ? String(value) : value;
+}
+
 export function entryOf(form: Form, entries: Entries, name: string): Entry {
   const property = form.properties[name];
   if (entries.has(name) || !property) return entries.get(name);

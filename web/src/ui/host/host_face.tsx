@@ -13,6 +13,7 @@ import { Jobs } from "./jobs.ts";
 import { LayerBin } from "./layer_bin.ts";
 import { PluginDock } from "./plugin_dock.tsx";
 import { PluginShelf } from "./plugin_shelf.ts";
+import { sendToNapari } from "./send_to_napari.ts";
 
 const NARROWEST = 264;
 
@@ -38,7 +39,12 @@ export class HostFace implements HostParts {
       new ChosenMemory(() => sessionStorage),
       this.#open,
     );
-    this.#jobs = new Jobs(this.#link, desk.notices, this.#open);
+    this.#jobs = new Jobs(this.#link, desk.notices, this.#open, (job) =>
+      desk.record({
+        undo: () => void this.#jobs.setUndone(job, true),
+        redo: () => void this.#jobs.setUndone(job, false),
+      }),
+    );
     this.#bin = new LayerBin(desk, this.#link);
     void this.#link.keepOpen();
   }
@@ -61,6 +67,8 @@ export class HostFace implements HostParts {
 
   readonly removeLayer = computed(() => (this.#link.state.value === "open" ? this.#remove : null));
 
+  readonly sendToNapari = computed(() => (this.#link.state.value === "open" ? this.#send : null));
+
   dispose(): void {
     this.#link.dispose();
   }
@@ -71,6 +79,8 @@ export class HostFace implements HostParts {
   };
 
   readonly #remove = (layer: Layer) => void this.#bin.remove(layer);
+
+  readonly #send = (layer: Layer) => void sendToNapari(this.#link, this.#desk.notices, layer);
 
   readonly #open = () => {
     this.#commands.pluginsOpen.value = true;

@@ -14,6 +14,8 @@ export interface HostParts {
   readonly DropTarget: ComponentType;
   /** Takes a layer out of the scene; null while that cannot be done. */
   readonly removeLayer: ReadonlySignal<((layer: Layer) => void) | null>;
+  /** Shows a layer in a running napari; null while that cannot be done. */
+  readonly sendToNapari: ReadonlySignal<((layer: Layer) => void) | null>;
   dispose(): void;
 }
 

@@ -50,10 +50,14 @@ export type PluginOperation = {
   readonly inputs: readonly PluginInput[];
   readonly outputs: readonly PluginOutput[];
   readonly form: Form;
+  /** Why it cannot be run here; empty: it can. */
+  readonly refused: string;
 };
 
 export type Plugin = {
   readonly id: string;
+  /** "napari" for an installed plugin of napari. */
+  readonly kind: string;
   readonly name: string;
   readonly version: string;
   readonly description: string;
@@ -82,9 +86,12 @@ export type Where =
 export type RunRequest = {
   readonly plugin: string;
   readonly operation: string;
-  readonly inputs: Readonly<Record<string, number>>;
+  /** Ids of layers, or addresses of tables that jobs gave. */
+  readonly inputs: Readonly<Record<string, number | string>>;
   readonly parameters: Readonly<Record<string, FormValue>>;
   readonly where: Where;
+  /** That each call works on, if the operation declares none; without it: planes. */
+  readonly axes?: string;
 };
 
 export type Estimate = {
@@ -98,6 +105,8 @@ export type Estimate = {
   readonly measured: boolean;
   readonly available_bytes: number;
   readonly warning: string | null;
+  /** Points, or rows of tables, at most; an older host does not tell. */
+  readonly rows?: number;
 };
 
 export type JobStateName =
@@ -133,8 +142,8 @@ export type Job = {
   readonly title: string;
   readonly plugin: string;
   readonly operation: string;
-  /** What `run` was given. */
-  readonly request: RunRequest;
+  /** What `run` was given; null of a run on a folder. */
+  readonly request: RunRequest | null;
   readonly state: JobStateName;
   readonly done: number | null;
   readonly total: number | null;
@@ -143,8 +152,12 @@ export type Job = {
   readonly seconds: number;
   readonly error: JobError | null;
   readonly log: readonly string[];
+  /** It does not count any more. */
+  readonly undone: boolean;
   readonly layers: readonly number[];
   readonly files: readonly ResultFile[];
+  /** What keeps the plugin apart, and from what; empty before it runs. A host may not tell. */
+  readonly isolation?: string;
   /** Of all results; a host may not tell. */
   readonly places?: readonly ResultPlace[];
 };
@@ -158,9 +171,14 @@ export interface HostService {
   remove_plugin(id: string): void;
   estimate(request: RunRequest): Estimate;
   run(request: RunRequest): string;
+  script(jobs: readonly string[]): string;
+  set_undone(job: string, undone: boolean): void;
+  change(job: string, parameters: Readonly<Record<string, FormValue>>): string;
+  run_on_folder(jobs: readonly string[], folder: string, out: string): string;
   cancel(job: string): void;
   watch_jobs(): AsyncIterable<readonly JobNews[]>;
   forget_job(job: string): void;
+  send_to_napari(id: number): readonly string[];
   remove_layer(id: number): void;
   restore_layer(id: number): void;
 }

@@ -2,8 +2,8 @@
 import { useId } from "preact/hooks";
 import type { Desk } from "../desk.ts";
 import type { PluginInput } from "./host_service.ts";
+import { choicesFor, type InputId } from "./input_choices.ts";
 import type { RunPlan } from "./run_plan.ts";
-import { fits } from "./run_target.ts";
 
 /** Choices that are no layer. */
 const PROPOSED = "proposed";
@@ -17,16 +17,17 @@ type InputPickerProps = {
 
 export function InputPicker({ desk, plan, input }: InputPickerProps) {
   const id = useId();
-  const layers = desk.layers.value.filter((layer) => fits(input, layer));
+  const choices = choicesFor(input, desk.layers.value, plan.tables.value);
   const chosen = plan.draft.layers.value.get(input.name);
-  const isThere = layers.some((layer) => layer.id === chosen);
+  const isThere = choices.some((choice) => choice.id === chosen);
   // Before there is a scene, nothing is missing yet.
   const problem = (desk.scene.value && plan.inputProblems.value.get(input.name)) ?? null;
   const choose = (value: string) => {
     if (value === PROPOSED) plan.draft.choose(input.name, undefined);
-    else plan.draft.choose(input.name, value === NONE ? null : Number(value));
+    else if (value === NONE) plan.draft.choose(input.name, null);
+    else plan.draft.choose(input.name, choices.find(({ id }) => String(id) === value)?.id);
   };
-  const proposed = layers.find((layer) => layer.id === plan.proposed.value.get(input.name));
+  const proposed = choices.find(({ id }) => id === plan.proposed.value.get(input.name));
   return (
     <div class="form-field form-field-input">
       <div class="form-line">
@@ -47,9 +48,9 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
                 {proposed && `${reasonFor(desk, proposed.id)}: ${proposed.name}`}
               </option>
             )}
-            {layers.map((layer) => (
-              <option key={layer.id} value={String(layer.id)}>
-                {layer.name}
+            {choices.map(({ id, name }) => (
+              <option key={id} value={String(id)}>
+                {name}
               </option>
             ))}
           </select>
@@ -61,7 +62,8 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
   );
 }
 
-function reasonFor(desk: Desk, id: number): string {
+function reasonFor(desk: Desk, id: InputId): string {
+  if (typeof id === "string") return "Latest";
   if (desk.selected.value === id) return "Selected layer";
   return desk.recentlySelected.value.includes(id) ? "Last selected" : "Top layer";
 }

@@ -29,9 +29,11 @@ type JobCardProps = {
   readonly jobs: Jobs;
   readonly bin: LayerBin;
   readonly job: Job;
+  /** Opens the form with what the job was given. */
+  readonly onChange: (job: Job) => void;
 };
 
-export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
+export function JobCard({ desk, jobs, bin, job, onChange }: JobCardProps) {
   const card = useRef<HTMLLIElement>(null);
   const isPointedAt = jobs.pointedAt.value === job.id;
   useEffect(() => {
@@ -39,7 +41,11 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
   }, [isPointedAt]);
   const ended = hasEnded(job);
   return (
-    <li ref={card} class={`job job-${job.state}`} aria-label={job.title}>
+    <li
+      ref={card}
+      class={`job job-${job.state}${job.undone ? " job-undone" : ""}`}
+      aria-label={job.title}
+    >
       <header class="job-header">
         {job.state === "done" && <Icon name="done" />}
         {job.state === "failed" && <Icon name="warning" />}
@@ -48,6 +54,7 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
         </span>
         <span class="dim job-time">
           {ended && job.state !== "done" && STATE_TEXT[job.state].toLowerCase()}
+          {job.undone && "undone"}
           {ended || jobs.isConnected.value ? (
             <Elapsed jobs={jobs} job={job} />
           ) : (
@@ -56,7 +63,7 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
         </span>
         {ended ? (
           <>
-            <IconButton icon="again" label="Run again" onClick={() => void jobs.run(job.request)} />
+            <Repeating jobs={jobs} job={job} onChange={onChange} />
             <IconButton icon="close" label="Dismiss" onClick={() => void jobs.forget([job])} />
           </>
         ) : (
@@ -76,8 +83,39 @@ export function JobCard({ desk, jobs, bin, job }: JobCardProps) {
         <ResultTable key={file.address} file={file} />
       ))}
       {ended && <ResultPlaces job={job} notices={desk.notices} />}
+      {job.isolation && <Isolation level={job.isolation} />}
       <JobOutput job={job} notices={desk.notices} />
     </li>
+  );
+}
+
+/** What keeps the plugin apart: its name, and from what as the tooltip. */
+function Isolation({ level }: { readonly level: string }) {
+  const name = level.split(" (", 1)[0];
+  const isNone = name === "not isolated";
+  return (
+    <p class={isNone ? "job-isolation job-error" : "job-isolation dim"} title={level}>
+      {isNone ? "Not isolated: it could read and write all your files" : `Isolated by ${name}`}
+    </p>
+  );
+}
+
+type RepeatingProps = Pick<JobCardProps, "jobs" | "job" | "onChange">;
+
+function Repeating({ jobs, job, onChange }: RepeatingProps) {
+  const { request, undone } = job;
+  if (!request) return null;
+  if (undone)
+    return (
+      <IconButton icon="redo" label="Do again" onClick={() => void jobs.setUndone(job, false)} />
+    );
+  if (job.state !== "done")
+    return <IconButton icon="again" label="Run again" onClick={() => void jobs.run(request)} />;
+  return (
+    <>
+      <IconButton icon="undo" label="Undo" onClick={() => void jobs.setUndone(job, true)} />
+      <IconButton icon="change" label="Change parameters" onClick={() => onChange(job)} />
+    </>
   );
 }
 

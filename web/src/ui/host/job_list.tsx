@@ -1,13 +1,22 @@
 /** The jobs, newest first, and the line on the status bar that says that some run. */
+import { useSignal } from "@preact/signals";
 import type { Desk } from "../desk.ts";
+import { FolderForm } from "./folder_form.tsx";
+import type { Job } from "./host_service.ts";
 import { JobCard } from "./job_card.tsx";
 import { overallProgress } from "./job_merge.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LayerBin } from "./layer_bin.ts";
 
-type JobListProps = { readonly desk: Desk; readonly jobs: Jobs; readonly bin: LayerBin };
+type JobListProps = {
+  readonly desk: Desk;
+  readonly jobs: Jobs;
+  readonly bin: LayerBin;
+  readonly onChange: (job: Job) => void;
+};
 
-export function JobList({ desk, jobs, bin }: JobListProps) {
+export function JobList({ desk, jobs, bin, onChange }: JobListProps) {
+  const isFolderOpen = useSignal(false);
   const all = jobs.all.value;
   if (all.length === 0) return null;
   const ended = jobs.ended.value;
@@ -23,9 +32,34 @@ export function JobList({ desk, jobs, bin }: JobListProps) {
           </button>
         )}
       </header>
+      {jobs.steps.value.length > 0 && (
+        <p class="jobs-uses">
+          <button type="button" class="link-button" onClick={() => void jobs.saveScript()}>
+            Save as script
+          </button>
+          <button
+            type="button"
+            class="link-button"
+            aria-expanded={isFolderOpen.value}
+            onClick={() => {
+              isFolderOpen.value = !isFolderOpen.peek();
+            }}
+          >
+            Run on folder …
+          </button>
+        </p>
+      )}
+      {isFolderOpen.value && (
+        <FolderForm
+          jobs={jobs}
+          onClose={() => {
+            isFolderOpen.value = false;
+          }}
+        />
+      )}
       <ul class="job-list" aria-label="Jobs">
         {all.toReversed().map((job) => (
-          <JobCard key={job.id} desk={desk} jobs={jobs} bin={bin} job={job} />
+          <JobCard key={job.id} desk={desk} jobs={jobs} bin={bin} job={job} onChange={onChange} />
         ))}
       </ul>
     </section>

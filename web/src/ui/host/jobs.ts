@@ -3,8 +3,10 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { sentenceOf } from "../errors.ts";
 import type { Notices } from "../notices.ts";
 import { formatSeconds } from "../numbers.ts";
+import { datedName, saveFile } from "../save_file.ts";
 import type { HostLink } from "./host_link.ts";
-import type { Job, JobNews, RunRequest } from "./host_service.ts";
+import type { FormValue, Job, JobNews, RunRequest } from "./host_service.ts";
+import { type InputChoice, tablesOf } from "./input_choices.ts";
 import { hasEnded, mergeJobs } from "./job_merge.ts";
 
 export class Jobs {
@@ -16,6 +18,12 @@ export class Jobs {
   readonly endedCount: ReadonlySignal<number>;
   /** Without it nothing is heard of them, and nothing can be done with them. */
   readonly isConnected: ReadonlySignal<boolean>;
+  /** Those that count: what a script repeats. */
+  readonly steps: ReadonlySignal<readonly Job[]>;
+  /** That were given and not undone, the latest first. */
+  readonly tables: ReadonlySignal<readonly InputChoice[]>;
+  /** The job whose parameters are being changed. */
+  readonly changing = signal<Job | null>(null);
   /** The job that a notice points at. */
   readonly pointedAt = signal<string | null>(null);
   readonly #jobs = signal<readonly Job[]>([]);
@@ -24,15 +32,23 @@ export class Jobs {
   readonly #link: HostLink;
   readonly #notices: Notices;
   readonly #show: () => void;
+  readonly #done: (job: Job) => void;
+  /** Ids of those that were started here. */
+  readonly #own = new Set<string>();
 
-  /** `show`: brings the list of jobs onto the screen. */
-  constructor(link: HostLink, notices: Notices, show: () => void) {
+  /** `show`: brings the list of jobs onto the screen; `done`: one that was started here is done. */
+  constructor(link: HostLink, notices: Notices, show: () => void, done: (job: Job) => void) {
     this.#link = link;
     this.#notices = notices;
     this.#show = show;
+    this.#done = done;
     this.all = this.#jobs;
     this.running = computed(() => this.#jobs.value.filter((job) => !hasEnded(job)));
     this.ended = computed(() => this.#jobs.value.filter(hasEnded));
+    this.steps = computed(() =>
+      this.#jobs.value.filter((job) => job.state === "done" && job.request && !job.undone),
+    );
+    this.tables = computed(() => tablesOf(this.#jobs.value));
     this.endedCount = computed(() => this.ended.value.length);
     this.isConnected = computed(() => link.state.value === "open");
     link.watch(
@@ -50,10 +66,37 @@ export class Jobs {
   }
 
   async run(request: RunRequest): Promise<void> {
+    await this.#start(() => this.#link.host.run(request));
+  }
+
+  /** Run a job again with other parameters, and what depends on it. */
+  async change(job: Job, parameters: Readonly<Record<string, FormValue>>): Promise<boolean> {
+    return await this.#start(() => this.#link.host.change(job.id, parameters));
+  }
+
+  async runOnFolder(folder: string, out: string): Promise<boolean> {
+    const ids = this.steps.peek().map(({ id }) => id);
+    return await this.#start(() => this.#link.host.run_on_folder(ids, folder, out));
+  }
+
+  async setUndone(job: Job, undone: boolean): Promise<void> {
     try {
-      this.pointedAt.value = await this.#link.host.run(request);
+      await this.#link.host.set_undone(job.id, undone);
     } catch (error) {
-      this.#fail("It could not be started", error);
+      this.#fail(`“${job.title}” could not be ${undone ? "undone" : "done again"}`, error);
+    }
+  }
+
+  /** All that counts, as a Python program. */
+  async saveScript(): Promise<void> {
+    try {
+      const steps = this.steps.peek();
+      const text = await this.#link.host.script(steps.map(({ id }) => id));
+      const name = datedName(steps.at(-1)?.operation ?? "", "py", new Date());
+      saveFile(name, new Blob([text], { type: "text/x-python" }));
+      this.#notices.add({ severity: "info", text: `Saved ${name}.` });
+    } catch (error) {
+      this.#fail("The script could not be written", error);
     }
   }
 
@@ -82,7 +125,22 @@ export class Jobs {
     const { jobs, ended } = mergeJobs(this.#jobs.peek(), told, isFirst);
     for (const job of told) this.#heard.set(job.id, performance.now());
     this.#jobs.value = jobs;
-    for (const job of ended) this.#announce(job);
+    for (const job of ended) {
+      this.#announce(job);
+      if (job.state === "done" && job.request && this.#own.delete(job.id)) this.#done(job);
+    }
+  }
+
+  async #start(ask: () => PromiseLike<string>): Promise<boolean> {
+    try {
+      const id = await ask();
+      this.#own.add(id);
+      this.pointedAt.value = id;
+      return true;
+    } catch (error) {
+      this.#fail("It could not be started", error);
+      return false;
+    }
   }
 
   #announce(job: Job): void {

@@ -8,6 +8,7 @@ import type { FormDraft } from "./form_draft.ts";
 import { FormField } from "./form_field.tsx";
 import { entryOf } from "./form_values.ts";
 import type { HostLink } from "./host_link.ts";
+import type { Job } from "./host_service.ts";
 import { InputPicker } from "./input_picker.tsx";
 import type { Jobs } from "./jobs.ts";
 import { Permissions } from "./permissions.tsx";
@@ -28,8 +29,8 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
   const body = useRef<HTMLDivElement>(null);
   const isStarting = useSignal(false);
   const plan = useMemo(
-    () => new RunPlan(desk, plugin.id, operation, draft),
-    [desk, plugin.id, operation, draft],
+    () => new RunPlan(desk, plugin.id, operation, draft, jobs.tables),
+    [desk, plugin.id, operation, draft, jobs],
   );
   const estimates = useMemo(
     () => new EstimateSource(link, plan.request, jobs.endedCount),
@@ -37,21 +38,44 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
   );
   useEffect(() => () => estimates.dispose(), [estimates]);
 
+  const { changing } = jobs;
+  const isOurs = (job: Job | null) =>
+    job?.request?.plugin === plugin.id && job.request.operation === operation.name;
+  const changed = isOurs(changing.value) ? changing.value : null;
+  // Who leaves the form has thought better of it; another one may have been opened to change.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a form is of one operation.
+  useEffect(
+    () => () => {
+      if (isOurs(changing.peek())) changing.value = null;
+    },
+    [],
+  );
+
+  const start = async () => {
+    const { values, problems } = plan.form.peek();
+    if (changed) {
+      if (problems.size > 0) return false;
+      isStarting.value = true;
+      if (await jobs.change(changed, values)) changing.value = null;
+    } else {
+      const request = plan.request.peek();
+      if (!request) return false;
+      isStarting.value = true;
+      await jobs.run(request);
+    }
+    isStarting.value = false;
+    return true;
+  };
   const run = async () => {
     if (isStarting.peek()) return;
-    const request = plan.request.peek();
-    if (!request) {
+    if (!(await start())) {
       draft.touch(Object.keys(operation.form.properties));
       // Once the problems are on the page.
       setTimeout(() => {
         body.current?.querySelector(".form-problem")?.scrollIntoView({ block: "nearest" });
         body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
       });
-      return;
     }
-    isStarting.value = true;
-    await jobs.run(request);
-    isStarting.value = false;
   };
   const press = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -73,14 +97,18 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
         </p>
         {operation.description && <p class="form-about">{operation.description}</p>}
         <Permissions permissions={plugin.permissions} />
-        {operation.inputs.map((input) => (
-          <InputPicker key={input.name} desk={desk} plan={plan} input={input} />
-        ))}
+        {changed ? (
+          <Changing job={changed} jobs={jobs} />
+        ) : (
+          operation.inputs.map((input) => (
+            <InputPicker key={input.name} desk={desk} plan={plan} input={input} />
+          ))
+        )}
         <Parameters plan={plan} />
-        <RunRegion desk={desk} plan={plan} />
+        {!changed && <RunRegion desk={desk} plan={plan} />}
       </div>
       <footer class="form-footer">
-        <EstimateLine source={estimates} plan={plan} />
+        {!changed && <EstimateLine source={estimates} plan={plan} />}
         <button
           type="button"
           class="run-button"
@@ -88,10 +116,30 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
           disabled={!isOpen || isStarting.value}
           onClick={() => void run()}
         >
-          Run
+          {changed ? "Run with changes" : "Run"}
         </button>
       </footer>
     </form>
+  );
+}
+
+function Changing({ job, jobs }: { readonly job: Job; readonly jobs: Jobs }) {
+  return (
+    <p class="form-changing" role="status">
+      <span>
+        Changes <b>{job.title}</b>. It runs again on what it ran on, and then whatever took its
+        result.
+      </span>
+      <button
+        type="button"
+        class="link-button"
+        onClick={() => {
+          jobs.changing.value = null;
+        }}
+      >
+        Leave it as it is
+      </button>
+    </p>
   );
 }
 

@@ -48,7 +48,14 @@ export function PluginDock({ desk, link, shelf, jobs, bin, width, onClose }: Plu
       ) : (
         <PluginList shelf={shelf} />
       )}
-      <JobList desk={desk} jobs={jobs} bin={bin} />
+      <JobList
+        desk={desk}
+        jobs={jobs}
+        bin={bin}
+        onChange={(job) => {
+          if (job.request && shelf.chooseAgain(job.request)) jobs.changing.value = job;
+        }}
+      />
     </section>
   );
 }

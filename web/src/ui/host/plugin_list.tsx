@@ -52,6 +52,7 @@ function PluginItem({ plugin, shelf }: PluginListProps & { readonly plugin: Plug
       <header class="plugin-header">
         <h3 class="plugin-name" title={plugin.source}>
           {plugin.name} <span class="dim">{plugin.version}</span>
+          {plugin.kind === "napari" && <span class="plugin-kind">napari</span>}
         </h3>
         <IconButton
           icon="remove"
@@ -84,6 +85,14 @@ type OperationButtonProps = {
 
 function OperationButton({ operation, onChoose }: OperationButtonProps) {
   const id = useId();
+  if (operation.refused !== "") {
+    return (
+      <div class="operation operation-refused" role="note" aria-label={operation.title}>
+        <span class="operation-title">{operation.title}</span>
+        <span class="operation-text">{operation.refused}</span>
+      </div>
+    );
+  }
   return (
     <button
       type="button"

@@ -5,7 +5,7 @@ import type { Notices } from "../notices.ts";
 import type { ChosenMemory, ChosenNames } from "./chosen_memory.ts";
 import { FormDraft } from "./form_draft.ts";
 import type { HostLink } from "./host_link.ts";
-import type { Plugin, PluginOperation } from "./host_service.ts";
+import type { Plugin, PluginOperation, RunRequest } from "./host_service.ts";
 import { readPluginFile } from "./plugin_file.ts";
 
 export type Chosen = { readonly plugin: Plugin; readonly operation: PluginOperation };
@@ -36,11 +36,13 @@ export class PluginShelf {
     link.watch(
       (host) => host.watch_plugins(),
       (plugins) => {
-        const isNews = this.plugins.peek() === null && plugins.length > 0;
+        // Those of napari are always there: nobody has asked for them by opening this image.
+        const own = plugins.filter(({ kind }) => kind !== "napari");
+        const isNews = this.plugins.peek() === null && own.length > 0;
         this.plugins.value = plugins;
         this.problem.value = null;
         if (!isNews) return;
-        this.#chooseAtStart(plugins);
+        this.#chooseAtStart(own);
         arrived();
       },
       (error) => {
@@ -51,6 +53,14 @@ export class PluginShelf {
 
   choose(plugin: Plugin, operation: PluginOperation): void {
     this.#show([plugin.id, operation.name]);
+  }
+
+  /** Open the form that a run was asked for by, with what it was given; false if it is gone. */
+  chooseAgain(request: RunRequest): boolean {
+    this.#show([request.plugin, request.operation]);
+    const chosen = this.chosen.peek();
+    if (chosen) this.draftOf(chosen).fill(chosen.operation.form, request.parameters);
+    return chosen !== null;
   }
 
   showList(): void {

@@ -1,15 +1,16 @@
 /** What would be run: an operation with what was chosen for it, on what is on the screen. */
-import { computed, type ReadonlySignal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Layer } from "../../viewer/types.ts";
 import type { Desk } from "../desk.ts";
 import { clamp } from "../numbers.ts";
 import type { FormDraft } from "./form_draft.ts";
 import { type CheckedForm, checkForm } from "./form_values.ts";
-import type { PluginInput, PluginOperation, RunRequest } from "./host_service.ts";
+import type { PluginOperation, RunRequest } from "./host_service.ts";
+import { choicesFor, type InputChoice, type InputId, nothingFor } from "./input_choices.ts";
 import {
-  fits,
   type Inputs,
   leadingInput,
+  mayBeVolumes,
   type OtherAxis,
   otherAxes,
   proposedInputs,
@@ -17,15 +18,23 @@ import {
   workedAxes,
 } from "./run_target.ts";
 
+const VOLUME = "zyx";
+
 export class RunPlan {
   readonly operation: PluginOperation;
   readonly draft: FormDraft;
+  /** That jobs gave, the latest first. */
+  readonly tables: ReadonlySignal<readonly InputChoice[]>;
   /** Layers that are proposed where none was chosen. */
   readonly proposed: ReadonlySignal<Inputs>;
   readonly inputs: ReadonlySignal<Inputs>;
   /** The layer whose levels and axes there are to choose from. */
   readonly leading: ReadonlySignal<Layer | null>;
   readonly level: ReadonlySignal<number>;
+  /** Whether there is a choice between planes and volumes. */
+  readonly mayBeVolumes: ReadonlySignal<boolean>;
+  /** That each call works on. */
+  readonly axes: ReadonlySignal<string>;
   readonly otherAxes: ReadonlySignal<readonly OtherAxis[]>;
   readonly form: ReadonlySignal<CheckedForm>;
   /** Inputs without a layer, and why. */
@@ -33,10 +42,17 @@ export class RunPlan {
   /** Null while something is missing or wrong. */
   readonly request: ReadonlySignal<RunRequest | null>;
 
-  constructor(desk: Desk, plugin: string, operation: PluginOperation, draft: FormDraft) {
+  constructor(
+    desk: Desk,
+    plugin: string,
+    operation: PluginOperation,
+    draft: FormDraft,
+    tables: ReadonlySignal<readonly InputChoice[]> = signal([]),
+  ) {
     this.operation = operation;
     this.draft = draft;
-    const layerOf = (id: number | null | undefined) =>
+    this.tables = tables;
+    const layerOf = (id: InputId | null | undefined) =>
       desk.layers.value.find((layer) => layer.id === id) ?? null;
 
     this.proposed = computed(() =>
@@ -45,16 +61,19 @@ export class RunPlan {
         desk.layers.value,
         desk.recentlySelected.value,
         (layer) => desk.settingsOf(layer).visible,
+        tables.value,
       ),
     );
     this.inputs = computed(() => {
-      const inputs = operation.inputs.flatMap((input): [string, number][] => {
+      const inputs = operation.inputs.flatMap((input): [string, InputId][] => {
         const chosen = draft.layers.value.get(input.name);
         if (chosen === null && input.optional) return [];
-        const layer = layerOf(chosen);
-        // A layer that was chosen may have gone.
-        const id = layer && fits(input, layer) ? layer.id : this.proposed.value.get(input.name);
-        return id === undefined ? [] : [[input.name, id]];
+        // What was chosen may have gone.
+        const isThere = choicesFor(input, desk.layers.value, tables.value).some(
+          (choice) => choice.id === chosen,
+        );
+        const id = isThere ? chosen : this.proposed.value.get(input.name);
+        return id === undefined || id === null ? [] : [[input.name, id]];
       });
       return new Map(inputs);
     });
@@ -62,7 +81,7 @@ export class RunPlan {
       const missing = operation.inputs.filter(
         (input) => !input.optional && !this.inputs.value.has(input.name),
       );
-      return new Map(missing.map((input) => [input.name, noLayer(input)]));
+      return new Map(missing.map((input) => [input.name, nothingFor(input)]));
     });
     this.leading = computed(() =>
       layerOf(this.inputs.value.get(leadingInput(operation)?.name ?? "")),
@@ -71,9 +90,16 @@ export class RunPlan {
       const layer = this.leading.value;
       return layer ? clamp(draft.levelOf(layer.id), 0, layer.levels.length - 1) : 0;
     });
+    this.mayBeVolumes = computed(() => {
+      const layer = this.leading.value;
+      return layer !== null && mayBeVolumes(operation, layer, this.level.value);
+    });
+    this.axes = computed(() =>
+      this.mayBeVolumes.value && draft.volumes.value ? VOLUME : workedAxes(operation),
+    );
     this.otherAxes = computed(() => {
       const layer = this.leading.value;
-      return layer ? otherAxes(layer, workedAxes(operation), this.level.value) : [];
+      return layer ? otherAxes(layer, this.axes.value, this.level.value) : [];
     });
     this.form = computed(() => checkForm(operation.form, draft.entries.value));
     this.request = computed(() => {
@@ -91,13 +117,8 @@ export class RunPlan {
         inputs: Object.fromEntries(this.inputs.value),
         parameters: values,
         where: whereOf(choice, camera, desk.viewer.size),
+        ...(this.axes.value === workedAxes(operation) ? {} : { axes: this.axes.value }),
       };
     });
   }
-}
-
-function noLayer({ kind }: PluginInput): string {
-  if (kind === "image") return "No image is open.";
-  if (kind === "labels") return "No labels are open: they come from a file, or from a plugin.";
-  return `Opsin cannot give a plugin ${kind} yet.`;
 }

@@ -3,7 +3,7 @@ import { useId } from "preact/hooks";
 import type { Layer } from "../../viewer/types.ts";
 import type { Desk } from "../desk.ts";
 import type { RunPlan } from "./run_plan.ts";
-import { levelText, workedAxes } from "./run_target.ts";
+import { levelText } from "./run_target.ts";
 
 type RunRegionProps = { readonly desk: Desk; readonly plan: RunPlan };
 
@@ -32,6 +32,7 @@ export function RunRegion({ desk, plan }: RunRegionProps) {
         {choice("visible", "Visible region")}
         {choice("whole", "Whole image")}
       </div>
+      {plan.mayBeVolumes.value && <VolumePicker plan={plan} />}
       {region.value === "whole" && (
         <>
           <LevelPicker plan={plan} layer={layer} />
@@ -44,7 +45,7 @@ export function RunRegion({ desk, plan }: RunRegionProps) {
 
 function LevelPicker({ plan, layer }: { readonly plan: RunPlan; readonly layer: Layer }) {
   const id = useId();
-  const worked = workedAxes(plan.operation);
+  const worked = plan.axes.value;
   return (
     <div class="form-line">
       <label class="form-label" for={id}>
@@ -63,6 +64,28 @@ function LevelPicker({ plan, layer }: { readonly plan: RunPlan; readonly layer: 
             {index}: {levelText(layer, index, worked)}
           </option>
         ))}
+      </select>
+    </div>
+  );
+}
+
+function VolumePicker({ plan }: { readonly plan: RunPlan }) {
+  const id = useId();
+  return (
+    <div class="form-line">
+      <label class="form-label" for={id}>
+        Axes
+      </label>
+      <select
+        id={id}
+        class="select"
+        value={plan.draft.volumes.value ? "volumes" : "planes"}
+        onChange={(event) => {
+          plan.draft.volumes.value = event.currentTarget.value === "volumes";
+        }}
+      >
+        <option value="planes">Planes (y, x)</option>
+        <option value="volumes">Volumes (z, y, x)</option>
       </select>
     </div>
   );

@@ -3,21 +3,18 @@ import type { Camera, Layer, Pair } from "../../viewer/types.ts";
 import { trimmed } from "../numbers.ts";
 import { spaceSymbol } from "../units.ts";
 import type { PluginInput, PluginOperation, Where } from "./host_service.ts";
+import { fits, type InputChoice, type InputId } from "./input_choices.ts";
 
 /** Kinds of inputs that layers can be given for. */
 const PIXELS = ["image", "labels"];
 const DEFAULT_AXES = "yx";
 
-/** Layer ids by the name of the input. */
-export type Inputs = ReadonlyMap<string, number>;
-
-export function fits(input: PluginInput, layer: Layer): boolean {
-  return input.kind === "labels" ? layer.kind === "labels" : isImageInput(input, layer);
-}
+/** Layer ids, and addresses of tables, by the name of the input. */
+export type Inputs = ReadonlyMap<string, InputId>;
 
 /**
- * The layers that are proposed: for each input the layer of its kind that was selected last, else the top one that
- * is shown; no layer twice while there are others. Optional inputs get none.
+ * What is proposed: for each input the layer of its kind that was selected last, else the top one that is shown, and
+ * for a table the latest; no layer twice while there are others. Optional inputs get none.
  */
 export function proposedInputs(
   inputs: readonly PluginInput[],
@@ -26,13 +23,16 @@ export function proposedInputs(
   /** The latest first. */
   recentlySelected: readonly number[],
   isVisible: (layer: Layer) => boolean,
+  /** The latest first. */
+  tables: readonly InputChoice[] = [],
 ): Inputs {
-  const proposed = new Map<string, number>();
-  const used = new Set<number>();
+  const proposed = new Map<string, InputId>();
+  const used = new Set<InputId>();
   for (const input of inputs) {
     if (input.optional) continue;
     const fitting = layers.filter((layer) => fits(input, layer));
     const ranked = [
+      ...(input.kind === "table" ? tables : []),
       ...recentlySelected.flatMap((id) => fitting.filter((layer) => layer.id === id)),
       ...fitting.filter(isVisible),
       ...fitting,
@@ -53,6 +53,13 @@ export function leadingInput(operation: PluginOperation): PluginInput | null {
 /** The axes that one call works on, one letter each. */
 export function workedAxes(operation: PluginOperation): string {
   return leadingInput(operation)?.axes ?? DEFAULT_AXES;
+}
+
+/** Whether an operation, which declares no axes, may be run on volumes of a layer instead of on its planes. */
+export function mayBeVolumes(operation: PluginOperation, layer: Layer, level: number): boolean {
+  const pixels = operation.inputs.filter(({ kind }) => PIXELS.includes(kind));
+  const depth = layer.levels[level]?.shape[layer.axes.findIndex(({ name }) => name === "z")] ?? 1;
+  return depth > 1 && pixels.every(({ axes }) => axes === null);
 }
 
 export type OtherAxis = { readonly name: string; readonly count: number };
@@ -87,9 +94,4 @@ export function whereOf(choice: Choice, camera: Camera, size: Pair): Where {
   return choice.region === "visible"
     ? { region: "visible", center, zoom, size, displayed, position }
     : { ...choice, position };
-}
-
-/** Colours are an image too; whether the operation can make sense of them, the host says. */
-function isImageInput(input: PluginInput, layer: Layer): boolean {
-  return input.kind === "image" && layer.kind !== "labels" && layer.kind !== "points";
 }

@@ -1,5 +1,5 @@
 /** Which way the displayed axes point. */
-import type { Desk } from "../desk.ts";
+import type { View } from "../canvas.ts";
 import { type Direction, directionsOf } from "./outline.ts";
 
 const LENGTH = 30;
@@ -7,8 +7,8 @@ const SIZE = 96;
 /** Below this share of its length an arrow is all but a point. */
 const SHORTEST = 0.12;
 
-export function AxisArrows({ desk }: { readonly desk: Desk }) {
-  const camera = desk.camera.value;
+export function AxisArrows({ view }: { readonly view: View }) {
+  const camera = view.camera.value;
   if (!camera) return null;
   const directions = directionsOf(camera);
   const half = SIZE / 2;

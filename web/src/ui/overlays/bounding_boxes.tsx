@@ -1,11 +1,14 @@
 /** The extents of the layers that are shown, over the canvas. */
+import type { View } from "../canvas.ts";
 import type { Desk } from "../desk.ts";
 import { edgesOf } from "./outline.ts";
 
-export function BoundingBoxes({ desk }: { readonly desk: Desk }) {
-  const camera = desk.camera.value;
+type BoundingBoxesProps = { readonly desk: Desk; readonly view: View };
+
+export function BoundingBoxes({ desk, view }: BoundingBoxesProps) {
+  const camera = view.camera.value;
   if (!camera) return null;
-  const { size } = desk.viewer;
+  const { size } = view.viewer;
   const shown = desk.layers.value.filter((layer) => desk.settingsOf(layer).visible);
   const lines = shown.flatMap((layer) => edgesOf(layer, camera, size));
   const path = lines.map(([start, end]) => `M${written(start)}L${written(end)}`).join("");

@@ -1,7 +1,12 @@
 /** Where the edges of layers and the directions of axes are on the canvas. Pure. */
 import { extentOf } from "../../viewer/geometry.ts";
 import type { Box, Camera, Layer, Pair, Triple } from "../../viewer/types.ts";
-import { cameraAxes, project, type VolumeSight, volumeSight } from "../../viewer/volume_camera.ts";
+import {
+  cameraAxes,
+  project,
+  type VolumeSight,
+  volumeSight,
+} from "../../viewer/volumes/volume_camera.ts";
 
 /** From one end to the other: [x, y] in device pixels. */
 export type Line = readonly [start: Pair, end: Pair];

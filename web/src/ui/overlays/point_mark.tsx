@@ -1,15 +1,17 @@
 /** A ring around the point under the pointer. */
+import type { View } from "../canvas.ts";
 import type { Desk } from "../desk.ts";
 
 /** Device pixels between the disc and the ring, which is never smaller than this. */
 const GAP = 3;
 const SMALLEST = 6;
 
-export function PointMark({ desk }: { readonly desk: Desk }) {
+type PointMarkProps = { readonly desk: Desk; readonly view: View };
+
+export function PointMark({ desk, view }: PointMarkProps) {
   const point = desk.probe.value?.point;
-  const { size } = desk.viewer;
-  // Of another canvas than the one below this.
-  if (!point || desk.probeAxes.value) return null;
+  const { size } = view.viewer;
+  if (!point || desk.probed.value !== view.viewer) return null;
   const [x, y] = point.place;
   const radius = Math.max(point.radius + GAP, SMALLEST);
   return (

@@ -13,10 +13,12 @@ export function PositionStamp({ desk }: { readonly desk: Desk }) {
         const index = desk.sliceIndex(axis);
         const symbol = unitSymbol(axis.unit);
         const world = formatAt(positionOf(axis, index), axis.step);
+        const isWhole = axis.isOfPoints && desk.showsAllPoints(axis);
+        const place = symbol ? `${world} ${symbol}` : `${index} / ${axis.count - 1}`;
         return (
           <div key={axis.name}>
             <dt>{axis.name}</dt>
-            <dd>{symbol ? `${world} ${symbol}` : `${index} / ${axis.count - 1}`}</dd>
+            <dd>{isWhole ? "all" : place}</dd>
           </div>
         );
       })}

@@ -1,12 +1,15 @@
 /** A scale bar over the canvas. */
+import type { View } from "../canvas.ts";
 import type { Desk } from "../desk.ts";
 import { spaceSymbol } from "../units.ts";
 import { scaleBarLength } from "./scale_bar_length.ts";
 
 const LONGEST = 140;
 
-export function ScaleBar({ desk }: { readonly desk: Desk }) {
-  const camera = desk.camera.value;
+type ScaleBarProps = { readonly desk: Desk; readonly view: View };
+
+export function ScaleBar({ desk, view }: ScaleBarProps) {
+  const camera = view.camera.value;
   const zoom = camera?.volume?.zoom ?? camera?.zoom ?? 0;
   const horizontal = camera?.volume?.displayed[2] ?? camera?.displayed[1];
   if (!(zoom > 0)) return null;

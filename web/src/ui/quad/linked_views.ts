@@ -2,9 +2,9 @@
  * Three more canvases around the one that is always there: slices along the other axes through the same place,
  * and the volume. Each is a view of its own on the same server; they are where it is, and it is where they are.
  */
-import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import type { Camera, ViewerHandle, VolumeView } from "../../viewer/types.ts";
-import { newCanvas, probePointer } from "../canvas.ts";
+import { newCanvas, probePointer, type View } from "../canvas.ts";
 import type { Desk } from "../desk.ts";
 import { cameraAt, placeOf } from "./place.ts";
 
@@ -13,10 +13,10 @@ export type MakePanel = (canvas: HTMLCanvasElement) => ViewerHandle;
 /** Its place in the grid: below, to the right, and across from the one that is always there. */
 export type PanelName = "below" | "beside" | "volume";
 
-export type Panel = {
+export type Panel = View & {
   readonly name: PanelName;
   readonly canvas: HTMLCanvasElement;
-  readonly viewer: ViewerHandle;
+  readonly settled: ReadonlySignal<boolean>;
 };
 
 export class LinkedViews {
@@ -24,6 +24,10 @@ export class LinkedViews {
   readonly isOpen: ReadonlySignal<boolean> = computed(() => this.panels.value.length > 0);
   /** The axis that the other slices show too; null: there is none, and nothing to open. */
   readonly depth: ReadonlySignal<string | null>;
+  /** Whether all of them show what they will. */
+  readonly settled: ReadonlySignal<boolean> = computed(() =>
+    this.panels.value.every((panel) => panel.settled.value),
+  );
   /** How the volume is looked at; null: there is one view only. */
   readonly volume: ReadonlySignal<VolumeView | null>;
   readonly #volume = signal<VolumeView | null>(null);
@@ -37,6 +41,8 @@ export class LinkedViews {
     this.#makePanel = makePanel;
     this.volume = this.#volume;
     this.depth = computed(() => {
+      const { volume, displayed } = desk.camera.value ?? {};
+      if (volume) return volume.displayed.find((name) => !displayed?.includes(name)) ?? null;
       const space = desk.axes.value.find((axis) => axis.type === "space");
       return space?.name ?? null;
     });
@@ -62,18 +68,30 @@ export class LinkedViews {
     }
     const depth = this.depth.peek();
     if (depth === null) return;
+    const volumeLook = look ?? main.camera.volume ?? null;
     main.showVolume(false);
     const [row, column] = main.camera.displayed;
     const below = this.#panel("below", [depth, column], null);
     const beside = this.#panel("beside", [row, depth], null);
-    const volume = this.#panel("volume", null, look);
+    const volume = this.#panel("volume", null, volumeLook);
     this.panels.value = [below, beside, volume];
+    this.#unlink.push(
+      this.#desk.slots.subscribe((slots) => {
+        for (const { viewer } of this.panels.peek()) {
+          if (viewer.slots !== slots) viewer.setSlots(slots);
+        }
+      }),
+    );
     this.#unlink.push(main.on("camera", (camera) => this.#follow(main, camera)));
     this.#unlink.push(
       main.on("layer", ({ id, settings }) => {
         for (const { viewer } of this.panels.peek()) {
           if (viewer.scene?.layers.some((layer) => layer.id === id)) viewer.setLayer(id, settings);
         }
+      }),
+      effect(() => {
+        const frozen = this.#desk.frozen.value;
+        for (const { viewer } of this.panels.peek()) viewer.freeze(frozen);
       }),
     );
   }
@@ -84,19 +102,22 @@ export class LinkedViews {
     this.panels.value = [];
     this.#volume.value = null;
     for (const { viewer } of panels) viewer.dispose();
-    this.#desk.showProbe(null, null);
+    this.#desk.showProbe(null, this.#desk.viewer);
   }
 
   /** `displayed` null: the volume. */
   #panel(name: PanelName, displayed: Camera["displayed"] | null, look: VolumeView | null): Panel {
     const canvas = newCanvas(displayed ? `Slice along ${displayed.join(" and ")}` : "Volume");
     const viewer = this.#makePanel(canvas);
+    const where = signal<Camera | null>(null);
+    const settled = signal(false);
     let isPlaced = false;
     this.#unlink.push(
       viewer.on("scene", ({ layers }) => {
         for (const { id } of layers) viewer.setLayer(id, this.#desk.viewer.layer(id));
       }),
       viewer.on("camera", (camera) => {
+        where.value = camera;
         if (!displayed && isPlaced) this.#volume.value = camera.volume ?? null;
         if (isPlaced) {
           this.#follow(viewer, camera);
@@ -112,10 +133,13 @@ export class LinkedViews {
         const main = this.#desk.viewer;
         if (main.camera) this.#follow(main, main.camera);
       }),
-      viewer.on("probe", (probe) => this.#desk.showProbe(probe, displayed)),
+      viewer.on("stats", (stats) => {
+        settled.value = stats.settled;
+      }),
+      viewer.on("probe", (probe) => this.#desk.showProbe(probe, viewer)),
     );
     probePointer(canvas, viewer);
-    return { name, canvas, viewer };
+    return { name, canvas, viewer, camera: where, settled };
   }
 
   /** Be, with all others, where one of them has gone. */

@@ -1,14 +1,19 @@
 /** The canvases around the one that is always there, and lines through the place that all of them show. */
+import type { Desk } from "../desk.ts";
+import { CanvasOverlays } from "../overlays/overlays.tsx";
 import { CanvasHolder } from "../stage.tsx";
 import type { LinkedViews } from "./linked_views.ts";
 
-export function QuadPanels({ views }: { readonly views: LinkedViews }) {
+type QuadPanelsProps = { readonly desk: Desk; readonly views: LinkedViews };
+
+export function QuadPanels({ desk, views }: QuadPanelsProps) {
   return (
     <>
-      {views.panels.value.map(({ name, canvas }) => (
-        <div key={name} class={`quad-panel quad-${name}`}>
-          <CanvasHolder canvas={canvas} />
-          {name !== "volume" && <Cross />}
+      {views.panels.value.map((panel) => (
+        <div key={panel.name} class={`quad-panel quad-${panel.name}`}>
+          <CanvasHolder canvas={panel.canvas} />
+          <CanvasOverlays desk={desk} view={panel} />
+          {panel.name !== "volume" && <Cross />}
         </div>
       ))}
     </>

@@ -1,9 +1,9 @@
 /** One texture per brick, of exactly its size and type: nothing is converted, so nothing is lost. */
 
-import { ProtocolError } from "../frames.ts";
-import { BYTES_PER_VALUE } from "../server_messages.ts";
+import { ProtocolError } from "../stream/frames.ts";
+import { BYTES_PER_VALUE } from "../stream/server_messages.ts";
 import type { Layer, WireType } from "../types.ts";
-import type { Values } from "../volume_shell.ts";
+import type { Values } from "../volumes/volume_shell.ts";
 import type { SamplerKind } from "./shaders.ts";
 
 export type BrickTexture = {

@@ -1,6 +1,6 @@
 /** Draws discs: one instance each, over what is there. */
 
-import { type Discs, discsWithin, STRIDE } from "../discs.ts";
+import { type Discs, discsWithin, STRIDE } from "../points/discs.ts";
 import type { LayerSettings, Pair } from "../types.ts";
 import { Program } from "./program.ts";
 

@@ -1,8 +1,8 @@
 /** Marks places of volumes that cannot be had with the same stripes as those of slices. */
 
-import { boxFaces } from "../box_faces.ts";
 import type { Box, Pair } from "../types.ts";
-import type { VolumeSight } from "../volume_camera.ts";
+import { boxFaces } from "../volumes/box_faces.ts";
+import type { VolumeSight } from "../volumes/volume_camera.ts";
 import { setBlending } from "./painter.ts";
 import { Program } from "./program.ts";
 import { HATCH, RECTANGLE } from "./shaders.ts";

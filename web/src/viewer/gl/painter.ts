@@ -1,23 +1,17 @@
 /** Draws layers: clears, then brick by brick, one fragment per layer and device pixel. */
 
-import { brickParts, type Sampling } from "../brick_parts.ts";
-import type { DrawList, DrawnBrick } from "../draw_list.ts";
 import type { Rect } from "../geometry.ts";
-import type { PaintedDiscs } from "../points_scene.ts";
+import type { PaintedDiscs } from "../points/points_scene.ts";
+import { brickParts, type Sampling } from "../slices/brick_parts.ts";
+import type { DrawList, DrawnBrick } from "../slices/draw_list.ts";
+import type { Slot } from "../slots.ts";
 import type { Blending, Coverage, Layer, LayerSettings, Pair, WireType } from "../types.ts";
-import type { BrickTexture } from "./brick_texture.ts";
+import { type BrickTexture, brickBytes, createBrickTexture, SAMPLER_OF } from "./brick_texture.ts";
 import type { ColourTables } from "./colour_tables.ts";
 import { DiscPainter } from "./disc_painter.ts";
 import { setLabelChoice } from "./label_choice.ts";
 import { Program } from "./program.ts";
-import {
-  brickShader,
-  type ColourKind,
-  FLAT,
-  HATCH,
-  RECTANGLE,
-  type SamplerKind,
-} from "./shaders.ts";
+import { brickShader, type ColourKind, FLAT, HATCH, RECTANGLE } from "./shaders.ts";
 
 export type PaintedLayer = {
   readonly layer: Layer;
@@ -33,12 +27,18 @@ export const BLENDING: Readonly<Record<Blending, number>> = {
   opaque: 2,
   minimum: 3,
 };
-const COLOUR_TABLE_UNIT = 4;
+const SAMPLINGS: readonly Sampling[] = ["nearest", "inner", "border", "outline"];
+/** Samplers of a brick and its neighbours, by texture unit: for interpolation, and for outlines of labels. */
+const UNITS = ["u_main", "u_right", "u_lower", "u_diagonal"];
+const OUTLINE_UNITS = ["u_main", "u_left", "u_right", "u_upper", "u_lower"];
+const COLOUR_TABLE_UNIT = 5;
 
 export class Painter {
   readonly #gl: WebGL2RenderingContext;
   readonly #tables: ColourTables;
   readonly #bricks = new Map<string, Program>();
+  /** The kinds of textures and colours that it has drawn. */
+  readonly #warm = new Set<string>();
   readonly #hatch: Program;
   readonly #flat: Program;
   readonly #discs: DiscPainter;
@@ -124,19 +124,21 @@ export class Painter {
     gl.enable(gl.DEPTH_TEST);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     setBlending(gl, settings.blending);
+    if (list.bricks.length === 0) {
+      this.#warmUp(size, layer, settings, list.baseIsLinear ? "inner" : "nearest");
+    }
     // Level by level, since better levels come first; within one, parts of one kind together.
     for (const bricks of byLevel(list.bricks)) {
       const parts = bricks.flatMap((brick) =>
         brickParts(brick).map((part) => ({ ...part, brick })),
       );
-      for (const sampling of ["nearest", "inner", "border"] as const) {
+      for (const sampling of SAMPLINGS) {
         const alike = parts.filter((part) => part.sampling === sampling);
-        const sampler = alike[0]?.brick.slot.content.sampler;
-        if (!sampler) continue;
-        const program = this.#brickProgram(sampler, colourKind(layer), sampling);
+        if (alike.length === 0) continue;
+        const program = this.#brickProgram(layer, sampling);
         program.use();
-        this.#setLayer(program, size, layer, settings);
-        for (const { brick, rect } of alike) this.#paintPart(program, size, brick, rect);
+        this.#setLayer(program, size, layer, settings, sampling);
+        for (const { brick, rect } of alike) this.#paintPart(program, size, brick, rect, sampling);
       }
     }
     if (list.failed.length + list.failedBase.length > 0) {
@@ -148,14 +150,46 @@ export class Painter {
     }
   }
 
-  #setLayer(program: Program, size: Pair, layer: Layer, settings: LayerSettings): void {
+  /**
+   * Draw nothing, in the manner that the first brick of this layer will be drawn: graphics drivers
+   * compile when something is drawn first, and before that brick comes there is time.
+   */
+  #warmUp(size: Pair, layer: Layer, settings: LayerSettings, sampling: Sampling): void {
+    const name = `${layer.dtype} ${layer.samples} ${layer.kind} ${sampling}`;
+    if (this.#warm.has(name)) return;
+    this.#warm.add(name);
+    const gl = this.#gl;
+    const program = this.#brickProgram(layer, sampling);
+    const { texture } = createBrickTexture(
+      gl,
+      layer,
+      1,
+      1,
+      new Uint8Array(brickBytes(layer, 1, 1)),
+    );
+    for (let unit = 0; unit < UNITS.length; unit++) {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.bindTexture(gl.TEXTURE_2D, texture);
+    }
+    program.use();
+    this.#setLayer(program, size, layer, settings, sampling);
+    this.#rectangle(program, size, { x0: 0, y0: 0, x1: 0, y1: 0 }, DEPTH.fine);
+    gl.deleteTexture(texture);
+  }
+
+  #setLayer(
+    program: Program,
+    size: Pair,
+    layer: Layer,
+    settings: LayerSettings,
+    sampling: Sampling,
+  ): void {
     const gl = this.#gl;
     gl.uniform1f(program.at("u_height"), size[1]);
     gl.uniform1f(program.at("u_opacity"), settings.opacity);
     gl.uniform1i(program.at("u_blending"), BLENDING[settings.blending]);
-    for (const [unit, name] of ["u_main", "u_right", "u_lower", "u_diagonal"].entries()) {
-      gl.uniform1i(program.at(name), unit);
-    }
+    const units = sampling === "outline" ? OUTLINE_UNITS : UNITS;
+    for (const [unit, name] of units.entries()) gl.uniform1i(program.at(name), unit);
     if (layer.kind === "labels") {
       gl.uniform1f(program.at("u_contour"), settings.contour ?? 0);
       setLabelChoice(gl, program, settings);
@@ -175,21 +209,40 @@ export class Painter {
     this.#tables.bind(COLOUR_TABLE_UNIT, settings.colormap);
   }
 
-  #paintPart(program: Program, size: Pair, brick: DrawnBrick<BrickTexture>, rect: Rect): void {
+  #paintPart(
+    program: Program,
+    size: Pair,
+    brick: DrawnBrick<BrickTexture>,
+    rect: Rect,
+    sampling: Sampling,
+  ): void {
     const gl = this.#gl;
-    const { content } = brick.slot;
-    for (const [unit, slot] of [brick.slot, ...brick.neighbours].entries()) {
-      gl.activeTexture(gl.TEXTURE0 + unit);
-      // A missing neighbour is never read, but its unit must hold a texture of the right type.
-      gl.bindTexture(gl.TEXTURE_2D, (slot ?? brick.slot).content.texture);
+    const { slot, around } = brick;
+    const { content } = slot;
+    if (sampling === "outline" && around) {
+      const { left, right, upper, lower } = around;
+      this.#bind(slot, [left, right, upper, lower]);
+      gl.uniform4i(program.at("u_around"), +!!left, +!!right, +!!upper, +!!lower);
+    } else {
+      const [right, lower, diagonal] = brick.neighbours;
+      this.#bind(slot, brick.neighbours);
+      gl.uniform3i(program.at("u_held"), +!!right, +!!lower, +!!diagonal);
     }
-    const [right, lower, diagonal] = brick.neighbours;
-    gl.uniform3i(program.at("u_held"), right ? 1 : 0, lower ? 1 : 0, diagonal ? 1 : 0);
     gl.uniform2i(program.at("u_size"), content.columns, content.rows);
     gl.uniform2f(program.at("u_first"), brick.rect.x0, brick.rect.y0);
     gl.uniform2f(program.at("u_start"), brick.start[1], brick.start[0]);
     gl.uniform2f(program.at("u_step"), brick.step[1], brick.step[0]);
     this.#rectangle(program, size, rect, brick.coarser ? DEPTH.coarse : DEPTH.fine);
+  }
+
+  /** A brick and its neighbours, by texture unit. */
+  #bind(slot: Slot<BrickTexture>, neighbours: readonly (Slot<BrickTexture> | null)[]): void {
+    const gl = this.#gl;
+    for (const [unit, one] of [slot, ...neighbours].entries()) {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      // A missing neighbour is never read, but its unit must hold a texture of the right type.
+      gl.bindTexture(gl.TEXTURE_2D, (one ?? slot).content.texture);
+    }
   }
 
   /** Edges of device pixels, so which pixels are covered is decided by whole numbers, not by rounding. */
@@ -202,7 +255,8 @@ export class Painter {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  #brickProgram(sampler: SamplerKind, colour: ColourKind, sampling: Sampling): Program {
+  #brickProgram(layer: Layer, sampling: Sampling): Program {
+    const [sampler, colour] = [SAMPLER_OF[layer.dtype], colourKind(layer)];
     const name = `${sampler} ${colour} ${sampling}`;
     const held = this.#bricks.get(name);
     if (held) return held;

@@ -1,6 +1,6 @@
 /** The GLSL. Every shader works on device pixels; level coordinates come in brick-local and small. */
 
-import type { Sampling } from "../brick_parts.ts";
+import type { Sampling } from "../slices/brick_parts.ts";
 import { LABEL_CHOICE } from "./label_choice.ts";
 
 /** How the values of a brick reach a shader: which sampler its format needs. */
@@ -135,7 +135,7 @@ vec4 between(vec4 v00, vec4 v10, vec4 v01, vec4 v11, vec2 f) {
 `;
 
 /** How a value is taken from bricks; see `brick_parts.ts` for which part is drawn with which. */
-const SAMPLINGS: Readonly<Record<Sampling, string>> = {
+const SAMPLINGS: Readonly<Record<Exclude<Sampling, "outline">, string>> = {
   nearest: `
 vec4 sampled() { return value(texelFetch(u_main, nearest(place()), 0)); }
 `,
@@ -192,7 +192,9 @@ vec4 sampled() {
 const TONE = `
 float tone(float v) {
   float t = u_span == 0.0 ? (v > u_low ? 1.0 : 0.0) : clamp((v - u_low) / u_span, 0.0, 1.0);
-  return t <= 0.0 ? 0.0 : pow(t, u_gamma);
+  // Half of what drawing takes in software is the power, which most images do without.
+  if (u_gamma != 1.0 && t > 0.0) t = pow(t, u_gamma);
+  return t;
 }
 `;
 
@@ -236,7 +238,6 @@ void main() {
 }`,
   labels: `${HASH_COLOUR}${LABEL_CHOICE}
 uniform float u_contour;
-uvec2 label_at(vec2 q) { return id(texelFetch(u_main, nearest(q), 0)); }
 bool outlines(uvec2 label, vec2 q) {
   if (u_contour <= 0.0) return true;
   vec2 aside = u_step * u_contour;
@@ -250,10 +251,49 @@ void main() {
 }`,
 };
 
+/** The label at a place: of this brick alone, or where an outline looks over its borders. */
+const LABEL_AT = `
+uvec2 label_at(vec2 q) { return id(texelFetch(u_main, nearest(q), 0)); }
+`;
+const LABEL_AROUND = `
+uniform SAMPLER u_left;
+uniform SAMPLER u_right;
+uniform SAMPLER u_upper;
+uniform SAMPLER u_lower;
+uniform bvec4 u_around;
+
+uvec2 label_at(vec2 q) {
+  ivec2 at = ivec2(floor(q + 0.5));
+  ivec2 own = clamp(at, ivec2(0), u_size - 1);
+  // Never over two borders: an outline looks along rows and columns.
+  if (at.x < 0 && u_around.x) {
+    int columns = textureSize(u_left, 0).x;
+    return id(texelFetch(u_left, ivec2(max(columns + at.x, 0), own.y), 0));
+  }
+  if (at.x >= u_size.x && u_around.y) {
+    int last = textureSize(u_right, 0).x - 1;
+    return id(texelFetch(u_right, ivec2(min(at.x - u_size.x, last), own.y), 0));
+  }
+  if (at.y < 0 && u_around.z) {
+    int rows = textureSize(u_upper, 0).y;
+    return id(texelFetch(u_upper, ivec2(own.x, max(rows + at.y, 0)), 0));
+  }
+  if (at.y >= u_size.y && u_around.w) {
+    int last = textureSize(u_lower, 0).y - 1;
+    return id(texelFetch(u_lower, ivec2(own.x, min(at.y - u_size.y, last)), 0));
+  }
+  return id(texelFetch(u_main, own, 0));
+}
+`;
+
 /** Draws a brick, or a part of it. Labels are never interpolated. */
 export function brickShader(sampler: SamplerKind, colour: ColourKind, sampling: Sampling): string {
-  const values = colour === "labels" ? "" : VALUE + SAMPLINGS[sampling];
-  return HEAD + SAMPLERS[sampler] + PLACE + PUT + values + COLOURS[colour];
+  return HEAD + SAMPLERS[sampler] + PLACE + PUT + valuesOf(colour, sampling) + COLOURS[colour];
+}
+
+function valuesOf(colour: ColourKind, sampling: Sampling): string {
+  if (colour === "labels") return sampling === "outline" ? LABEL_AROUND : LABEL_AT;
+  return VALUE + SAMPLINGS[sampling === "outline" ? "nearest" : sampling];
 }
 
 /** Hands out one texel, whatever its format, as four words. */

@@ -1,7 +1,7 @@
 /** Reads single values back from brick textures. */
 
 import type { Triple, WireType } from "../types.ts";
-import type { Values } from "../volume_shell.ts";
+import type { Values } from "../volumes/volume_shell.ts";
 import type { BrickTexture } from "./brick_texture.ts";
 import { Program } from "./program.ts";
 import { RECTANGLE, texelShader, voxelShader } from "./shaders.ts";

@@ -1,9 +1,10 @@
 /** Draws volumes: each layer brick by brick, from front to back, into sums, and these onto the canvas. */
 
-import type { PaintedDiscs } from "../points_scene.ts";
+import type { PaintedDiscs } from "../points/points_scene.ts";
 import type { Layer, LayerSettings, Pair, VolumeView } from "../types.ts";
-import type { VolumeSight } from "../volume_camera.ts";
-import type { Cell, CellList } from "../volume_cells.ts";
+import type { VolumeSight } from "../volumes/volume_camera.ts";
+import type { Cell, CellList } from "../volumes/volume_cells.ts";
+import { formatOf, SAMPLER_OF } from "./brick_texture.ts";
 import type { ColourTables } from "./colour_tables.ts";
 import { DiscPainter } from "./disc_painter.ts";
 import { MarkPainter } from "./mark_painter.ts";
@@ -49,6 +50,8 @@ export class VolumePainter {
   readonly #gl: WebGL2RenderingContext;
   readonly #tables: ColourTables;
   readonly #programs = new Map<string, Program>();
+  /** The kinds of textures, colours and modes that it has been made ready for. */
+  readonly #warm = new Set<string>();
   /** Whether sums are kept in 32 bits. */
   readonly #exact: boolean;
   readonly #discs: DiscPainter;
@@ -83,14 +86,13 @@ export class VolumePainter {
   }
 
   /** Draw some rows, counted from the top, out of sight. */
-  paintRows(picture: VolumePicture, rows: Pair): void {
+  paintRows(picture: VolumePicture, rows: Pair, factor: number): void {
     const gl = this.#gl;
     this.#resize(picture.size);
     this.#target = this.#hidden;
     this.#rows = rows;
     gl.enable(gl.SCISSOR_TEST);
-    gl.scissor(0, picture.size[1] - rows[1], picture.size[0], rows[1] - rows[0]);
-    this.#paint(picture, 1);
+    this.#paint(picture, factor);
     gl.disable(gl.SCISSOR_TEST);
   }
 
@@ -109,6 +111,7 @@ export class VolumePainter {
   #paint({ size, clear, volume, sight, layers }: VolumePicture, factor: number): void {
     const gl = this.#gl;
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.#target);
+    this.#cut(size);
     gl.viewport(0, 0, size[0], size[1]);
     gl.disable(gl.DITHER);
     gl.clearColor(...clear, 1);
@@ -124,12 +127,22 @@ export class VolumePainter {
       const settings: LayerSettings = alone
         ? { ...one.settings, blending: "opaque" }
         : one.settings;
+      this.#cut(size, factor);
       this.#march(size, texels, factor, volume, sight, { ...one, settings });
+      this.#cut(size);
       this.#compose(size, texels, factor, volume, one.layer, settings);
     }
     const failed = layers.flatMap((one) => ("list" in one ? one.list.failed : []));
     const targets = { frame: this.#frame, sum: this.#sum, target: this.#target };
     this.#marks.paint(targets, size, sight, failed);
+  }
+
+  /** Keep to the rows: of the canvas, or of sums of every `factor`-th pixel, and those beside that are mixed in. */
+  #cut([width, height]: Pair, factor = 0): void {
+    const [top, bottom] = this.#rows;
+    const first = factor > 0 ? Math.floor((height - bottom) / factor) - 1 : height - bottom;
+    const stop = factor > 0 ? Math.ceil((height - top) / factor) + 1 : height - top;
+    this.#gl.scissor(0, Math.max(first, 0), width, stop - Math.max(first, 0));
   }
 
   #march(
@@ -194,18 +207,23 @@ export class VolumePainter {
     const gl = this.#gl;
     const mode = modeOf(layer, volume);
     const tone = toneOf(layer, settings, volume, size);
+    const begin = (program: Program) => {
+      program.use();
+      setLayer(gl, program, this.#tables, size, factor, layer, settings, tone);
+    };
+    if (list.cells.length === 0) this.#warmUp(layer, colour, mode, begin);
     let used: Program | null = null;
     for (const cell of list.cells) {
-      if (cell.stop[1] <= this.#rows[0] || cell.first[1] >= this.#rows[1]) continue;
+      if (cell.stop[1] <= this.#rows[0] - factor || cell.first[1] >= this.#rows[1] + factor)
+        continue;
       const { content } = cell.slot;
       if (isEmpty(content, mode, settings, tone.limit)) continue;
       const flat = !content.texture || (mode === "mip" && content.high <= settings.contrast[0]);
       const program = flat
-        ? this.#program(`uniform ${colour} ${mode}`, () => uniformShader(colour, mode))
+        ? this.#uniformProgram(colour, mode)
         : this.#marchProgram(content.sampler, colour, mode);
       if (program !== used) {
-        program.use();
-        setLayer(gl, program, this.#tables, size, factor, layer, settings, tone);
+        begin(program);
         const which = program.at("u_channel");
         gl.uniform3f(which, +(channel === 0), +(channel === 1), +(channel === 2));
         used = program;
@@ -221,6 +239,34 @@ export class VolumePainter {
       setRay(gl, program, sight, list, cell);
       this.#rectangle(program, size, [texels[0] * factor, texels[1] * factor], cell);
     }
+  }
+
+  /** Draw nothing while there is nothing to draw, so that what a graphics driver compiles then is ready. */
+  #warmUp(
+    layer: Layer,
+    colour: MarchColour,
+    mode: MarchKind,
+    begin: (program: Program) => void,
+  ): void {
+    const gl = this.#gl;
+    const name = `${layer.dtype} ${layer.samples} ${colour} ${mode}`;
+    if (this.#warm.has(name)) return;
+    this.#warm.add(name);
+    const texture = gl.createTexture();
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_3D, texture);
+    const { internal } = formatOf(gl, layer.dtype, layer.samples);
+    gl.texStorage3D(gl.TEXTURE_3D, 1, internal, 1, 1, 1);
+    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+    const march = this.#marchProgram(SAMPLER_OF[layer.dtype], colour, mode);
+    for (const program of [march, this.#uniformProgram(colour, mode)]) {
+      begin(program);
+      gl.uniform1i(program.at("u_volume"), 0);
+      gl.uniform4f(program.at("u_rect"), 0, 0, 0, 0);
+      gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+    }
+    gl.deleteTexture(texture);
   }
 
   /** `first`: the sample that counts where only one does. */
@@ -330,6 +376,10 @@ export class VolumePainter {
 
   #marchProgram(sampler: SamplerKind, colour: MarchColour, mode: MarchKind): Program {
     return this.#program(`${sampler} ${colour} ${mode}`, () => marchShader(sampler, colour, mode));
+  }
+
+  #uniformProgram(colour: MarchColour, mode: MarchKind): Program {
+    return this.#program(`uniform ${colour} ${mode}`, () => uniformShader(colour, mode));
   }
 
   #program(name: string, source: () => string): Program {

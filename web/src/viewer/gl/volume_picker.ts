@@ -5,10 +5,10 @@
  * the voxel is chosen as the canvas chooses what it shows.
  */
 
-import { each, SIDE } from "../octree.ts";
 import type { LayerSettings, Pair, Triple, VolumeView } from "../types.ts";
-import { combine, crossing, type Ray, rayAt, type VolumeSight } from "../volume_camera.ts";
-import type { Cell } from "../volume_cells.ts";
+import { each, SIDE } from "../volumes/octree.ts";
+import { combine, crossing, type Ray, rayAt, type VolumeSight } from "../volumes/volume_camera.ts";
+import type { Cell } from "../volumes/volume_cells.ts";
 import type { ColourTables } from "./colour_tables.ts";
 import { colourKind } from "./painter.ts";
 import { Program } from "./program.ts";

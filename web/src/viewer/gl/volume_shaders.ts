@@ -1,7 +1,7 @@
 /** The GLSL of volumes. Positions are in voxels of the brick that is drawn: [x, y, z], centres at integers. */
 
-import { SIDE } from "../octree.ts";
 import type { Mode } from "../types.ts";
+import { SIDE } from "../volumes/octree.ts";
 import { LABEL_CHOICE } from "./label_choice.ts";
 import { type ColourKind, HASH_COLOUR, HEAD, PUT, SAMPLERS, type SamplerKind } from "./shaders.ts";
 

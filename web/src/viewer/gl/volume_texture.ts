@@ -1,8 +1,8 @@
 /** One 3D texture per brick of a volume, with its apron: a voxel more on each side. */
 
-import { each } from "../octree.ts";
 import type { Layer, Triple } from "../types.ts";
-import { pieceBox, Shell, SIDES, type Values } from "../volume_shell.ts";
+import { each } from "../volumes/octree.ts";
+import { pieceBox, Shell, SIDES, type Values } from "../volumes/volume_shell.ts";
 import { type Format, formatOf, overlay, SAMPLER_OF } from "./brick_texture.ts";
 import type { SamplerKind } from "./shaders.ts";
 

@@ -1,9 +1,9 @@
 /** What the shaders of volumes are told: where the ray is in a brick, and how values become tones. */
 
-import { each, SIDE } from "../octree.ts";
 import type { Layer, LayerSettings, Pair, Triple, VolumeView } from "../types.ts";
-import { dot, type VolumeSight } from "../volume_camera.ts";
-import type { Cell, CellList } from "../volume_cells.ts";
+import { each, SIDE } from "../volumes/octree.ts";
+import { dot, type VolumeSight } from "../volumes/volume_camera.ts";
+import type { Cell, CellList } from "../volumes/volume_cells.ts";
 import type { ColourTables } from "./colour_tables.ts";
 import { setLabelChoice } from "./label_choice.ts";
 import { originOf } from "./painter.ts";

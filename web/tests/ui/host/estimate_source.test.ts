@@ -2,18 +2,18 @@ import { effect, signal } from "@preact/signals";
 import { expect, onTestFinished, test } from "vitest";
 import { EstimateSource } from "../../../src/ui/host/estimate_source.ts";
 import type { Estimate, RunRequest } from "../../../src/ui/host/host_service.ts";
-import { ESTIMATE, jobOf } from "../../fake/fake_host.ts";
+import { ESTIMATE, REQUEST } from "../../fake/fake_host.ts";
 import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 
 async function estimateFixture() {
   const fixture = hostFixture();
-  const request = signal<RunRequest | null>(jobOf("").request);
+  const request = signal<RunRequest | null>(REQUEST);
   const learned = signal(0);
   const source = new EstimateSource(fixture.link, request, learned);
   onTestFinished(() => source.dispose());
   await connected(fixture);
   const change = (sigma: number) => {
-    request.value = { ...jobOf("").request, parameters: { sigma } };
+    request.value = { ...REQUEST, parameters: { sigma } };
   };
   return { ...fixture, request, learned, source, change };
 }

@@ -1,9 +1,11 @@
+import { signal } from "@preact/signals";
 import { expect, test } from "vitest";
 import { FormDraft } from "../../../src/ui/host/form_draft.ts";
+import type { InputChoice } from "../../../src/ui/host/input_choices.ts";
 import { RunPlan } from "../../../src/ui/host/run_plan.ts";
 import { hostFixture } from "../../fake/host_fixture.ts";
 import { input, NUCLEI, operation } from "../../fake/plugins.ts";
-import { PLATE } from "../../fake/scenes.ts";
+import { layer, PLATE } from "../../fake/scenes.ts";
 
 const BOTH = operation("both", NUCLEI.operations[0]?.form.properties, {
   inputs: [input("image"), input("mask", "labels", { optional: true })],
@@ -87,4 +89,31 @@ test("is none while something is missing or wrong", () => {
   viewer.show({ layers: PLATE.layers.slice(2), opening: 0, notices: [] });
   expect(plan.request.value).toBeNull();
   expect([...plan.inputProblems.value.keys()]).toEqual(["image"]);
+});
+
+test("points and tables are inputs: layers by their ids, tables by their addresses", () => {
+  const { desk, viewer } = hostFixture();
+  const tables = signal<readonly InputChoice[]>([]);
+  const inputs = [input("spots", "points"), input("counts", "table")];
+  const plan = new RunPlan(
+    desk,
+    "p.py",
+    operation("near", {}, { inputs }),
+    new FormDraft(),
+    tables,
+  );
+  expect([...plan.inputProblems.value.keys()]).toEqual(["spots", "counts"]);
+  expect(plan.request.value).toBeNull();
+  viewer.show({ ...PLATE, layers: [...PLATE.layers, layer(9, "spots", { kind: "points" })] });
+  expect(plan.request.value?.inputs).toEqual({ spots: 9, counts: 9 });
+  tables.value = [
+    { id: "/b/0", name: "later" },
+    { id: "/a/0", name: "earlier" },
+  ];
+  expect(plan.request.value?.inputs).toEqual({ spots: 9, counts: "/b/0" });
+  plan.draft.choose("counts", "/a/0");
+  expect(plan.request.value?.inputs["counts"]).toBe("/a/0");
+  tables.value = [];
+  expect(plan.request.value?.inputs["counts"]).toBe(9);
+  expect(plan.leading.value).toBeNull();
 });

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { PluginInput, PluginOperation } from "../../../src/ui/host/host_service.ts";
 import {
   levelText,
+  mayBeVolumes,
   otherAxes,
   proposedInputs,
   whereOf,
@@ -23,7 +24,7 @@ function input(name: string, kind: string, more: Partial<PluginInput> = {}): Plu
 }
 function operation(...inputs: PluginInput[]): PluginOperation {
   const form = { title: "", properties: {}, required: [] };
-  return { name: "run", title: "Run", description: "", inputs, outputs: [], form };
+  return { name: "run", title: "Run", description: "", inputs, outputs: [], form, refused: "" };
 }
 
 const LAYERS = [
@@ -64,6 +65,21 @@ test("an operation works on its image's axes; the others are run over", () => {
   ]);
   expect(otherAxes(stack, "zyx", 1)).toEqual([{ name: "t", count: 5 }]);
   expect(otherAxes(stack, "yx", 9)).toEqual([]);
+});
+
+test("volumes may be chosen for a stack, by an operation that declares no axes", () => {
+  const stack = layer(0, "stack");
+  expect(mayBeVolumes(operation(input("image", "image")), stack, 0)).toBe(true);
+  const plane = operation(input("image", "image", { axes: "yx" }));
+  expect(mayBeVolumes(plane, stack, 0)).toBe(false);
+  const flat = layer(0, "photo", {
+    axes: [
+      { name: "y", type: "space", unit: null },
+      { name: "x", type: "space", unit: null },
+    ],
+    levels: [{ shape: [480, 640], scale: [1, 1], translation: [0, 0] }],
+  });
+  expect(mayBeVolumes(operation(input("image", "image")), flat, 0)).toBe(false);
 });
 
 test("a level is told by its size and its pixels", () => {

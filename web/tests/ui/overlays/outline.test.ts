@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { directionsOf, edgesOf } from "../../../src/ui/overlays/outline.ts";
 import type { Camera, VolumeView } from "../../../src/viewer/types.ts";
-import { looking } from "../../../src/viewer/volume_camera.ts";
+import { looking } from "../../../src/viewer/volumes/volume_camera.ts";
 import { layer } from "../../fake/scenes.ts";
 
 const LAYER = layer(0, "box", {
