@@ -18,7 +18,7 @@ endif
 packages := .venv/.installed
 web_packages := web/node_modules/.installed
 app := src/opsin/server/static/index.html
-spread := -n logical --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 2
+spread := --hypothesis-profile ci -n logical --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 2
 demo := .cache/demo.ome.zarr
 web_sources := $(shell find web/src -not -name '*.test.ts*') \
 	web/index.html web/vite.config.ts web/tsconfig.json
@@ -65,10 +65,11 @@ vitest: $(web_packages)
 	@cd web && npm run --silent test
 
 pytest: $(packages) $(app) $(demo)/zarr.json
-	$(say) "Tests: pytest"
-	@pytest $(spread) --maxprocesses 4 -m "not slow" --ignore tests/end_to_end
-	$(say) "Tests in a browser: pytest tests/end_to_end"
-	@pytest $(spread) --maxprocesses 2 tests/end_to_end
+	$(say) "Tests: pytest, then those in a browser (tests/end_to_end), whichever fail"
+	@status=0; \
+	pytest $(spread) --maxprocesses 4 -m "not slow" --ignore tests/end_to_end || status=$$?; \
+	pytest $(spread) --maxprocesses 2 tests/end_to_end || status=$$?; \
+	exit $$status
 
 slow: $(packages) $(app) ## the tests that `make test` leaves out: long ones that test nothing new
 	$(say) "Slow tests: pytest"

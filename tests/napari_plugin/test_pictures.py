@@ -16,9 +16,9 @@ from tests.napari_plugin.conftest import ROOT, Stage
 MANIFEST = str(Path(opsin.napari.__file__).with_name("napari.yaml"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stage(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A napari of which nothing has been seen yet: its docks are as wide as at the beginning."""
+    """A napari of which nothing has been seen yet: docks stay as wide as they have once been."""
     stage = Stage(display, tmp_path_factory.mktemp("pictures"))
     yield stage
     stage.close()

@@ -108,7 +108,7 @@ def to_remove(
         there: all of them.
         now: seconds since 1970.
         older: seconds; those that were not used for so long go, and what is not whole goes too.
-        most: bytes; of what is left so many stay, those used last.
+        most: bytes; of what is left so many stay, those used last. What would free nothing stays.
     """
     going = [
         one
@@ -119,7 +119,7 @@ def to_remove(
     if most is not None:
         total = sum(one.own for one in staying)
         for one in sorted(staying, key=lambda one: one.used):
-            if total > most and not one.stays:
+            if total > most and one.own and not one.stays:
                 going.append(one)
                 total -= one.own
     return sorted(going, key=lambda one: one.used)
