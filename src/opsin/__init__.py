@@ -42,6 +42,9 @@ _HOME = {
     "write_points": "opsin.images.points.write",
 }
 
+_OPENING = ("opsin.host.", "opsin.images.readers", "opsin.render.")
+"""Where images are opened."""
+
 __all__ = [
     "Axes",
     "Camera",
@@ -111,6 +114,8 @@ def __getattr__(name: str) -> Any:
         home = _HOME[name]
     except KeyError:
         raise AttributeError(f"module 'opsin' has no attribute {name!r}") from None
+    if home.startswith(_OPENING):
+        importlib.import_module("opsin.workers.offered_readers").offer_readers()
     return getattr(importlib.import_module(home), name)
 
 

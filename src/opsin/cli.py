@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from opsin import __version__, envs_command
 from opsin import option_values as values
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
+from opsin.workers.offered_readers import offer_readers
 
 if TYPE_CHECKING:
     from opsin.images.image import Image
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except SystemExit:
             _say()  # the help that argparse wrote, if it can be
             raise
+        offer_readers()
         status: int = options.run(options)
     except UsageError as error:
         _complain(str(error))

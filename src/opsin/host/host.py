@@ -6,32 +6,38 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from opsin.errors import UsageError
 from opsin.host.added_plugins import forget_kept
+from opsin.host.agreements import Agreements
 from opsin.host.calls import Program
 from opsin.host.estimate import Estimate, estimate
 from opsin.host.job import Job
 from opsin.host.layers_run import LayersRun, arrays_of, gives_layers
 from opsin.host.lazy_types import register as register_lazy_types
+from opsin.host.permissions import from_words, said_of
 from opsin.host.recorder import Recorder
 from opsin.host.registry import Registered, Registry
 from opsin.host.run import Run, suffix_of
+from opsin.host.run_limits import within
 from opsin.host.selection import Given, Selection, Visible, Where, select
 from opsin.host.step import taken
 from opsin.host.workspace import Need, Workspace
 from opsin.plugins.parameters import complete
 from opsin.rpc.pool import default_pool
 from opsin.worker_main import Answer
-from opsin.workers.environment import Environment, prepare
+from opsin.workers.environment import Environment, packages_of, prepare
+from opsin.workers.isolation.visible import gpus
+from opsin.workers.offered_readers import offer_readers
 from opsin.workers.pool import WorkerPool
 from opsin.workers.process import WorkerProcess
+from opsin.workers.supervision import Supervision
 
-NO_NETWORK = "This plugin asks for the network, and runs without: see OPSIN_ISOLATION."
 TAKING = 10.0
 """Seconds that a run which is done is held up by finding out what its inputs were."""
 
@@ -43,18 +49,33 @@ class Host:
         workspace: where plugins, results and environments are kept; the host closes it.
         parallel: jobs that run at the same time; others wait.
         front_end: where jobs are asked for, for the record: `browser`, `napari`, `command line`.
+        supervision: what workers are granted; by default, what `OPSIN_LIMITS` says.
+        remembered: what the user allowed plugins earlier holds.
+
+    Raises:
+        UsageError: `OPSIN_LIMITS` cannot be understood.
     """
 
     def __init__(
-        self, workspace: Workspace, parallel: int | None = None, *, front_end: str = "python"
+        self,
+        workspace: Workspace,
+        parallel: int | None = None,
+        *,
+        front_end: str = "python",
+        supervision: Supervision | None = None,
+        remembered: bool = True,
     ) -> None:
         register_lazy_types()
+        offer_readers()
         self.workspace = workspace
+        self.agreements = Agreements(workspace, remembered=remembered)
         self.recorder = Recorder(workspace, front_end)
         self.registry = Registry()
         self.jobs: dict[str, Job] = {}
-        self._pool = WorkerPool(workspace.environments)
-        self._places = asyncio.Semaphore(parallel or os.cpu_count() or 2)
+        self.supervision = supervision or Supervision.given()
+        self._pool = WorkerPool(workspace.environments, self.supervision)
+        parallel = parallel or min(os.cpu_count() or 2, self.supervision.workers)
+        self._places = asyncio.Semaphore(parallel)
         self._listeners: list[Callable[[Job], None]] = []
         for path in workspace.plugin_files():
             self.registry.add(path)
@@ -82,23 +103,26 @@ class Host:
         operation: str | None,
         parameters: Mapping[str, Any],
         axes: str = "",
+        allow: Iterable[str] = (),
     ) -> Program:
         """An operation with its parameters, checked and completed.
 
         Args:
             axes: that each call works on, such as `zyx`, of an operation that declares none; '':
                 those that it declares, or planes.
+            allow: what the plugin may in this run beside what it was allowed, as `network`.
 
         Raises:
             PluginError: the plugin cannot be used, or has no such operation.
-            UsageError: a parameter does not fit.
+            UsageError: a parameter does not fit, or the plugin does not ask for what it may.
         """
         plugin, found = registered.operation(operation)
         found = found.along(axes) if axes else found
-        return Program(registered, plugin, found, complete(found, parameters), axes)
+        values, once = complete(found, parameters), from_words(plugin, allow)
+        return Program(registered, plugin, found, values, axes, once=once)
 
     def forget_plugin(self, id: str) -> None:
-        """Take a plugin from the list, also from that of the next time.
+        """Take a plugin from the list, also from that of the next time, with what it was allowed.
 
         A file that is kept in the workspace is deleted; of a plugin from PyPI the environment goes
         when nobody has used it for long.
@@ -106,7 +130,9 @@ class Host:
         Raises:
             UsageError: there is none of that id, or the disk does not let go of it.
         """
-        forget_kept(self.workspace, self.registry.get(id).path)
+        gone = self.registry.get(id)
+        self.agreements.forget(gone)
+        forget_kept(self.workspace, gone.path)
         self.registry.remove(id)
 
     # ------------------------------------------------------------------ jobs
@@ -128,6 +154,7 @@ class Host:
         targets: Sequence[Path] | None = None,
         *,
         front_end: str = "",
+        supervision: Supervision | None = None,
     ) -> Job:
         """Start a run.
 
@@ -137,6 +164,7 @@ class Host:
                 `.parquet` for tables and points. By default into the workspace. Of layers one is
                 enough: the second is written beside it, with `-2` in its name, and so on.
             front_end: where it is asked for, if not where all of this host are.
+            supervision: what it is granted, if not what all are.
 
         Raises:
             UsageError, WriteError: it cannot be run so; nothing was started.
@@ -155,13 +183,18 @@ class Host:
             targets = self._own_targets(job, program)
         self.jobs[job.id] = job
         job.listen(self._changed)
-        work = self._run(job, program, selection, targets, run)
+        granted = supervision or self.supervision
+        work = self._run(job, program, selection, targets, run, granted)
         job.start(asyncio.get_running_loop().create_task(work))
         self._tell(job)
         return job
 
     async def call(
-        self, program: Program, inputs: Mapping[str, Any], output: Callable[[str], None]
+        self,
+        program: Program,
+        inputs: Mapping[str, Any],
+        output: Callable[[str], None],
+        supervision: Supervision | None = None,
     ) -> list[Any]:
         """Call an operation once, on arrays as they are, and give back what it gives.
 
@@ -170,7 +203,12 @@ class Host:
         Raises whatever the plugin does.
         """
         metadata = {name: _metadata(program, name, value) for name, value in inputs.items()}
-        async with self._places, self.worker(program, output) as worker:
+        granted = supervision or self.supervision
+        async with (
+            self._place(program, output),
+            self.worker(program, output, granted) as worker,
+            within(granted),
+        ):
             given = (await worker.run(program.call(dict(inputs), metadata))).outputs
         return arrays_of(given[0]) if gives_layers(program.operation) else given
 
@@ -211,14 +249,31 @@ class Host:
 
     @asynccontextmanager
     async def worker(
-        self, program: Program, output: Callable[[str], None]
+        self, program: Program, output: Callable[[str], None], granted: Supervision
     ) -> AsyncIterator[WorkerProcess]:
         """A worker in the environment of a program, for this block alone."""
         environment = await self._environment(program, output)
+        program = self._with_what_is_allowed(program)
         async with self._pool.worker(
-            environment, _key(program), output, program.sandbox()
+            environment, _key(program), output, program.sandbox(), granted
         ) as worker:
+            if line := _goes_without(program, worker, environment):
+                output(line)
             yield worker
+
+    def _with_what_is_allowed(self, program: Program) -> Program:
+        """A program that begins now, after what the user has said until now."""
+        return replace(program, allowed=self.agreements.allowed(program.registered) | program.once)
+
+    @asynccontextmanager
+    async def _place(self, program: Program, output: Callable[[str], None]) -> AsyncIterator[None]:
+        """One of the places for what runs at the same time; nobody waits in it for a pause."""
+        while True:
+            await self._pool.until_tried(_key(program), output)
+            async with self._places:
+                if not self._pool.waits(_key(program)):
+                    yield
+                    return
 
     async def _environment(self, program: Program, output: Callable[[str], None]) -> Environment:
         plugin = program.plugin
@@ -236,6 +291,7 @@ class Host:
         selection: Selection,
         targets: Sequence[Path],
         kind: type[Run],
+        granted: Supervision,
     ) -> None:
         def measured(voxels: int, answer: Answer) -> None:
             need = Need(voxels, answer.memory, answer.seconds)
@@ -246,17 +302,20 @@ class Host:
         environment: Environment | None = None
         inputs = taken(selection)
         try:
-            async with self._places:
+            async with self._place(program, job.say):
                 job.enter("preparing")
                 environment = await self._environment(program, job.say)
+                program = self._with_what_is_allowed(program)
+                job.permissions = program.allowed.words()
                 async with self._pool.worker(
-                    environment, _key(program), job.say, program.sandbox()
+                    environment, _key(program), job.say, program.sandbox(), granted
                 ) as worker:
                     job.isolation = str(worker.level)
-                    if worker.level.is_isolated and program.wants_network:
-                        job.say(NO_NETWORK)
+                    if line := _goes_without(program, worker, environment):
+                        job.say(line)
                     run = kind(job, program, selection, targets, worker, measured)
-                    job.results = await run.run()
+                    async with within(granted):
+                        job.results = await run.run()
             await asyncio.wait([taking], timeout=TAKING)
             inputs = taking.result() if taking.done() else inputs
             job.enter("done")
@@ -298,6 +357,15 @@ def _described(selection: Selection, where: Where) -> str:
     if isinstance(where, Visible):
         return f"{part.layer.name}, visible region"
     return f"{part.layer.name}, level {part.level}"
+
+
+def _goes_without(program: Program, worker: WorkerProcess, environment: Environment) -> str:
+    """One line that tells what it asks for and is kept from; '' if there is nothing."""
+    if not worker.level.is_isolated:
+        return ""
+    plugin, address = program.plugin, program.registered.address
+    packages = packages_of(environment, plugin.requirements)
+    return said_of(plugin, address, program.allowed, packages, has_gpu=bool(gpus()))
 
 
 def _key(program: Program) -> str:

@@ -26,6 +26,7 @@ from opsin.napari.points_member import PointsMember, dressed
 from opsin.napari.service import offer_quietly
 from opsin.napari.volatile_array import VolatileArray
 from opsin.render.histogram import auto_contrast
+from opsin.workers.offered_readers import offer_readers
 
 QUICK = 64
 """Chunks that a coarsest level is computed from, at most, if it is waited for."""
@@ -152,6 +153,7 @@ def members_of(image: Any) -> list[Member | PointsMember]:
     named = isinstance(image, str | Path)
     if named and holds_points(Address.parse(image)):
         return [_owned_points(open_points(image))]
+    offer_readers()
     images = open_images(image) if named else (image_from_array(image),)
     return _owned(images)
 

@@ -38,6 +38,7 @@ from opsin.images.readers.address import Address
 from opsin.rpc.connect import Serving, serve
 from opsin.rpc.objects import by_reference
 from opsin.rpc.offers import Announced
+from opsin.workers.offered_readers import offer_readers
 
 T = TypeVar("T")
 
@@ -416,6 +417,7 @@ def _view_levels(viewer: Any, levels: Sequence[Any], about: Mapping[str, Any]) -
 def _open(
     viewer: Any, address: str, number: int | None, kind: str | None, channel: int | None
 ) -> list[str]:
+    offer_readers()
     images = open_images(address, kind="labels" if kind == "labels" else None)
     chosen = images if number is None else images[number : number + 1]
     for image in images:

@@ -1,5 +1,6 @@
-"""napari reading: readers of napari's plugins, each in a process that has no window.
+"""napari reading: readers of napari's plugins, each in an isolated process that has no window.
 
+It may read the file, and what lies beside it: many formats are of several files.
 What a reader gives stays there as far as it is lazy, and is read from here in parts, for as long as
 somebody holds it. A reader that crashes ends its own process only; one that does not come to an end
 is ended.
@@ -19,6 +20,8 @@ from opsin.errors import ReadError, RemoteError, WorkerLost
 from opsin.rpc.lazy_array import LazyArray
 from opsin.worker_main import Call
 from opsin.workers.environment import current
+from opsin.workers.isolation.sandbox import Sandbox
+from opsin.workers.isolation.visible import around
 from opsin.workers.process import WorkerProcess
 
 PATIENCE = 600.0
@@ -85,7 +88,8 @@ class _Readers:
         try:
             # It runs with the packages of this process, so that nothing is put into the folder.
             folder = Path(tempfile.gettempdir())
-            worker = await WorkerProcess.start(current(), folder, lines.append)
+            sandbox = Sandbox(await asyncio.to_thread(around, path))
+            worker = await WorkerProcess.start(current(), folder, lines.append, sandbox)
         except WorkerLost as error:
             raise ReadError(str(error)) from error
         try:

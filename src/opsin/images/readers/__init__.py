@@ -10,9 +10,10 @@ A reader is a module of this package with
 * where it hands over to packages of others, `LAST_RESORT: int`, and `advice(address) -> str`: a
   sentence that says what to install so that it could read what is there, or ''.
 
-Readers are asked in the order of their names, those that are a last resort after all others, by
-that number; the first that recognises an address opens it. A last resort is only asked about files
-and folders of this computer that are not obviously something else.
+Readers that need what lies above `opsin.images`, such as processes, are handed to it, see
+`opsin.images.handed_readers`. Readers are asked in the order of their names, those that are a last
+resort after all others, by that number; the first that recognises an address opens it. A last
+resort is only asked about files and folders of this computer that are not obviously something else.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Protocol, cast
 
 from opsin.errors import NotFound, OpenError, ReadError, Unsupported, UsageError
 from opsin.images.derived import with_derived_levels
+from opsin.images.handed_readers import handed_over
 from opsin.images.image import Axis, Image, Kind, Origin
 from opsin.images.readers.address import Address
 from opsin.images.readers.node import Node
@@ -260,8 +262,8 @@ def readers() -> tuple[Reader, ...]:
         importlib.import_module(f"{__name__}.{info.name}")
         for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name)
     )
-    found = [cast(Reader, module) for module in modules if hasattr(module, "recognises")]
-    return tuple(sorted(found, key=_resort))
+    own = [module for module in modules if hasattr(module, "recognises")]
+    return tuple(sorted((cast(Reader, one) for one in (*own, *handed_over())), key=_resort))
 
 
 def _formats() -> str:

@@ -35,6 +35,8 @@ VARIABLES = (
 )
 """How the names of variables begin that tell how to compute. Others may be secrets."""
 PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+CERTIFICATES = ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
+"""Variables that name files of whom to trust on the network."""
 HOMES = Path("/home")
 TEMPORARY = ("/tmp", "/var/tmp")
 NEIGHBOURS = (".py", ".pyd", ".so")
@@ -46,6 +48,9 @@ def system(network: bool) -> list[Path]:
     """Files and folders of the operating system, as far as they are there."""
     names = CONFIGURATION + FOR_NETWORK * network
     paths = [*map(Path, SYSTEM), *(Path("/etc") / name for name in names)]
+    if network:
+        trusted = (os.environ.get(name, "") for name in CERTIFICATES)
+        paths += [Path(one) for one in trusted if one.startswith(os.sep)]
     return [path for path in paths if path.exists()]
 
 
@@ -60,7 +65,7 @@ def variables(given: Mapping[str, str], network: bool) -> dict[str, str]:
     return {
         name: value
         for name, value in given.items()
-        if name.startswith(VARIABLES) or (network and name.upper() in PROXIES)
+        if name.startswith(VARIABLES) or (network and name.upper() in (*PROXIES, *CERTIFICATES))
     }
 
 
@@ -108,6 +113,23 @@ def beside(file: Path) -> tuple[Path, ...]:
             if one.suffix in NEIGHBOURS or (one / "__init__.py").is_file():
                 found.append(one)
     return tuple(found)
+
+
+def around(path: Path) -> tuple[Path, ...]:
+    """A file or folder to be read, and what may belong to it: the folder that it lies in.
+
+    Of a folder that is the user's own, or has it inside, only what has the same name up to a dot.
+    """
+    path = path.absolute()
+    if path.is_dir():
+        return (path,)
+    if not is_private(path.parent):
+        return (path, path.parent)
+    stem = path.name.partition(".")[0]
+    found = [path]
+    with suppress(OSError):
+        found += (one for one in path.parent.iterdir() if one.name.partition(".")[0] == stem)
+    return tuple(dict.fromkeys(found))
 
 
 def is_private(path: Path) -> bool:

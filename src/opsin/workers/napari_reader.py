@@ -1,8 +1,8 @@
-"""Whatever the napari plugins that are installed read: their readers run in processes of their own.
+"""napari reader: what the napari plugins that are installed read, by processes of their own.
 
-The very last resort. The tuples that a reader gives become images and labels; what is neither is
-left out, and named in a warning. napari itself is not needed. In this process only manifests are
-read.
+A reader of `opsin.images.readers`, and the very last resort. The tuples that a plugin gives become
+images and labels; what is neither is left out, and named in a warning. napari itself is not needed.
+In this process only manifests are read.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ _OURS = "opsin"
 """The plugin that brings Opsin's readers into napari is not asked in turn."""
 
 _MOST_IMAGES = 64
-_READING = "opsin.workers.napari_reading"
-"""What runs a reader. It is named, and loaded when it is needed: this package starts no process."""
 
 
 def recognises(address: Address) -> bool:
@@ -100,13 +98,13 @@ def _npe2() -> Any:
 
 def _read(address: Address, plugin: str, entry: str) -> list[dict[str, Any]]:
     """What a plugin gives; nothing if on a closer look it does not read this file."""
-    reading = importlib.import_module(_READING)
+    from opsin.workers.napari_reading import read_layers  # it starts a thread
+
     assert address.path is not None
     try:
-        found: list[dict[str, Any]] = reading.read_layers(entry, address.path)
+        return read_layers(entry, address.path)
     except ReadError as error:
         raise _failed(address, plugin, str(error)) from error
-    return found
 
 
 def _failed(address: Address, plugin: str, reason: str) -> OpenError:
