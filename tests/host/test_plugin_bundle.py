@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from opsin.errors import EnvironmentFailed, OpsinError, PluginError, UsageError,
 from opsin.host.plugin_bundle import add_bundle, write_bundle
 from opsin.host.workspace import Workspace
 from opsin.workers.kept_environments import forget_locks
+from opsin.workers.package_sources import PackageSources, write_sources
+from tests.workers.pytorch_index import VERSION, pytorch_index
 
 PLUGIN = """
 # /// script
@@ -44,6 +47,53 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace.close()
     assert {name.partition("-")[0] for name in names} == {"six", "numpy", "msgspec"}
     return target
+
+
+TORCH = """
+# /// script
+# dependencies = ["torch"]
+# ///
+from importlib.metadata import version
+
+from opsin.types import Image, Table
+
+
+def built(image: Image) -> Table:
+    return {"torch": [version("torch")]}
+"""
+
+
+def test_it_has_the_build_of_pytorch_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes from an index of its own, and is installed where another build is set."""
+    (tmp_path / "built.py").write_text(TORCH)
+    bundle = tmp_path / "built.opsin.zip"
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    workspace = Workspace(tmp_path / "here")
+    write_sources(workspace.environments, PackageSources(torch="cpu"))
+    with pytorch_index(tmp_path) as (proxy, trusted, asked):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        for name in ("SSL_CERT_FILE", "PIP_CERT"):
+            monkeypatch.setenv(name, str(trusted))
+        names = asyncio.run(write_bundle(tmp_path / "built.py", bundle, workspace, print))
+    workspace.close()
+    assert [name for name in names if name.startswith("torch")] == [
+        f"torch-{VERSION}+cpu-py3-none-any.whl"
+    ]
+    assert f"/whl/cpu/torch/{names[-1]}" in [unquote(path) for path in asked]
+
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another"))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    there = Workspace(tmp_path / "there")
+    write_sources(there.environments, PackageSources(torch="cu128"))
+    added = asyncio.run(add_bundle(bundle, there, print))
+    there.close()
+    monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "there"))
+    picture, table = tmp_path / "one.ome.zarr", tmp_path / "out.csv"
+    opsin.write_image(opsin.image_from_array(np.ones((8, 8), np.uint8)), picture)
+    assert main(["run", f"{added.path}:built", str(picture), "-o", str(table)]) == 0
+    assert table.read_text().split() == ["torch", f"{VERSION}+cpu"]
 
 
 @pytest.fixture

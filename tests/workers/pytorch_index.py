@@ -110,10 +110,19 @@ def _page(folder: Path, path: str) -> tuple[bytes | None, str]:
     parts = path.partition("?")[0].strip("/").split("/")
     if len(parts) < 3 or parts[2] != "torch":
         return None, "text/plain"
-    file = wheel(folder / parts[1], "torch", f"{VERSION}+{parts[1]}")
+    file = _wheel(folder / parts[1], f"{VERSION}+{parts[1]}")
     if len(parts) == 3:
         return f'<a href="/{parts[0]}/{parts[1]}/torch/{file.name}">torch</a>'.encode(), "text/html"
     return file.read_bytes(), "application/octet-stream"
+
+
+_making = threading.Lock()
+
+
+def _wheel(folder: Path, version: str) -> Path:
+    """Made once, so that it always has the same hash."""
+    with _making:
+        return next(folder.glob("*.whl"), None) or wheel(folder, "torch", version)
 
 
 def _head(connection: socket.socket) -> bytes:

@@ -6,11 +6,14 @@ the lock is there.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from opsin.errors import EnvironmentFailed
 from opsin.images.draft import draft_name
@@ -19,13 +22,17 @@ from opsin.workers.uv import Output, run_uv
 
 WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-\d[A-Za-z0-9_]*)?-[\w.]+-[\w.]+-[\w.]+\.whl")
 """What a wheel is called (PEP 427)."""
+_INDEX = re.compile(r"^ +# from (https?://\S+)$", re.MULTILINE)
+"""Where uv says that it has a package from."""
+_HIDDEN = "****"
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 async def fetch(locked: Locked, folder: Path, output: Output) -> None:
     """Fetch the wheels that a lock names, for the Python that it is for, into an empty folder.
 
-    uv installs, but does not hand out wheels, so that pip does it, in a passing environment.
+    uv installs, but does not hand out wheels, so that pip does it, in a passing environment. It
+    looks where uv has found the packages: builds of PyTorch, for one, have an index of their own.
 
     Raises:
         EnvironmentFailed: one cannot be had, for example as a package has none for this computer.
@@ -33,12 +40,39 @@ async def fetch(locked: Locked, folder: Path, output: Output) -> None:
     sources = locked.sources
     words = ["--dest", str(folder), "--require-hashes", "--no-deps", "--only-binary=:all:"]
     words += ["--disable-pip-version-check", "--no-input", "--quiet", "-r", str(locked.file)]
-    words += ["--index-url", sources.index] if sources.index else []
     for link in sources.find_links:
         words += ["--find-links", link]
+    if sources.offline:
+        words.append("--no-index")
+    else:
+        indexes = [sources.index] if sources.index else []
+        indexes += [one for one in await _indexes(locked, folder) if one not in indexes]
+        for number, index in enumerate(indexes):
+            words += ["--extra-index-url" if number else "--index-url", index]
     passing = ("run", "--no-project", "--isolated", "--python", locked.interpreter)
-    pip = ("--with", "pip", "--quiet", "python", "-m", "pip", "download")
+    itself = replace(sources, torch="").arguments()
+    pip = ("--with", "pip", "--quiet", *itself, "python", "-m", "pip", "download")
     await run_uv((*passing, *pip, *words), output, wanted=locked.wanted)
+
+
+async def _indexes(locked: Locked, folder: Path) -> list[str]:
+    """Where uv finds the packages of a lock; without those that want a password, which it hides."""
+    told = folder / "told.txt"
+    options = ("--no-deps", "--emit-index-annotation", "--quiet", "--output-file", str(told))
+    try:
+        await run_uv(
+            (
+                *("pip", "compile", str(locked.file), *options),
+                *("--python", locked.interpreter, *locked.sources.arguments()),
+            ),
+            lambda line: None,
+            wanted=locked.wanted,
+        )
+        text = await asyncio.to_thread(told.read_text)
+    finally:
+        told.unlink(missing_ok=True)
+    found = dict.fromkeys(_INDEX.findall(text))
+    return [one for one in found if _HIDDEN not in one]
 
 
 def check(wheels: Iterable[Path], lock: str) -> None:
