@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opsin import __version__, envs_command
+from opsin import __version__, envs_command, plugins_command
 from opsin import option_values as values
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
 from opsin.workers.offered_readers import offer_readers
@@ -315,33 +315,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="AXES",
         help="what each call gets, such as zyx, if the operation declares no axes (default: yx)",
     )
+    run.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PERMISSION",
+        help="what the plugin may in this run, if it asks for it: network, gpu or files=FOLDER; "
+        "may be given several times",
+    )
     run.set_defaults(run=_run)
 
-    plugins = commands.add_parser(
-        "plugins",
-        help="list plugins, add one, write one in another format or with all its packages",
-        description="List the plugins that are at hand (`list`), have a plugin of napari from PyPI "
-        "in an environment of its own (`add NAME`, `remove NAME`), write a plugin in another "
-        "format (`convert IN OUT`), or with all its packages for a computer without a network "
-        "(`bundle FILE OUT.opsin.zip`, and there `add OUT.opsin.zip`).",
-        allow_abbrev=False,
-    )
-    plugins.add_argument("action", choices=values.PLUGIN_ACTIONS, metavar="ACTION")
-    plugins.add_argument(
-        "words",
-        nargs="*",
-        metavar="NAME|IN OUT",
-        help="what to add, remove, convert or bundle, and to what",
-    )
-    plugins.add_argument(
-        "--to",
-        choices=values.PLUGIN_FORMS,
-        metavar="FORMAT",
-        help="what to convert to: py, imjoy or npe2 (default: what OUT is named like)",
-    )
-    plugins.add_argument("--json", action="store_true", help="list manifests, as JSON")
-    plugins.set_defaults(run=_plugins)
-
+    plugins_command.add_to(commands, _say, _complain)
     envs_command.add_to(commands, _say)
 
     runs = commands.add_parser("runs", help="list what was run", allow_abbrev=False)
@@ -540,19 +524,7 @@ def _run(options: argparse.Namespace) -> int:
         level=options.level,
         channel=options.channel,
         axes=options.axes,
-        say=_say,
-        complain=_complain,
-    )
-
-
-def _plugins(options: argparse.Namespace) -> int:
-    from opsin.plugins_command import plugins
-
-    return plugins(
-        options.action,
-        options.words,
-        to=options.to,
-        json=options.json,
+        allow=options.allow,
         say=_say,
         complain=_complain,
     )

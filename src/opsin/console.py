@@ -49,6 +49,7 @@ def run_operation(
     level: int,
     channel: str | None,
     axes: str = "",
+    allow: Sequence[str] = (),
     say: Say,
     complain: Say,
 ) -> int:
@@ -61,12 +62,13 @@ def run_operation(
         level: of the inputs.
         channel: name or number; None: every one.
         axes: that each call works on, of an operation that declares none; '': planes.
+        allow: what the plugin may in this run, beside what it was allowed.
 
     Raises:
         OpsinError: it cannot be run so.
     """
     return asyncio.run(
-        _until_signal(_run(operation, words, targets, level, channel, axes, say, complain))
+        _until_signal(_run(operation, words, targets, level, channel, axes, allow, say, complain))
     )
 
 
@@ -99,6 +101,7 @@ async def _run(
     level: int,
     channel: str | None,
     axes: str,
+    allow: Sequence[str],
     say: Say,
     complain: Say,
 ) -> int:
@@ -109,7 +112,7 @@ async def _run(
             operation = registered.operation(address.operation)[1]
             paths, settings = _sorted(operation, words)
             values = from_words(operation, settings)
-            program = host.program(registered, operation.name, values, axes)
+            program = host.program(registered, operation.name, values, axes, allow)
             layers: dict[str, Given] = {}
             kinds = {one.name: one.kind for one in operation.inputs}
             for name, path in paths.items():
@@ -130,7 +133,8 @@ async def _run(
     if job.isolation == "not isolated":
         complain(f"{program.plugin.name} was not isolated: it could read and write all your files.")
     elif job.isolation and sys.stderr.isatty():
-        _write(sys.stderr, [f"Isolated by {job.isolation}."])
+        also = f"; allowed: {', '.join(job.permissions)}" if job.permissions else ""
+        _write(sys.stderr, [f"Isolated by {job.isolation}{also}."])
     if job.state == "done":
         for result in job.results:
             rows = f" ({result.rows} rows)" if result.rows is not None else ""

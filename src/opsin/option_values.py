@@ -10,7 +10,6 @@ import argparse
 import math
 import re
 
-PLUGIN_ACTIONS = ("list", "add", "remove", "convert", "bundle")
 PLUGIN_FORMS = ("py", "imjoy", "npe2")
 
 FAR = 1e30

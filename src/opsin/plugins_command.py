@@ -1,7 +1,8 @@
-"""Plugins command: which plugins there are, plugins from PyPI, and plugins in another format."""
+"""`opsin plugins`: which there are, plugins from PyPI, what they are allowed, and other formats."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json as json_text
 import shutil
@@ -9,50 +10,101 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from opsin.errors import UsageError, WriteError
-from opsin.host.added_plugins import add_from_index, remove_added
-from opsin.host.plugin_bundle import ENDING, add_bundle, write_bundle
-from opsin.host.registry import Registered, Registry, read_registered
-from opsin.host.workspace import Workspace
-from opsin.images.draft import draft_name
-from opsin.plugins.conversion import Form, convert
-from opsin.plugins.installed import installed
+from opsin.option_values import PLUGIN_FORMS
+
+if TYPE_CHECKING:
+    from opsin.host.registry import Registered
+    from opsin.plugins.conversion import Form
 
 Say = Callable[[str], None]
 
-WORDS = {"list": 0, "add": 1, "remove": 1, "convert": 2, "bundle": 2}
+WORDS = {
+    "list": ("",),
+    "add": ("NAME",),
+    "remove": ("NAME",),
+    "convert": ("IN OUT",),
+    "bundle": ("FILE OUT",),
+    "permissions": ("", "PLUGIN"),
+}
+"""What stands behind each action."""
 
 
-def plugins(
-    action: str,
-    words: Sequence[str],
-    *,
-    to: Form | None,
-    json: bool,
-    say: Say,
-    complain: Say,
-) -> int:
-    """Do one of `PLUGIN_ACTIONS`; returns the exit status.
+def add_to(commands: Any, say: Say, complain: Say) -> None:
+    """Add `plugins` to the commands of a parser."""
+    plugins = commands.add_parser(
+        "plugins",
+        help="list plugins, add one, say what it may, write one in another format or as a bundle",
+        description="List the plugins that are at hand (`list`), have a plugin of napari from PyPI "
+        "in an environment of its own (`add NAME`, `remove NAME`), say what plugins are allowed "
+        "(`permissions [PLUGIN]`), write a plugin in another format (`convert IN OUT`), or with "
+        "all its packages for a computer without a network (`bundle FILE OUT.opsin.zip`, and there "
+        "`add OUT.opsin.zip`).",
+        allow_abbrev=False,
+    )
+    plugins.add_argument("action", choices=list(WORDS), metavar="ACTION")
+    plugins.add_argument(
+        "words",
+        nargs="*",
+        metavar="NAME|IN OUT",
+        help="what to add, remove, allow something, convert or bundle, and to what",
+    )
+    plugins.add_argument(
+        "--to",
+        choices=PLUGIN_FORMS,
+        metavar="FORMAT",
+        help="what to convert to: py, imjoy or npe2 (default: what OUT is named like)",
+    )
+    plugins.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PERMISSION",
+        help="of permissions: what the plugin may from now on, network, gpu or files=FOLDER; may "
+        "be given several times",
+    )
+    plugins.add_argument(
+        "--revoke",
+        action="append",
+        default=[],
+        metavar="PERMISSION",
+        help="of permissions: what it may not any more, network, gpu, files or all",
+    )
+    plugins.add_argument("--json", action="store_true", help="print JSON")
+    plugins.set_defaults(run=lambda options: _run(options, say, complain))
 
-    Args:
-        words: the name of a plugin; for `convert` and `bundle` what is read, and what is written.
-        to: the format to convert to; None: that which the target is called like.
-        json: print JSON.
 
-    Raises:
-        OpsinError: it cannot be done.
-    """
-    if len(words) != WORDS[action]:
-        wanted = {"list": "", "convert": " IN OUT", "bundle": " FILE OUT"}.get(action, " NAME")
-        raise UsageError(f"Write it as `opsin plugins {action}{wanted}`.")
+def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
+    action, words, json = options.action, options.words, options.json
+    wanted = WORDS[action]
+    if len(words) not in {len(one.split()) for one in wanted}:
+        raise UsageError(f"Write it as `opsin plugins {f'{action} {wanted[-1]}'.rstrip()}`.")
+    if (options.allow or options.revoke) and (action != "permissions" or not words):
+        raise UsageError(
+            "--allow and --revoke are for `opsin plugins permissions PLUGIN`: name the plugin."
+        )
     if action == "list":
         return _list(json, say)
     if action == "convert":
-        return _convert(words[0], Path(words[1]), to, say, complain)
+        return _convert(words[0], Path(words[1]), options.to, say, complain)
+    if action == "permissions":
+        from opsin.permissions_command import permissions
+
+        return permissions(
+            words[0] if words else None, options.allow, options.revoke, json=json, say=say
+        )
+    return _keep(action, words, say)
+
+
+def _keep(action: str, words: Sequence[str], say: Say) -> int:
+    """Add, remove or bundle a plugin."""
+    from opsin.host.added_plugins import add_from_index, remove_added
+    from opsin.host.plugin_bundle import ENDING, add_bundle, write_bundle
+    from opsin.host.workspace import Workspace
+    from opsin.permissions_command import ask
+
     workspace = Workspace()
     try:
         if action == "bundle":
@@ -65,9 +117,11 @@ def plugins(
         elif action == "add" and words[0].endswith(ENDING):
             found = asyncio.run(add_bundle(Path(words[0]), workspace, _print_line))
             say(f"{found.address}  {_title(found)}")
+            ask(found, workspace, say)
         elif action == "add":
             found = asyncio.run(add_from_index(workspace, words[0], _print_line))
             say(f"{found.address}  {_title(found)}")
+            ask(found, workspace, say)
         else:
             remove_added(workspace, words[0])
     finally:
@@ -83,6 +137,10 @@ def _print_line(line: str) -> None:
 
 def _list(json: bool, say: Say) -> int:
     """Print all plugins that are at hand: those of napari, and those kept in the workspace."""
+    from opsin.host.registry import Registry, read_registered
+    from opsin.host.workspace import Workspace
+    from opsin.plugins.installed import installed
+
     registry = Registry()
     addresses = {}
     for plugin in installed():
@@ -122,6 +180,8 @@ def _title(one: Registered) -> str:
 
 def _entry(one: Registered) -> dict[str, Any]:
     """A plugin as JSON: its manifest, or why there is none."""
+    import msgspec
+
     known: dict[str, Any] = {"address": one.address, "error": one.error}
     if one.plugin is not None:
         known |= msgspec.to_builtins(one.plugin)
@@ -130,6 +190,9 @@ def _entry(one: Registered) -> dict[str, Any]:
 
 def _convert(source: str, target: Path, to: Form | None, say: Say, complain: Say) -> int:
     """Write a plugin in another format; says what could not be carried over."""
+    from opsin.images.draft import draft_name
+    from opsin.plugins.conversion import convert
+
     if target.exists() or target.is_symlink():
         raise WriteError(f"{target} exists already: choose another name, or remove it first.")
     made = convert(source, str(target), to)

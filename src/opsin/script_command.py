@@ -31,7 +31,8 @@ def list_runs(count: int, *, json: bool, say: Say) -> int:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(step.started))
             state = "undone" if step.undone else step.state
             seconds = sum(step.timings.values())
-            apart = step.isolation.partition(" (")[0]
+            may = dict.fromkeys(word.partition("=")[0] for word in step.permissions)
+            apart = " + ".join((step.isolation.partition(" (")[0], *may))
             say(
                 f"{step.id}  {when}  {state:9}  {seconds:7.1f} s  {step.front_end:12}  "
                 f"{apart:12}  {step.title}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from opsin.errors import UsageError
 from opsin.host.host_thread import HostThread
 from opsin.host.image_calls import call_on_images, like, rows_like
+from opsin.host.in_process import check_in_process
 from opsin.host.layers_run import gives_layers
 from opsin.host.lazy_types import is_lazy
 from opsin.host.registry import Registered
@@ -34,6 +35,7 @@ from opsin.images.points.rows import ROWS, Rows, read_rows
 from opsin.images.readers import open_image
 from opsin.plugins.address import OperationAddress
 from opsin.plugins.manifest import Input, Operation
+from opsin.workers.in_process import inside
 
 
 def run(operation: str, *inputs: Any, **values: Any) -> Any:
@@ -49,7 +51,11 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
             Points, shapes and tables may also be paths of CSV or Parquet, dicts of columns, or
             what `opsin.open_points` gives: their positions are in the world.
         values: parameters, and inputs by name. `axes="zyx"` asks an operation that declares no axes
-            to work on volumes instead of planes.
+            to work on volumes instead of planes. `allow=("network",)` allows the plugin, in this
+            run alone, what it asks for: `network`, `gpu`, `files=FOLDER`.
+            `in_process=True` runs it in this process, as if it were called directly: for a plugin
+            that you trust like your own code, whose packages are installed here. Nothing keeps it
+            apart, and Ctrl-C ends it only where it reports progress.
 
     Returns:
         For arrays, what the function returns: an array, or a tuple if it gives several. For images,
@@ -70,24 +76,43 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
     return _run(host, registered, found, inputs, values)
 
 
-def load(path: str | Path) -> PluginFunctions:
+def load(
+    path: str | Path, *, allow: Sequence[str] = (), in_process: bool = False
+) -> PluginFunctions:
     """The operations of a plugin as functions, each like `run`.
+
+    Args:
+        allow: what each run of them is allowed beside what the plugin is.
+        in_process: run them in this process, see `run`.
 
     Raises:
         PluginError: it is no plugin.
+        UsageError: it cannot run in this process.
     """
     host = HostThread.shared()
-    return PluginFunctions(host, host.host.registry.add(path))
+    registered = host.host.registry.add(path)
+    if in_process and registered.plugin is not None:
+        for operation in registered.plugin.operations:
+            check_in_process(registered.plugin, operation)
+    return PluginFunctions(host, registered, _words(allow), in_process)
 
 
 class PluginFunctions:
     """A plugin whose operations are attributes."""
 
-    def __init__(self, host: HostThread, registered: Registered) -> None:
+    def __init__(
+        self,
+        host: HostThread,
+        registered: Registered,
+        allow: tuple[str, ...] = (),
+        in_process: bool = False,
+    ) -> None:
         if registered.plugin is None:
             registered.operation(None)  # says why
         self._host = host
         self._registered = registered
+        self._allow = allow
+        self._in_process = in_process
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -96,7 +121,8 @@ class PluginFunctions:
 
         def call(*inputs: Any, **values: Any) -> Any:
             now = self._host.host.registry.get(self._registered.id)  # as the file is now
-            return _run(self._host, now, now.operation(name)[1], inputs, values)
+            found = now.operation(name)[1]
+            return _run(self._host, now, found, inputs, values, self._allow, self._in_process)
 
         call.__name__ = call.__qualname__ = operation.name
         call.__doc__ = _doc(operation)
@@ -114,11 +140,19 @@ def _run(
     operation: Operation,
     inputs: tuple[Any, ...],
     values: dict[str, Any],
+    allow: tuple[str, ...] = (),
+    in_process: bool = False,
 ) -> Any:
     own = [one.name for one in operation.inputs] + [one.name for one in operation.parameters]
     axes = "" if "axes" in own else str(values.pop("axes", None) or "")
+    if "allow" not in own:
+        allow += _words(values.pop("allow", ()))
+    if "in_process" not in own:
+        in_process = bool(values.pop("in_process", in_process))
+    if in_process and inside.get():
+        raise UsageError(f"{operation.name} would wait for the operation that calls it.")
     given, parameters = _assigned(operation, inputs, values)
-    program = host.host.program(registered, operation.name, parameters, axes)
+    program = host.host.program(registered, operation.name, parameters, axes, allow, in_process)
     opened: list[Image] = []
     try:
         inputs_of = {one.name: one for one in operation.inputs}
@@ -150,6 +184,11 @@ def _run(
             image.close()
     outputs = [_own(output) for output in outputs]
     return outputs[0] if len(outputs) == 1 else tuple(outputs) if outputs else None
+
+
+def _words(allow: Any) -> tuple[str, ...]:
+    """Names of permissions, of which one may be given as it is."""
+    return (allow,) if isinstance(allow, str) else tuple(map(str, allow or ()))
 
 
 def _are_rows(operation: Operation, given: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from opsin.errors import PluginError
 from opsin.host.inputs import lazy_part, metadata_of, read_part
+from opsin.host.permissions import NOTHING, Allowed
 from opsin.host.registry import Registered
 from opsin.host.row_inputs import row_input, row_metadata
 from opsin.host.selection import PIXELS, Selection
@@ -21,7 +22,7 @@ from opsin.rpc.progress import Listener
 from opsin.worker_main import Answer, Call
 from opsin.workers.isolation.sandbox import Sandbox
 from opsin.workers.isolation.visible import beside
-from opsin.workers.process import WorkerProcess
+from opsin.workers.worker import Worker
 
 FIRST_SEED = 0
 """Of the first call of a run; each call has the next number, so that a run can be repeated."""
@@ -34,7 +35,9 @@ Measured = Callable[[int, Answer], None]
 class Program:
     """What is called: an operation of a plugin's file, with its parameters.
 
-    `axes` are those that it was asked to work on; '' if it was not.
+    `axes` are those that it was asked to work on; '' if it was not. `allowed` is all that it may
+    use beside what every plugin may, and `once` what of that was given for this run alone.
+    `in_process`: it runs in this process, and nothing keeps it apart.
     """
 
     registered: Registered
@@ -42,6 +45,9 @@ class Program:
     operation: Operation
     parameters: Mapping[str, Scalar]
     axes: str = ""
+    allowed: Allowed = NOTHING
+    once: Allowed = NOTHING
+    in_process: bool = False
 
     def call(
         self,
@@ -75,19 +81,16 @@ class Program:
             seed=seed,
         )
 
-    @property
-    def wants_network(self) -> bool:
-        """Whether the plugin asks to talk to other computers."""
-        return any(one.name == "network" for one in self.plugin.permissions)
-
     def sandbox(self) -> Sandbox:
         """What a worker may see that runs this: the plugin and what lies beside it, and files that
         are given as parameters. Of a file that a reader is to read, what lies beside it as well.
+        And what the plugin is allowed.
         """
-        reads = [*beside(self.registered.path)]
+        given = self.allowed
+        reads = [*beside(self.registered.path), *given.folders]
         for _, path in self._files():
             reads += beside(path) if self.operation.role == "reader" else [path]
-        return Sandbox(tuple(dict.fromkeys(reads)))
+        return Sandbox(tuple(dict.fromkeys(reads)), network=given.network, gpu=given.gpu)
 
     def _files(self) -> list[tuple[str, Path]]:
         """Parameters that are files, which the worker would look for in a folder of its own."""
@@ -105,7 +108,7 @@ async def call_once(
     program: Program,
     selection: Selection,
     position: tuple[int, ...],
-    worker: WorkerProcess,
+    worker: Worker,
     listener: Listener | None = None,
     measured: Measured = lambda voxels, answer: None,
 ) -> list[Any]:
@@ -115,7 +118,7 @@ async def call_once(
         ReadError: a part of an input could not be read.
         UsageError: shapes that cannot be told apart.
         PluginError: an array that was given does not fit the annotation.
-        WorkerLost, RemoteError and others: as `WorkerProcess.run`.
+        WorkerLost, RemoteError and others: as `Worker.run`.
     """
     inputs: dict[str, Any] = {}
     metadata: dict[str, dict[str, Any]] = {}

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from opsin.host.added_plugins import forget_kept
 from opsin.host.agreements import Agreements
 from opsin.host.calls import Program
 from opsin.host.estimate import Estimate, estimate
+from opsin.host.in_process import check_in_process
 from opsin.host.job import Job
 from opsin.host.layers_run import LayersRun, arrays_of, gives_layers
 from opsin.host.lazy_types import register as register_lazy_types
@@ -31,12 +32,13 @@ from opsin.host.workspace import Need, Workspace
 from opsin.plugins.parameters import complete
 from opsin.rpc.pool import default_pool
 from opsin.worker_main import Answer
-from opsin.workers.environment import Environment, packages_of, prepare
+from opsin.workers.environment import Environment, current, packages_of, prepare
+from opsin.workers.in_process import InProcess, apart
 from opsin.workers.isolation.visible import gpus
 from opsin.workers.offered_readers import offer_readers
 from opsin.workers.pool import WorkerPool
-from opsin.workers.process import WorkerProcess
 from opsin.workers.supervision import Supervision
+from opsin.workers.worker import Worker
 
 TAKING = 10.0
 """Seconds that a run which is done is held up by finding out what its inputs were."""
@@ -51,6 +53,7 @@ class Host:
         front_end: where jobs are asked for, for the record: `browser`, `napari`, `command line`.
         supervision: what workers are granted; by default, what `OPSIN_LIMITS` says.
         remembered: what the user allowed plugins earlier holds.
+        has_user: this process is the user's own program, in which plugins may run by choice.
 
     Raises:
         UsageError: `OPSIN_LIMITS` cannot be understood.
@@ -64,6 +67,7 @@ class Host:
         front_end: str = "python",
         supervision: Supervision | None = None,
         remembered: bool = True,
+        has_user: bool = False,
     ) -> None:
         register_lazy_types()
         offer_readers()
@@ -77,6 +81,9 @@ class Host:
         parallel = parallel or min(os.cpu_count() or 2, self.supervision.workers)
         self._places = asyncio.Semaphore(parallel)
         self._listeners: list[Callable[[Job], None]] = []
+        self._has_user = has_user
+        self._loop = asyncio.get_running_loop()
+        self.agreements.listen(self._agreed)
         for path in workspace.plugin_files():
             self.registry.add(path)
 
@@ -104,6 +111,7 @@ class Host:
         parameters: Mapping[str, Any],
         axes: str = "",
         allow: Iterable[str] = (),
+        in_process: bool = False,
     ) -> Program:
         """An operation with its parameters, checked and completed.
 
@@ -111,15 +119,23 @@ class Host:
             axes: that each call works on, such as `zyx`, of an operation that declares none; '':
                 those that it declares, or planes.
             allow: what the plugin may in this run beside what it was allowed, as `network`.
+            in_process: the user trusts the plugin as this program itself: it runs in it.
 
         Raises:
             PluginError: the plugin cannot be used, or has no such operation.
-            UsageError: a parameter does not fit, or the plugin does not ask for what it may.
+            UsageError: a parameter does not fit, or the plugin does not ask for what it may, or it
+                cannot run in this process.
         """
         plugin, found = registered.operation(operation)
         found = found.along(axes) if axes else found
         values, once = complete(found, parameters), from_words(plugin, allow)
-        return Program(registered, plugin, found, values, axes, once=once)
+        if in_process and not self._has_user:
+            raise UsageError(
+                "A plugin runs in its user's own program only, and this serves others."
+            )
+        if in_process:
+            check_in_process(plugin, found)
+        return Program(registered, plugin, found, values, axes, once=once, in_process=in_process)
 
     def forget_plugin(self, id: str) -> None:
         """Take a plugin from the list, also from that of the next time, with what it was allowed.
@@ -203,6 +219,8 @@ class Host:
         Raises whatever the plugin does.
         """
         metadata = {name: _metadata(program, name, value) for name, value in inputs.items()}
+        if program.in_process:
+            inputs = apart(dict(inputs))
         granted = supervision or self.supervision
         async with (
             self._place(program, output),
@@ -250,16 +268,35 @@ class Host:
     @asynccontextmanager
     async def worker(
         self, program: Program, output: Callable[[str], None], granted: Supervision
-    ) -> AsyncIterator[WorkerProcess]:
+    ) -> AsyncIterator[Worker]:
         """A worker in the environment of a program, for this block alone."""
         environment = await self._environment(program, output)
         program = self._with_what_is_allowed(program)
-        async with self._pool.worker(
-            environment, _key(program), output, program.sandbox(), granted
-        ) as worker:
+        async with self._worker(program, environment, output, granted) as worker:
             if line := _goes_without(program, worker, environment):
                 output(line)
             yield worker
+
+    @asynccontextmanager
+    async def _worker(
+        self,
+        program: Program,
+        environment: Environment,
+        output: Callable[[str], None],
+        granted: Supervision,
+    ) -> AsyncIterator[Worker]:
+        if program.in_process:
+            yield InProcess(output)
+            return
+        async with self._pool.worker(
+            environment, _key(program), output, program.sandbox(), granted
+        ) as worker:
+            yield worker
+
+    def _agreed(self, registered: Registered) -> None:
+        """What a plugin may has changed: workers of it that rest may have more. From any thread."""
+        with suppress(RuntimeError):  # the loop has ended, and they with it
+            self._loop.call_soon_threadsafe(self._pool.end_idle, _place_of(registered))
 
     def _with_what_is_allowed(self, program: Program) -> Program:
         """A program that begins now, after what the user has said until now."""
@@ -277,6 +314,8 @@ class Host:
 
     async def _environment(self, program: Program, output: Callable[[str], None]) -> Environment:
         plugin = program.plugin
+        if program.in_process:
+            return current()
         return await prepare(
             plugin.requirements,
             plugin.python,
@@ -296,7 +335,8 @@ class Host:
         def measured(voxels: int, answer: Answer) -> None:
             need = Need(voxels, answer.memory, answer.seconds)
             digest, name = program.plugin.digest, program.operation.name
-            self.workspace.record_need(digest, name, need, time.time())
+            if not program.in_process:  # what it takes of this process, nobody knows
+                self.workspace.record_need(digest, name, need, time.time())
 
         taking = asyncio.create_task(self.recorder.take(selection))
         environment: Environment | None = None
@@ -307,9 +347,7 @@ class Host:
                 environment = await self._environment(program, job.say)
                 program = self._with_what_is_allowed(program)
                 job.permissions = program.allowed.words()
-                async with self._pool.worker(
-                    environment, _key(program), job.say, program.sandbox(), granted
-                ) as worker:
+                async with self._worker(program, environment, job.say, granted) as worker:
                     job.isolation = str(worker.level)
                     if line := _goes_without(program, worker, environment):
                         job.say(line)
@@ -359,7 +397,7 @@ def _described(selection: Selection, where: Where) -> str:
     return f"{part.layer.name}, level {part.level}"
 
 
-def _goes_without(program: Program, worker: WorkerProcess, environment: Environment) -> str:
+def _goes_without(program: Program, worker: Worker, environment: Environment) -> str:
     """One line that tells what it asks for and is kept from; '' if there is nothing."""
     if not worker.level.is_isolated:
         return ""
@@ -370,7 +408,12 @@ def _goes_without(program: Program, worker: WorkerProcess, environment: Environm
 
 def _key(program: Program) -> str:
     """Programs with the same key may use one worker after another."""
-    return f"{program.registered.path} {program.plugin.digest}"
+    return f"{_place_of(program.registered)}{program.plugin.digest}"
+
+
+def _place_of(registered: Registered) -> str:
+    """What the keys of all programs of a plugin begin with."""
+    return f"{registered.path} "
 
 
 def _metadata(program: Program, name: str, value: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from opsin.errors import OpsinError, RemoteError
 from opsin.host.step import Step
+from opsin.workers.in_process import plugin_frames
 
 State = Literal["queued", "preparing", "running", "writing", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
@@ -78,6 +79,8 @@ class Job:
     """The record of it, once it has ended; of what is no run of an operation there is none."""
     isolation: str = ""
     """What keeps the plugin apart; '' as long as it has not come to run."""
+    permissions: tuple[str, ...] = ()
+    """What the plugin is allowed beside what every plugin may, as `network`."""
     request: Any = None
     """What was asked for, in the words of who asked."""
     failure: BaseException | None = None
@@ -176,5 +179,6 @@ def explained(error: BaseException) -> JobError:
         return JobError(name, message, text)
     if isinstance(error, OpsinError):
         return JobError(type(error).__name__, str(error))
-    frames = "".join(traceback.format_exception(error))
+    found = plugin_frames(error.__traceback__)
+    frames = "".join(traceback.format_exception(type(error), error, found))
     return JobError(type(error).__name__, str(error) or type(error).__name__, frames)

@@ -98,6 +98,8 @@ class Recorder:
             error=f"{job.error.type}: {job.error.message}" if job.error else "",
             seed=FIRST_SEED,
             isolation=job.isolation,
+            permissions=program.allowed.words(),
+            once=program.once.words(),
             started=job.started,
             timings={name: round(seconds, 6) for name, seconds in job.timings.items()},
             opsin=__version__,

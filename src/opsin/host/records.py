@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS needs (
     digest TEXT, operation TEXT, voxels INTEGER, bytes INTEGER, seconds REAL, at REAL
 );
 CREATE INDEX IF NOT EXISTS needs_by_operation ON needs (digest, operation);
+CREATE TABLE IF NOT EXISTS agreements (
+    plugin TEXT, terms TEXT, name TEXT, allowed INTEGER, folders TEXT, at REAL,
+    PRIMARY KEY (plugin, terms, name)
+);
 """
 ADDED = {"step": "ALTER TABLE runs ADD COLUMN step TEXT"}
 """Columns of `runs` that came later, and what adds them to a database that is older."""
@@ -32,6 +36,8 @@ BUSY = 10.0
 """Seconds that another process may take to write."""
 READ_WITHIN = 0.25
 """Seconds that reading waits for what was written here, and as long for other processes."""
+CHANGE_WITHIN = 2.0
+"""Seconds that somebody waits for another process whose answer must be kept."""
 CLOSE_WITHIN = 5.0
 """Seconds that closing waits for what was written here."""
 
@@ -80,6 +86,18 @@ class Records:
                 )
                 self._writer.start()
         self._queue.put((statement, values))
+
+    def change(self, writes: Sequence[Write]) -> None:
+        """Execute statements now, all or none, and wait until the disk has them.
+
+        Raises:
+            sqlite3.Error: it could not be done.
+        """
+        with closing(sqlite3.connect(self._path, timeout=CHANGE_WITHIN)) as database:
+            _prepare(database)
+            with database:
+                for statement, values in writes:
+                    database.execute(statement, {key: _text(one) for key, one in values.items()})
 
     def read(self, query: str, values: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
         """The rows of a query, after what was written here; none if the database is locked."""

@@ -50,7 +50,7 @@ class _Writer:
 
     steps: Sequence[Step]
     _names: set[str] = field(default_factory=lambda: set(TAKEN))
-    _functions: dict[tuple[str, str], str] = field(default_factory=dict)
+    _functions: dict[tuple[str, str, tuple[str, ...]], str] = field(default_factory=dict)
     _images: dict[tuple[str, int, str | None], str] = field(default_factory=dict)
     _results: dict[str, str] = field(default_factory=dict)
     """Variables of results by their paths."""
@@ -113,15 +113,18 @@ class _Writer:
         return [f"    python THIS.py {files} --out RESULTS"]
 
     def _load(self, step: Step) -> list[str]:
-        key = (step.plugin, step.operation)
+        key = (step.plugin, step.operation, step.once)
         if key in self._functions:
             return []
         name = self._functions[key] = self._free(step.operation)
         version = f" {step.version}" if step.version != "0" else ""
+        allow = f", allow=[{', '.join(map(_quoted, step.once))}]" if step.once else ""
+        kept = [word for word in step.permissions if word not in step.once]
+        allowed = f"; it was allowed {' '.join(', '.join(kept).split())}" if kept else ""
         with_what = f", with {', '.join(step.packages)}" if 0 < len(step.packages) < 8 else ""
         return [
-            f"# {step.name}{version}, sha256 {step.digest[:12]}{with_what}",
-            f"{name} = opsin.load({_quoted(step.plugin)}).{step.operation}",
+            f"# {step.name}{version}, sha256 {step.digest[:12]}{with_what}{allowed}",
+            f"{name} = opsin.load({_quoted(step.plugin)}{allow}).{step.operation}",
         ]
 
     def _image(self, one: Taken, alone: bool) -> str:
@@ -150,7 +153,7 @@ class _Writer:
                 name = f"{_slug(step.operation)}_{name}" if given.kind == "image" else name
             self._results[given.path] = self._free(name)
             targets.append(self._results[given.path])
-        function = self._functions[step.plugin, step.operation]
+        function = self._functions[step.plugin, step.operation, step.once]
         lines.append(f"{', '.join(targets)} = {function}({', '.join(arguments)})")
         return lines
 

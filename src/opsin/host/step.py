@@ -64,6 +64,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         seed: of the random numbers of Python and NumPy, when each call began.
         isolation: what kept the plugin apart, such as `bubblewrap (files, network)` (see
             `opsin.workers.isolation`); '' if it never came to run.
+        permissions: what the plugin was allowed beside what every plugin may, such as `network` and
+            `files=/data/models`; `once` is what of that was given for this run alone.
         started: seconds since 1970.
         timings: seconds spent in each state of the job.
         undone: whether it does not count any more.
@@ -87,6 +89,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     axes: str = ""
     seed: int
     isolation: str
+    permissions: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
     started: float
     timings: dict[str, float]
     opsin: str

@@ -4,7 +4,7 @@ plugins/             files that were dropped onto a window; names of those that 
 results/<job>/       what runs gave, if it was not asked for elsewhere
 inputs/              what runs took that was in no file, so that they can be repeated
 environments/        packages of plugins, shared by those with an equal lock
-workspace.sqlite     every run, and what each operation was seen to need
+workspace.sqlite     every run, what each operation was seen to need, what plugins are allowed
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import os
 import re
 import sqlite3
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,8 @@ from typing import Any
 import platformdirs
 
 from opsin.errors import PluginError, UsageError
-from opsin.host.records import Records
+from opsin.host.permissions import Agreement
+from opsin.host.records import Records, Write
 from opsin.images.draft import draft_name, remove_dead_drafts
 
 NAMES_MANIFEST = ".napari"
@@ -29,6 +32,7 @@ NAMES_MANIFEST = ".napari"
 LONGEST_PATH = 4096
 MOST_NEEDS = 20
 """Runs of an operation that are looked at, and kept."""
+_FORGET = "DELETE FROM agreements WHERE plugin = :plugin"
 _WHICH = "digest = :digest AND operation = :operation"
 _LATEST = f"{_WHICH} ORDER BY at DESC, rowid DESC LIMIT :most"
 
@@ -181,6 +185,60 @@ class Workspace:
         which = {"digest": digest, "operation": operation, "most": MOST_NEEDS}
         query = f"SELECT voxels, bytes, seconds FROM needs WHERE {_LATEST}"
         return [Need(**row) for row in self._records.read(query, which)]
+
+    def agreements(self) -> list[Agreement]:
+        """What the user answered to plugins that ask to be allowed something; none if unknown."""
+        rows = self._records.read("SELECT * FROM agreements ORDER BY at", ())
+        return [
+            Agreement(
+                row["plugin"],
+                row["terms"],
+                row["name"],
+                bool(row["allowed"]),
+                tuple(map(Path, json.loads(row["folders"]))),
+            )
+            for row in rows
+        ]
+
+    def agree(self, made: Sequence[Agreement]) -> None:
+        """Keep answers. One that allows nothing takes back all earlier ones of its name.
+
+        Raises:
+            UsageError: they cannot be kept.
+        """
+        writes: list[Write] = []
+        for one in made:
+            which = {"plugin": one.plugin, "name": one.name}
+            if not one.allowed:
+                writes.append((f"{_FORGET} AND name = :name", which))
+            values = which | {
+                "terms": one.terms,
+                "allowed": int(one.allowed),
+                "folders": json.dumps(list(map(str, one.folders))),
+                "at": time.time(),
+            }
+            columns = ", ".join(values)
+            places = ", ".join(f":{name}" for name in values)
+            writes.append(
+                (f"INSERT OR REPLACE INTO agreements ({columns}) VALUES ({places})", values)
+            )
+        self._change(writes)
+
+    def forget_agreements(self, plugin: str) -> None:
+        """Forget all answers to a plugin.
+
+        Raises:
+            UsageError: they cannot be forgotten.
+        """
+        self._change([(_FORGET, {"plugin": plugin})])
+
+    def _change(self, writes: Sequence[Write]) -> None:
+        try:
+            self._records.change(writes)
+        except sqlite3.Error as error:
+            raise UsageError(
+                f"What plugins are allowed cannot be kept in {self.folder} ({error}): try again."
+            ) from error
 
     def _clear_up(self) -> None:
         """Remove what runs left half written whose process was killed."""

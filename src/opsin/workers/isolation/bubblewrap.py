@@ -31,7 +31,7 @@ def program() -> str | None:
 
 def level(sandbox: Sandbox) -> Level:
     """What it enforces."""
-    network = () if sandbox.network else ("network",)
+    network = closed_to(sandbox)
     return Level(
         "bubblewrap",
         ("files", *network, "other processes", "system calls", "memory", "processes", "disk"),
@@ -53,9 +53,9 @@ def command(bwrap: str, reads: Iterable[Path], sandbox: Sandbox) -> list[str]:
     seen = outermost(path for path in system(network) if not _is_link(path))
     line += _binds("--ro-bind-try", seen)
     line += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
-    line += _binds("--dev-bind-try", gpus())
     line += ["--size", str(limits.disk), "--perms", "1777", "--tmpfs", "/dev/shm"]
     line += ["--size", str(limits.disk), "--perms", "1777", "--tmpfs", FOLDER]
+    line += _binds("--dev-bind-try", gpus() * sandbox.gpu)
     line += ["--dir", HOME, "--symlink", FOLDER, "/var/tmp", "--dir", "/run"]
     line += _binds("--ro-bind-try", outermost(reads))
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", FOLDER, "--"]
@@ -77,6 +77,11 @@ def order(sandbox: Sandbox) -> Order:
         landlock=known if known >= landlock.SCOPED else 0,
         limits=limits_of(sandbox.limits),
     )
+
+
+def closed_to(sandbox: Sandbox) -> tuple[str, ...]:
+    """What it would have if it were allowed to."""
+    return (*["network"] * (not sandbox.network), *["graphics card"] * (not sandbox.gpu))
 
 
 def limits_of(limits: Limits) -> dict[str, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from opsin.sandbox import landlock
 from opsin.sandbox.enter import Order
 from opsin.sandbox.system_calls import INET, INET6, NETLINK
-from opsin.workers.isolation.bubblewrap import limits_of
+from opsin.workers.isolation.bubblewrap import closed_to, limits_of
 from opsin.workers.isolation.sandbox import Level, Sandbox
 from opsin.workers.isolation.visible import gpus, system
 
@@ -24,7 +24,7 @@ SEMAPHORES = "/dev/shm"
 
 def level(sandbox: Sandbox) -> Level:
     """What this kernel enforces."""
-    network = () if sandbox.network else ("network",)
+    network = closed_to(sandbox)
     signals = ("signals",) if landlock.version() >= landlock.SCOPED else ()
     return Level(
         "landlock",
@@ -43,7 +43,8 @@ def order(reads: Iterable[Path], folder: Path, sandbox: Sandbox) -> Order:
     kept = limits_of(limits)
     kept["processes"] += _tasks()
     kept["file"] = max(limits.disk, limits.memory)  # of arrays that it hands over, too
-    devices = [*map(Path, DEVICES), Path(SEMAPHORES), Path("/proc/self"), *gpus()]
+    devices = [*map(Path, DEVICES), Path(SEMAPHORES), Path("/proc/self")]
+    devices += gpus() * sandbox.gpu
     seen = [*system(sandbox.network), Path("/proc"), Path("/sys"), *reads]
     return Order(
         folder=str(folder),

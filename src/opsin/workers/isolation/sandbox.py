@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-LevelName: TypeAlias = Literal["bubblewrap", "landlock", "not isolated"]
+LevelName: TypeAlias = Literal["bubblewrap", "landlock", "not isolated", "in process"]
 
 PER_PROCESSOR = 64
 PROCESSES = 512
@@ -45,10 +45,12 @@ class Sandbox:
     Attributes:
         reads: files and folders that are handed over to be read.
         network: it may talk to other computers.
+        gpu: it may use graphics cards.
     """
 
     reads: tuple[Path, ...] = ()
     network: bool = False
+    gpu: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
@@ -66,7 +68,7 @@ class Level:
     @property
     def is_isolated(self) -> bool:
         """Whether anything is enforced."""
-        return self.name != "not isolated"
+        return self.name in ("bubblewrap", "landlock")
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(self.enforced)})" if self.enforced else self.name
