@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import faulthandler
 import gc
 import hashlib
 import importlib.util
@@ -29,7 +30,7 @@ import types
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import numpy as np
@@ -120,9 +121,8 @@ class Worker:
         self._looked_at: set[str] = set()
         self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
         self._busy = threading.Lock()
-        self._modules: dict[tuple[str, str], types.ModuleType] = {}
+        self._modules = Modules()
         self._used = 0
-        self._stamps: dict[str, int] = {}
 
     def run(self, call: dict[str, Any]) -> dict[str, Any]:
         """Run an operation and wait for it (`Call` → `Answer`). Progress is reported.
@@ -153,7 +153,7 @@ class Worker:
         gc.collect()
         default_pool().trim()
 
-    def work_for_ever(self) -> None:
+    def work_for_ever(self) -> NoReturn:
         """What the main thread does."""
         while True:
             asked = self._asked.get()
@@ -161,7 +161,7 @@ class Worker:
                 try:
                     asked.done.set_result(asked.context.run(self._run, asked.call))
                 except BaseException as error:
-                    asked.done.set_exception(_from_plugin(error, _source_of(asked.call)))
+                    asked.done.set_exception(from_plugin(error, source_of(asked.call)))
             del asked
 
     def _run(self, call: Call) -> Answer:
@@ -170,8 +170,8 @@ class Worker:
             gc.collect()
         before = _restart_peak()
         try:
-            with reporting(_Reporter(reporter)):
-                function, arguments = self._prepared(call)
+            with reporting(CallReporter(reporter)):
+                function, arguments = self._modules.prepared(call)
                 random.seed(call.seed)
                 np.random.seed(call.seed % 2**32)
                 start = time.perf_counter()
@@ -188,11 +188,33 @@ class Worker:
             outputs=outputs,
             seconds=seconds,
             memory=self._used,
-            files=self._files(call.file),
+            files=self._modules.files(call.file),
             uncompiled=self._uncompiled() if self._isolated else (),
         )
 
-    def _prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
+    def _uncompiled(self) -> tuple[str, ...]:
+        """Modules that are new since the last call, and that it could not keep compiled."""
+        new = sys.modules.keys() - self._looked_at
+        self._looked_at |= new
+        specs = [getattr(sys.modules.get(name), "__spec__", None) for name in new]
+        return tuple(
+            str(spec.origin)
+            for spec in specs
+            if spec and getattr(spec, "cached", None) and not pathlib.Path(spec.cached).exists()
+        )
+
+
+class Modules:
+    """The modules of plugins that this process has loaded."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[tuple[str, str], types.ModuleType] = {}
+        """By file and digest."""
+        self.stamps: dict[str, int] = {}
+        """When what lies beside them was changed, as they were loaded."""
+
+    def prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """The function that a call asks for, and its arguments; the call has no inputs then."""
         if call.entry:
             return self._prepared_for_napari(call)
         module = self._module(call.file, call.digest)
@@ -229,33 +251,22 @@ class Worker:
         arguments |= worker_napari.as_layers(arguments, call.layers)
         return function, arguments
 
-    def _files(self, file: str) -> dict[str, int]:
+    def files(self, file: str) -> dict[str, int]:
         """Modules beside the plugin, which `Answer` names."""
         folder = str(pathlib.Path(file).parent) + os.sep
         found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         files: dict[str, int] = {}
         for one in {path for path in found if path and path.startswith(folder) and path != file}:
-            if one not in self._stamps:
+            if one not in self.stamps:
                 with suppress(OSError):
-                    self._stamps[one] = pathlib.Path(one).stat().st_mtime_ns
-            if one in self._stamps:
-                files[one] = self._stamps[one]
+                    self.stamps[one] = pathlib.Path(one).stat().st_mtime_ns
+            if one in self.stamps:
+                files[one] = self.stamps[one]
         return files
-
-    def _uncompiled(self) -> tuple[str, ...]:
-        """Modules that are new since the last call, and that it could not keep compiled."""
-        new = sys.modules.keys() - self._looked_at
-        self._looked_at |= new
-        specs = [getattr(sys.modules.get(name), "__spec__", None) for name in new]
-        return tuple(
-            str(spec.origin)
-            for spec in specs
-            if spec and getattr(spec, "cached", None) and not pathlib.Path(spec.cached).exists()
-        )
 
     def _module(self, file: str, digest: str) -> types.ModuleType:
         """The plugin's file as a module, run when it is first asked for."""
-        known = self._modules.get((file, digest))
+        known = self.loaded.get((file, digest))
         if known is not None:
             return known
         path = pathlib.Path(file)
@@ -273,7 +284,7 @@ class Worker:
         except BaseException:
             del sys.modules[name]
             raise
-        self._modules[file, digest] = module
+        self.loaded[file, digest] = module
         return module
 
 
@@ -283,7 +294,7 @@ def _writable(value: Any) -> Any:
     return value.copy() if read_only else value
 
 
-class _Reporter:
+class CallReporter:
     """Passes what `opsin.types.progress` says on to who made the call."""
 
     def __init__(self, reporter: progress.Reporter | None) -> None:
@@ -375,7 +386,7 @@ def _said(value: Any) -> str:
     return f"an object of type {type(value).__name__}"
 
 
-def _from_plugin(error: BaseException, file: str) -> BaseException:
+def from_plugin(error: BaseException, file: str) -> BaseException:
     """The error with a traceback that begins in the plugin's file, if it came from there."""
     step = error.__traceback__
     while step is not None and step.tb_frame.f_code.co_filename != file:
@@ -385,7 +396,7 @@ def _from_plugin(error: BaseException, file: str) -> BaseException:
     return error if step is None else error.with_traceback(step)
 
 
-def _source_of(call: Call) -> str:
+def source_of(call: Call) -> str:
     """The file whose author an error is for."""
     module = sys.modules.get(call.entry.partition(":")[0])
     return str(getattr(module, "__file__", None) or call.file)
@@ -480,7 +491,7 @@ def _bind_children(control: Callable[[int, int], int]) -> None:
     os.register_at_fork(before=before, after_in_child=after)
 
 
-def main(descriptor: int, parent: int, isolated: bool = False) -> None:
+def main(descriptor: int, parent: int, isolated: bool = False) -> NoReturn:
     """Run a worker: its link is the socket with that descriptor, its host the process `parent`.
 
     Args:
@@ -489,8 +500,15 @@ def main(descriptor: int, parent: int, isolated: bool = False) -> None:
     die_with(parent)
     connected = socket.socket(fileno=descriptor)
     connected.set_inheritable(False)
+    work(connected, isolated)
+
+
+def work(connected: socket.socket, isolated: bool) -> NoReturn:
+    """Be the worker at the other end of a link, until that ends."""
     # A forked child that had it too would hide from the host that this process has ended.
+    descriptor = connected.fileno()
     os.register_at_fork(after_in_child=lambda: os.close(descriptor))
+    faulthandler.enable(all_threads=False)  # a crash in C is then told with the Python line
     worker = Worker(isolated)
     threading.Thread(
         target=_link, args=(connected, worker, isolated), name="link", daemon=True

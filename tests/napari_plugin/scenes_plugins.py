@@ -10,7 +10,6 @@ from typing import Any
 
 import napari  # type: ignore[import-untyped]
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 import tifffile
 from napari.utils import progress  # type: ignore[import-untyped]
 from npe2 import PluginManager
@@ -28,6 +27,7 @@ from opsin.napari.scroll_area import ScrollArea
 from opsin.napari.table_panel import TablePanel
 from tests.napari_plugin.pyramids import by_mean, image_of, kept, picture
 from tests.napari_plugin.scenes_manifest import known
+from tests.workers.processes import workers_of
 
 NUCLEI = Path("examples/plugins/nuclei.py")
 CELLS = Path("tests/data/cells/AS_09125_050116030001_D03f00d0.tif")
@@ -249,8 +249,7 @@ def cancelled(viewer: Any, plugin: str) -> dict[str, Any]:
     }
     tidy(viewer)
     HostThread.end_shared()
-    children = psutil.Process().children()
-    found["workers"] = sum("opsin.worker_main" in " ".join(one.cmdline()) for one in children)
+    found["workers"] = len(workers_of())
     return found
 
 
@@ -498,6 +497,51 @@ def removed(viewer: Any, manifest: str, path: str) -> dict[str, Any]:
     QApplication.processEvents()
     found["beside"] = [beside.exists(), len(dialog.rows), dialog.nothing.isVisibleTo(dialog)]
     found["left"] = [len(panel.chooser.choices), panel.hint.value]
+    dialog.close()
+    tidy(viewer)
+    return found
+
+
+def trusted(viewer: Any, plugin: str) -> dict[str, Any]:
+    """A plugin that runs in this process by choice: while it does, the window goes on."""
+    viewer.add_image(picture(40, 50), name="one")
+    form = form_of(viewer, plugin, "doubled")
+    registry = HostThread.shared().host.registry
+    jobs = [run(form)]
+    dialog = panel_of(viewer).show_list()
+    (row,) = dialog.rows.values()
+    checks = [row.here.isChecked()]
+    row.here.click()
+    checks.append(row.here.isChecked())
+    jobs.append(run(form))
+    pixels = [np.asarray(job.layers[0].data[0]) for job in jobs]
+    found: dict[str, Any] = {"equal": bool(np.array_equal(pixels[0], pixels[1]))}
+    found["said"] = form.cards[0].said.text()
+    form = form_of(viewer, plugin, "slow")
+    form.regions.region.value = WHOLE
+    slow = form.run()
+    assert slow is not None
+    until(lambda: (slow.share or 0) > 0.001)
+    for _ in range(50):
+        QApplication.processEvents()
+    found["goes on"] = not slow.has_ended
+    slow.cancel()
+    until(lambda: slow.has_ended)
+    jobs.append(slow)
+    row.here.click()
+    checks.append(row.here.isChecked())
+    jobs.append(run(form_of(viewer, plugin, "doubled")))
+    row.here.click()
+    path = Path(plugin)
+    path.write_text(path.read_text().replace("numpy>=2", "numpy>=2,<2.0.1"))
+    registry.refresh()
+    (row,) = dialog.rows.values()
+    checks.append(row.here.isChecked())
+    row.here.click()
+    checks.append(row.here.isChecked())
+    found["why"] = dialog.said.text()
+    found["checks"] = checks
+    found["jobs"] = [[job.state, job.job.step.isolation.partition(" ")[0]] for job in jobs]
     dialog.close()
     tidy(viewer)
     return found

@@ -185,6 +185,20 @@ def test_plugins_are_listed_by_version_and_source_and_removed(stage: Stage, tmp_
     assert seen["left"] == [0, "Plugins are Python files. Drop one on napari, or add one here."]
 
 
+def test_a_trusted_plugin_runs_in_the_process_of_napari(stage: Stage, plugin: str) -> None:
+    seen = stage.play("scenes_plugins:trusted", plugin=plugin)
+    assert seen["equal"]
+    assert "in process" in seen["said"]
+    assert seen["goes on"]
+    assert seen["checks"] == [False, True, False, False, False]
+    states, levels = zip(*seen["jobs"], strict=True)
+    assert states == ("done", "done", "cancelled", "done")
+    assert levels[1:3] == ("in", "in")
+    assert "in" not in (levels[0], levels[3])
+    assert "numpy" in seen["why"]
+    assert "pip install 'numpy" in seen["why"]
+
+
 def test_what_goes_wrong_leaves_nothing_behind(stage: Stage, plugin: str) -> None:
     seen = stage.play("scenes_plugins:lost", plugin=plugin)
     assert seen["state"] == "failed"

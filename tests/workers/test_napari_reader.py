@@ -10,13 +10,11 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.errors import OpenError, ReadError, Unsupported
@@ -25,6 +23,7 @@ from opsin.images.readers import open_image, open_images
 from opsin.workers import napari_reader, napari_reading
 from opsin.workers.isolation.visible import around
 from opsin.workers.offered_readers import offer_readers
+from tests.workers.processes import workers_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of pydantic, which npe2 uses
@@ -228,12 +227,7 @@ def made():
 
 
 def workers() -> set[int]:
-    found = set()
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):  # it has ended
-            if "opsin.worker_main" in " ".join(child.cmdline()):
-                found.add(child.pid)
-    return found
+    return {one.pid for one in workers_of()}
 
 
 def until(is_so: Callable[[], bool]) -> None:

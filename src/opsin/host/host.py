@@ -52,7 +52,7 @@ class Host:
         parallel: jobs that run at the same time; others wait.
         front_end: where jobs are asked for, for the record: `browser`, `napari`, `command line`.
         supervision: what workers are granted; by default, what `OPSIN_LIMITS` says.
-        remembered: what the user allowed plugins earlier holds.
+        agreements: what plugins are allowed; by default, what is kept in the workspace.
         has_user: this process is the user's own program, in which plugins may run by choice.
 
     Raises:
@@ -66,13 +66,13 @@ class Host:
         *,
         front_end: str = "python",
         supervision: Supervision | None = None,
-        remembered: bool = True,
+        agreements: Agreements | None = None,
         has_user: bool = False,
     ) -> None:
         register_lazy_types()
         offer_readers()
         self.workspace = workspace
-        self.agreements = Agreements(workspace, remembered=remembered)
+        self.agreements = agreements or Agreements(workspace)
         self.recorder = Recorder(workspace, front_end)
         self.registry = Registry()
         self.jobs: dict[str, Job] = {}

@@ -44,7 +44,7 @@ class HostThread:
         started: Future[asyncio.AbstractEventLoop] = Future()
 
         async def serve() -> None:
-            self.host = Host(workspace or Workspace(), front_end=front_end)
+            self.host = Host(workspace or Workspace(), front_end=front_end, has_user=True)
             self._stop = asyncio.Event()
             started.set_result(asyncio.get_running_loop())
             async with self.host:

@@ -33,7 +33,8 @@ from opsin.images.waiting import on_thread
 from opsin.images.write import write_image
 from opsin.plugins.manifest import Operation, Output
 from opsin.rpc.progress import Listener
-from opsin.workers.process import WorkerProcess, to_the_end
+from opsin.workers.process import to_the_end
+from opsin.workers.worker import Worker
 
 Calling = Callable[[tuple[int, ...]], Awaitable[list[Any]]]
 
@@ -49,7 +50,7 @@ class Run:
     program: Program
     selection: Selection
     targets: Sequence[Path]
-    worker: WorkerProcess
+    worker: Worker
     measured: Measured
     _made: int = 0
     _calls: dict[tuple[int, ...], int] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from opsin.napari.jobs import jobs_of
 from opsin.napari.jobs_panel import JobsPanel
 from opsin.napari.region_choosers import RegionChoosers
 from opsin.napari.scroll_area import ScrollArea
+from opsin.napari.trusted import is_trusted
 from opsin.napari.viewer_job import ViewerJob
 from opsin.plugins.manifest import Operation, Plugin, Scalar
 
@@ -236,7 +237,8 @@ class OperationForm(widgets.Container[Any]):
     def _program(self) -> Program:
         values = {name: field.value for name, field in self.fields.items()}
         host, axes = HostThread.shared().host, self.regions.axes
-        return host.program(self._registered, self.operation.name, values, axes)
+        here = is_trusted(self._registered)
+        return host.program(self._registered, self.operation.name, values, axes, in_process=here)
 
     def _where(self, givens: dict[str, Given | RowsGiven]) -> Where:
         if not givens:

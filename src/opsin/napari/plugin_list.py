@@ -1,9 +1,10 @@
-"""Plugin list: which plugins there are, of which version, from where; and to remove them."""
+"""Plugin list: which plugins there are, of which version, from where; trusted or removed here."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFrame,
@@ -19,9 +20,15 @@ from opsin.errors import OpsinError
 from opsin.host.host_thread import HostThread
 from opsin.host.registry import Registered
 from opsin.napari.scroll_area import ScrollArea
+from opsin.napari.trusted import is_trusted, trust, trust_no_more
 
 SIZE = (460, 360)
 LOOK = "PluginRow { background: rgba(128, 128, 128, 40); border-radius: 4px; }"
+HERE = "Run in napari's process"
+WHY_HERE = (
+    "For a plugin that you trust like napari itself: nothing keeps it apart, it can be cancelled "
+    "only where it reports progress, and if it crashes, so does napari. Until napari ends."
+)
 NONE = "There are no plugins yet. Drop one on napari."
 
 
@@ -67,6 +74,7 @@ class PluginList(QDialog):
             if one.id not in self.rows:
                 row = self.rows[one.id] = PluginRow(one, self._source(one))
                 row.remove.clicked.connect(lambda *_, one=one: self._ask(one))
+                row.here.clicked.connect(lambda _, row=row: self._trust(row))
                 self._list.insertWidget(place, row)
         self.nothing.setVisible(not known)
 
@@ -76,6 +84,14 @@ class PluginList(QDialog):
             self._host.forget_plugin(id)
         except OpsinError as error:
             self.said.setText(str(error))
+
+    def _trust(self, row: PluginRow) -> None:
+        self.said.setText("")
+        try:
+            (trust if row.here.isChecked() else trust_no_more)(row.registered)
+        except OpsinError as error:
+            self.said.setText(str(error))
+        row.here.setChecked(is_trusted(row.registered))
 
     def _ask(self, one: Registered) -> None:
         keeper = self._host.workspace.keeper_of(one.path)
@@ -115,10 +131,14 @@ class PluginRow(QFrame):
         self.error = QLabel(registered.error or "")
         self.error.setWordWrap(True)
         self.error.setVisible(bool(registered.error))
+        self.here = QCheckBox(HERE)
+        self.here.setToolTip(WHY_HERE)
+        self.here.setChecked(is_trusted(registered))
+        self.here.setVisible(registered.plugin is not None)
         self.remove = QPushButton("Remove…")
         text = QVBoxLayout()
         text.setSpacing(2)
-        for label in (self.title, self.source, self.error):
+        for label in (self.title, self.source, self.error, self.here):
             text.addWidget(label)
         layout = QHBoxLayout(self)
         layout.addLayout(text, 1)

@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,24 +82,36 @@ def lacking(requirements: Sequence[str], requires_python: str = "") -> str | Non
     Raises:
         EnvironmentFailed: a requirement is malformed.
     """
+    return next((reason for _, reason in unmet(requirements, requires_python)), None)
+
+
+def unmet(requirements: Sequence[str], requires_python: str = "") -> Iterator[tuple[str, str]]:
+    """The requirements that the present environment does not satisfy, each with the reason.
+
+    That of Python comes first, and is ''.
+
+    Raises:
+        EnvironmentFailed: a requirement is malformed.
+    """
     if not python_fits(requires_python):
-        return f"Python {platform.python_version()} is not {requires_python}"
+        yield "", f"Python {platform.python_version()} is not {requires_python}"
     for text in requirements:
         requirement = _parse(text)
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         if requirement.url is not None:
-            return f"{requirement.name} is wanted from {requirement.url}"
+            yield text, f"{requirement.name} is wanted from {requirement.url}"
+            continue
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            return f"{requirement.name} is not installed"
+            yield text, f"{requirement.name} is not installed"
+            continue
         if not requirement.specifier.contains(version, prereleases=True):
-            return f"{requirement.name} {version} is not {requirement.specifier}"
-        if requirement.extras:
+            yield text, f"{requirement.name} {version} is not {requirement.specifier}"
+        elif requirement.extras:
             extras = ", ".join(sorted(requirement.extras))
-            return f"{requirement.name} is wanted with {extras}"
-    return None
+            yield text, f"{requirement.name} is wanted with {extras}"
 
 
 @lru_cache(maxsize=64)
