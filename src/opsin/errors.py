@@ -13,6 +13,7 @@
     ├── PluginError         a plugin's file or manifest cannot be understood
     ├── EnvironmentFailed   the packages that a plugin runs with cannot be installed
     ├── WorkerLost          the process that ran a plugin ended before it had a result
+    │   └── LimitExceeded   it was ended, because it took more time or memory than it may
     ├── Cancelled           somebody cancelled the job: raised inside it, at its next step
     ├── ProtocolError       a message from outside does not follow the protocol
     ├── ConnectionLost      the other side of a link is gone; what was pending has failed
@@ -74,6 +75,10 @@ class EnvironmentFailed(OpsinError):
 
 class WorkerLost(OpsinError):
     """The process that ran a plugin ended before it had a result; the message says how."""
+
+
+class LimitExceeded(WorkerLost):
+    """A run was ended, because it took more time or memory than it may."""
 
 
 class Cancelled(OpsinError):

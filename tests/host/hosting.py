@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from opsin.host.workspace import Workspace
 from opsin.images.layer import Layer, layers_of
 from opsin.images.memory import image_from_array
 from tests.host.plugins import write_plugin
+from tests.workers.processes import workers_of
 
 _earlier: set[int] = set()
 """Workers that other tests in this process have left running: scripts keep theirs to the end."""
@@ -24,22 +25,12 @@ _earlier: set[int] = set()
 
 def worker_processes() -> list[psutil.Process]:
     """Those that began since `hosting` did."""
-    return [one for one in _all_workers() if one.pid not in _earlier]
-
-
-def _all_workers() -> list[psutil.Process]:
-    """Of this process. It may have other children: those of `multiprocessing`, of a browser."""
-    found = []
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):  # it has ended meanwhile
-            if "opsin.worker_main" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+    return [one for one in workers_of() if one.pid not in _earlier]
 
 
 @asynccontextmanager
 async def hosting(folder: Path, **options: Any) -> AsyncIterator[Host]:
-    _earlier.update(one.pid for one in _all_workers())
+    _earlier.update(one.pid for one in workers_of())
     async with Host(Workspace(folder / "workspace"), **options) as host:
         yield host
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from opsin.worker_main import Call
 from opsin.workers.environment import Environment, prepare
+from opsin.workers.forkservers import Forkservers
 from opsin.workers.isolation.sandbox import Sandbox
 from opsin.workers.process import WorkerProcess
 
@@ -32,7 +33,7 @@ OTHER = ["six==1.16.0"]
 
 
 async def started(
-    environment: Environment, folder: Path, plugin: Path
+    environment: Environment, folder: Path, plugin: Path, forkservers: Forkservers
 ) -> tuple[WorkerProcess, float]:
     """A worker, and the seconds until its first reply."""
     call = Call(
@@ -44,7 +45,9 @@ async def started(
         outputs=("table",),
     )
     began = time.perf_counter()
-    worker = await WorkerProcess.start(environment, folder, sandbox=Sandbox((plugin,)))
+    worker = await WorkerProcess.start(
+        environment, folder, sandbox=Sandbox((plugin,)), forkservers=forkservers
+    )
     answer = await worker.run(call)
     seconds = time.perf_counter() - began
     (table,) = answer.outputs
@@ -58,13 +61,15 @@ async def main() -> None:
     plugin = folder / "total.py"
     plugin.write_text(PLUGIN)
     environment = await prepare(OTHER, folder=folder)
-    kept, first = await started(environment, folder, plugin)
+    forkservers = Forkservers(folder)
+    kept, first = await started(environment, folder, plugin, forkservers)
     seconds = [first]
     for _ in range(count):
-        worker, one = await started(environment, folder, plugin)
+        worker, one = await started(environment, folder, plugin, forkservers)
         seconds.append(one)
         await worker.stop()
     await kept.stop()
+    await forkservers.close()
     print(json.dumps(seconds))
 
 

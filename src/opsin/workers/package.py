@@ -18,6 +18,7 @@ from opsin.workers.environment import Environment
 NEEDED = (
     "__init__.py",
     "errors.py",
+    "forkserver.py",
     "types.py",
     "worker_main.py",
     "worker_napari.py",

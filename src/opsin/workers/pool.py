@@ -126,7 +126,7 @@ class WorkerPool:
                 self._expire(worker)
 
     async def close(self) -> None:
-        """Stop all workers that are idle, wait for those that are being stopped, and end the rest."""
+        """Stop all workers that are idle, wait for those that are being stopped; end the rest."""
         for _, worker, timer in self._idle:
             timer.cancel()
             self._stop(worker)

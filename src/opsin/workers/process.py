@@ -10,34 +10,30 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
-import select
 import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from opsin.errors import ConnectionLost, WorkerLost
+from opsin.errors import ConnectionLost, LimitExceeded, WorkerLost
 from opsin.rpc.peer import Peer
 from opsin.rpc.progress import Listener, progress_to
 from opsin.rpc.shared_arrays import SharedArrays, available
 from opsin.rpc.transports.unix_stream import UnixTransport
 from opsin.worker_main import END_OF_OUTPUT, Answer, Call
 from opsin.workers.bytecode import keep_compiled
-from opsin.workers.environment import CURRENT, Environment
-from opsin.workers.isolation.bubblewrap import SIGNALLED
-from opsin.workers.isolation.launch import Launch, launch, level_for
+from opsin.workers.environment import Environment
+from opsin.workers.forkservers import Forkservers
 from opsin.workers.isolation.sandbox import Level, Sandbox
-from opsin.workers.isolation.visible import HERE
-from opsin.workers.kept_environments import in_use
-from opsin.workers.package import compiled, worker_package
+from opsin.workers.running import ProcessExit, Running, exit_reason
+from opsin.workers.supervision import DEFAULT, Supervision, told_seconds
 
-START_LIMIT = 120.0
-"""Seconds in which a worker has to say hello."""
 TERMINATE_AFTER, KILL_AFTER = 2.0, 5.0
 """Seconds after a cancel at which a plugin that goes on gets SIGTERM, and SIGKILL."""
 OUTPUT_PATIENCE = 0.5
@@ -49,11 +45,6 @@ END_PATIENCE = 2.0
 KEPT_LINES = 20
 """Lines of output that explain why a worker ended."""
 LONGEST_LINE = 2000
-
-_START = "from opsin.worker_main import main; main({}, {}, isolated={})"
-_START_APART = "import sys; sys.path.insert(0, {!r}); {}"
-_OURS = ("OPSIN_TOKEN",)
-_PYTHONS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
 
 Output = Callable[[str], None]
 
@@ -68,19 +59,17 @@ class WorkerProcess:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
-        launched: Launch,
+        process: Running,
         peer: Peer,
         output: Output,
-        held: ExitStack,
+        forkservers: Forkservers | None,
+        supervision: Supervision,
     ) -> None:
-        """`held` is let go of at the end."""
+        """`forkservers` end with it."""
         self.output = output
         self.is_busy = False
         self._process = process
-        self._launched = launched
-        self._held = held
-        self._inside = process.pid
+        self._forkservers = forkservers
         self._exit = ProcessExit(process.pid)
         self._peer = peer
         self._root: Any = None
@@ -91,7 +80,7 @@ class WorkerProcess:
         self._watching = asyncio.create_task(self._watch())
         self._excess: str | None = None
         self._compiling: list[asyncio.Task[None]] = []
-        self._guard = launched.watch(process.pid)
+        self._guard = process.launched.watch(process.pid, process.folder, supervision)
         self._guarding = asyncio.create_task(self._keep_within_limits())
 
     @classmethod
@@ -101,6 +90,8 @@ class WorkerProcess:
         folder: Path,
         output: Output = lambda line: None,
         sandbox: Sandbox | None = None,
+        supervision: Supervision = DEFAULT,
+        forkservers: Forkservers | None = None,
     ) -> WorkerProcess:
         """A new worker in an environment.
 
@@ -109,35 +100,43 @@ class WorkerProcess:
             output: the first `output`.
             sandbox: what it may see, as far as this computer can enforce that; None: all that the
                 user may.
+            supervision: what it is granted.
+            forkservers: where it comes from; without them, from one for itself.
 
         Raises:
             WorkerLost: it ended, or said nothing, before it could be called.
         """
+        own = Forkservers(folder) if forkservers is None else None
+        source = forkservers or own
+        assert source is not None
         ours, theirs = socket.socketpair()
-        held = ExitStack()
         try:
-            if environment.key != CURRENT:
-                held.enter_context(in_use(environment.home))
             with theirs:
-                process, launched = await _spawn(environment, folder, theirs.fileno(), sandbox)
+                async with asyncio.timeout(supervision.start):
+                    granted = _granted(sandbox, supervision)
+                    process = await source.worker(environment, granted, theirs)
             transport = UnixTransport(ours)
         except BaseException as error:
             ours.close()
-            held.close()
-            if not isinstance(error, OSError):
+            if own is not None:
+                await own.close()
+            if not isinstance(error, TimeoutError):
                 raise
-            raise WorkerLost(f"A worker cannot be started: {error.strerror or error}.") from error
-        segments = _segments(not launched.level.is_isolated)
-        worker = cls(process, launched, Peer(transport, segments=segments), output, held)
+            late = told_seconds(supervision.start)
+            raise WorkerLost(f"The worker did not start within {late}.") from None
+        level = process.launched.level
+        peer = Peer(transport, segments=_segments(not level.is_isolated))
+        worker = cls(process, peer, output, own, supervision)
         try:
-            async with asyncio.timeout(START_LIMIT):
+            async with asyncio.timeout(supervision.start):
                 worker._root = await worker._peer.root()
-            if launched.wrapped:
-                worker._inside = _only_child(_only_child(process.pid))
-        except (ConnectionLost, TimeoutError):
-            reason = await worker._why_it_ended("did not start")
+            if not level.is_isolated and supervision.memory is not None:
+                _limit_memory(process.pid, supervision.memory)
+        except (ConnectionLost, TimeoutError) as error:
+            late = f" within {told_seconds(supervision.start)}" * isinstance(error, TimeoutError)
+            lost = await worker._why_it_ended(f"did not start{late}")
             await worker.stop()
-            raise WorkerLost(reason) from None
+            raise lost from None
         except BaseException:
             await worker.stop()
             raise
@@ -146,12 +145,12 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         """Of the process."""
-        return self._inside
+        return self._process.pid
 
     @property
     def level(self) -> Level:
         """What keeps it apart."""
-        return self._launched.level
+        return self._process.launched.level
 
     @property
     def is_alive(self) -> bool:
@@ -173,6 +172,7 @@ class WorkerProcess:
 
         Raises:
             WorkerLost: the process ended meanwhile; the message says how.
+            LimitExceeded: it took more of the computer than it may.
             RemoteError: the plugin raised an error; those with a known name come as themselves.
         """
         self.is_busy = True
@@ -186,7 +186,7 @@ class WorkerProcess:
                 del message
                 answer = Answer(**await answering)
         except ConnectionLost:
-            raise WorkerLost(await self._why_it_ended("ended")) from None
+            raise await self._why_it_ended("ended") from None
         except asyncio.CancelledError:
             await to_the_end(self._wait_until_idle())
             raise
@@ -198,7 +198,9 @@ class WorkerProcess:
         self._files = answer.files
         if answer.uncompiled:
             self._compiling.append(
-                asyncio.create_task(keep_compiled(self._launched.environment, answer.uncompiled))
+                asyncio.create_task(
+                    keep_compiled(self._process.launched.environment, answer.uncompiled)
+                )
             )
         await self._wait_for_output()
         return answer
@@ -229,9 +231,9 @@ class WorkerProcess:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._exit.close()
-        self._held.close()
-        if self._launched.folder is not None:
-            await asyncio.to_thread(self._launched.folder.remove)
+        await self._process.close()
+        if self._forkservers is not None:
+            await self._forkservers.close()
 
     async def _wait_until_idle(self) -> None:
         """After a cancel: until the plugin has noticed, or the process is gone."""
@@ -278,41 +280,29 @@ class WorkerProcess:
         await asyncio.wait([ended], timeout=END_PATIENCE)
         self._signal(signal.SIGKILL)  # what it has started and left behind
         self._end_strays()
-        if self._launched.wrapped:  # what wraps it ends a moment before
-            with suppress(TimeoutError):
-                async with asyncio.timeout(END_PATIENCE):
-                    while not _is_gone(self._inside):  # noqa: ASYNC110 # nothing tells
-                        await asyncio.sleep(0.002)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            if number == signal.SIGKILL or not self._launched.wrapped:
-                os.killpg(self._process.pid, number)
-            elif self._process.returncode is None:
-                os.kill(self._inside, number)  # what it is wrapped in would not wait for it
+            os.killpg(self._process.pid, number)
 
     def _end_strays(self) -> None:
-        """Kill what has left the worker's group; inside bubblewrap nothing outlives it."""
-        if self._guard is not None and not self._launched.wrapped:
+        """Kill what has left the worker's group."""
+        if self._guard is not None:
             self._guard.end_strays()
 
-    async def _why_it_ended(self, what: str) -> str:
+    async def _why_it_ended(self, what: str) -> WorkerLost:
         with suppress(TimeoutError):
             async with asyncio.timeout(END_PATIENCE):
                 await self._process.wait()
                 await asyncio.shield(self._reading)
         said = "\n".join(self._last)
         status = self._process.returncode
-        if self._launched.wrapped and status is not None and status > SIGNALLED:
-            status = SIGNALLED - status
-        reason = _exit_reason(status)
         if self._excess is not None:
-            what, reason = "was ended", self._excess
-        return f"The worker {what}: {reason}.\n{said}".rstrip()
+            return LimitExceeded(f"The worker was ended: {self._excess}.\n{said}".rstrip())
+        return WorkerLost(f"The worker {what}: {exit_reason(status)}.\n{said}".rstrip())
 
     async def _read(self) -> None:
         """Pass on what the process prints, line by line."""
-        assert self._process.stdout is not None
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         rest = ""
         while data := await self._process.stdout.read(2**16):
@@ -337,53 +327,6 @@ class WorkerProcess:
             self.output(line[:LONGEST_LINE])
 
 
-class ProcessExit:
-    """Whether a process has ended, whatever its children hold open (Linux; elsewhere, it polls)."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._descriptor = -1
-        with suppress(AttributeError, OSError):
-            self._descriptor = os.pidfd_open(pid)
-
-    @property
-    def has_come(self) -> bool:
-        """The process has ended."""
-        if self._descriptor < 0:
-            return _is_gone(self._pid)
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-
-    async def wait(self) -> None:
-        """Until then."""
-        if self._descriptor < 0:
-            while not self.has_come:  # noqa: ASYNC110 # there is nothing that tells
-                await asyncio.sleep(0.2)
-            return
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        loop.add_reader(self._descriptor, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(self._descriptor)
-
-    def close(self) -> None:
-        """Let go of it. Idempotent."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await work that has to be done, whoever cancels meanwhile."""
     task = asyncio.ensure_future(work)
@@ -393,62 +336,20 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-async def _spawn(
-    environment: Environment, folder: Path, descriptor: int, sandbox: Sandbox | None
-) -> tuple[asyncio.subprocess.Process, Launch]:
-    apart = environment.key != CURRENT
-    package = HERE
-    if apart:
-        package = await asyncio.to_thread(worker_package, folder)
-        await asyncio.to_thread(compiled, package, environment)
-    level = await asyncio.to_thread(level_for, sandbox)
-
-    def arguments(parent: int) -> list[str]:
-        start = _START.format(descriptor, parent, level.is_isolated)
-        if apart:
-            start = _START_APART.format(str(package), start)
-        return ["-P", "-X", "utf8", "-u", "-c", start]
-
-    launched = await asyncio.to_thread(launch, environment, package, level, sandbox, arguments)
-    left_out = _OURS + (_PYTHONS if apart else ())
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *launched.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(descriptor,),
-            start_new_session=True,
-            env={one: value for one, value in launched.variables.items() if one not in left_out},
-        )
-    except BaseException:
-        if launched.folder is not None:
-            launched.folder.remove()
-        raise
-    return process, launched
+def _granted(sandbox: Sandbox | None, supervision: Supervision) -> Sandbox | None:
+    if sandbox is None or supervision.memory is None:
+        return sandbox
+    memory = min(sandbox.limits.memory, supervision.memory)
+    return replace(sandbox, limits=replace(sandbox.limits, memory=memory))
 
 
-def _only_child(pid: int) -> int:
-    """The process that another one, which starts no more than one, has started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    try:
-        return int(children.read_text().split()[0])
-    except (OSError, IndexError):
-        return pid  # it has ended, or the kernel does not tell
+def _limit_memory(pid: int, most: int) -> None:
+    """Let the kernel give a process no more memory of its own, where it can (Linux)."""
+    with suppress(ImportError, AttributeError, OSError, ValueError):
+        import resource
+
+        resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))
 
 
 def _segments(trusted: bool) -> SharedArrays | None:
     return SharedArrays(trusted=trusted) if available() else None
-
-
-def _exit_reason(status: int | None) -> str:
-    if status is None:
-        return "it does not answer"
-    if status >= 0:
-        return f"it ended with status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = "an unknown one"
-    guess = " (out of memory?)" if status == -signal.SIGKILL else ""
-    return f"it was killed by signal {-status}, {name}{guess}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from opsin.errors import UsageError
@@ -14,15 +14,19 @@ from opsin.sandbox import landlock
 from opsin.sandbox.enter import Order
 from opsin.workers.environment import Environment, current
 from opsin.workers.isolation import bubblewrap, rules, visible
-from opsin.workers.isolation.private_folder import PrivateFolder
-from opsin.workers.isolation.sandbox import Level, LevelName, Sandbox
+from opsin.workers.isolation.private_folder import PrivateFolder, sweep
+from opsin.workers.isolation.sandbox import Level, Limits, Sandbox
 from opsin.workers.isolation.visible import HERE
 from opsin.workers.isolation.watch import Watch
+from opsin.workers.supervision import MORE_MEMORY, Supervision
 
 VARIABLE = "OPSIN_ISOLATION"
 """Names the level to use, instead of the best one."""
 PATIENCE = 20.0
 """Seconds in which a program in a sandbox has to end that does nothing."""
+TRIES = 3
+_known: dict[str, bool] = {}
+"""Which levels work, as far as it is known."""
 NONE = Level("not isolated")
 # A stand-in for `opsin`, which would import what takes longer than all the rest.
 _ENTER = """import sys; opsin = sys.modules["opsin"] = type(sys)("opsin"); opsin.__path__ = [{!r}]
@@ -49,16 +53,23 @@ class Launch:
     sandbox: Sandbox | None = None
     folder: PrivateFolder | None = None
 
-    def watch(self, pid: int) -> Watch | None:
-        """What looks at the process `pid`, which was started so; None if nothing limits it."""
-        if self.sandbox is None:
+    def watch(self, pid: int, folder: Path | None, supervision: Supervision) -> Watch | None:
+        """What looks at the worker `pid`, which was started so; None if nothing limits it.
+
+        Args:
+            folder: where it writes, if it has no file system of its own.
+        """
+        memory = supervision.memory
+        remedy = "" if memory is None else f", its limit: {MORE_MEMORY}"
+        if self.sandbox is not None:
+            return Watch(pid, self.sandbox.limits, folder, remedy)
+        if memory is None:
             return None
-        folder = None if self.folder is None else self.folder.path
-        return Watch(pid, self.sandbox.limits, folder)
+        return Watch(pid, Limits(memory, sys.maxsize, sys.maxsize), None, remedy)
 
     @property
     def wrapped(self) -> bool:
-        """The process that is started is not the worker: that is a child of its child."""
+        """The process that is started is not the program: that is a child of its child."""
         return self.level.name == "bubblewrap"
 
 
@@ -84,9 +95,21 @@ def level_for(sandbox: Sandbox | None) -> Level:
     return NONE
 
 
-@lru_cache(maxsize=8)
-def works(name: LevelName) -> bool:
-    """Whether a process really starts at that level here."""
+def works(name: str) -> bool:
+    """Whether a process really starts at that level here. What was found is remembered, unless the
+    process was killed, or did not end: that tells nothing.
+    """
+    for _ in range(TRIES):
+        if name in _known:
+            break
+        found = _tried(name)
+        if found is not None:
+            _known[name] = found
+    return _known.get(name, False)
+
+
+def _tried(name: str) -> bool | None:
+    """Whether it works; None if that is not known."""
     if name == "not isolated":
         return True
     if name == "bubblewrap" and bubblewrap.program() is None:
@@ -108,12 +131,15 @@ def works(name: LevelName) -> bool:
             timeout=PATIENCE,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        return None
+    except OSError:
         return False
     finally:
         if made.folder is not None:
             made.folder.remove()
-    return done.returncode == 0
+    was_killed = done.returncode < 0 or done.returncode > bubblewrap.SIGNALLED
+    return None if was_killed else done.returncode == 0
 
 
 def launch(
@@ -133,6 +159,7 @@ def launch(
         OSError: there is no such Python, or no place for its folder.
     """
     python = str(environment.python)
+    sweep()
     if sandbox is None or not level.is_isolated:
         return Launch((python, *arguments(os.getpid())), dict(os.environ), environment, NONE)
     environment.python.stat()

@@ -15,18 +15,14 @@ YOUNG = 60.0
 
 
 class PrivateFolder:
-    """A folder that is there as long as this process keeps it.
-
-    Whoever makes one removes those of hosts that were killed.
+    """A folder that is there as long as this process keeps it. See `sweep`.
 
     Raises:
         OSError: it cannot be made.
     """
 
     def __init__(self) -> None:
-        parent = Path(tempfile.gettempdir())
-        _sweep(parent)
-        self.path = Path(tempfile.mkdtemp(prefix=NAME, dir=parent))
+        self.path = Path(tempfile.mkdtemp(prefix=NAME))
         self._descriptor = -1
         try:
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -50,8 +46,9 @@ def _lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _sweep(parent: Path) -> None:
-    for left in parent.glob(f"{NAME}*"):
+def sweep() -> None:
+    """Remove the folders of hosts that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{NAME}*"):
         try:
             descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:

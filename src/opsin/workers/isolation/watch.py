@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from opsin.workers.isolation.sandbox import Limits
+from opsin.workers.supervision import told_size
 
 INTERVAL = 0.5
 """Seconds between two looks."""
@@ -25,13 +26,15 @@ class Watch:
     Args:
         pid: of the process that was started; those that it starts count as well.
         folder: what it writes there counts; None: the file system limits that itself.
+        remedy: what is said of too much memory, after that.
 
     Attributes:
         pause: seconds until the next look.
     """
 
-    def __init__(self, pid: int, limits: Limits, folder: Path | None) -> None:
+    def __init__(self, pid: int, limits: Limits, folder: Path | None, remedy: str = "") -> None:
         self._pid = pid
+        self._remedy = remedy
         self._limits = limits
         self._folder = folder
         self.pause = INTERVAL
@@ -60,9 +63,9 @@ class Watch:
             return f"it had more than {limits.processes} processes and threads"
         # What they share counts several times in the first sum, which costs little.
         if all(sum(map(taken, self._seen)) > limits.memory for taken in (_resident, _proportional)):
-            return f"it took more than {_told(limits.memory)} of memory"
+            return f"it took more than {told_size(limits.memory)} of memory{self._remedy}"
         if self._folder is not None and _size(self._folder, limits.disk) > limits.disk:
-            return f"it wrote more than {_told(limits.disk)} into its temporary folder"
+            return f"it wrote more than {told_size(limits.disk)} into its temporary folder"
         return None
 
     def _look(self) -> int:
@@ -114,7 +117,3 @@ def _size(folder: Path, enough: int) -> int:
                     if one.is_dir(follow_symlinks=False):
                         waiting.append(one.path)
     return found
-
-
-def _told(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
