@@ -25,6 +25,7 @@ from opsin import console
 from opsin.host.job import Job
 from opsin.images.readers import open_image
 from tests.host.plugins import write_plugin
+from tests.workers.processes import workers_of
 
 ROOT = Path(__file__).parents[1]
 OPSIN = Path(sys.executable).with_name("opsin")
@@ -182,7 +183,7 @@ def test_a_signal_cancels_it_and_nothing_is_left(
 
 def until_it_has_a_worker(pid: int) -> None:
     deadline = time.monotonic() + 20
-    while not psutil.Process(pid).children():
+    while not workers_of(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(1)
@@ -211,6 +212,20 @@ def test_a_terminal_shows_a_bar(folder: Path) -> None:
     assert process.wait(20) == 130
     os.close(ours)
     assert "━".encode() in shown
+
+
+def test_a_run_has_limits_if_they_are_given(folder: Path) -> None:
+    asked = ("trial.py:slow", "stack.tif", "-o", "out.ome.zarr")
+    done = opsin(folder, *asked, "--time-limit", "0.5")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "opsin: It was ended, because it took longer than 0.5 seconds, its time limit: give it "
+        "more with --time-limit (time_limit in Python).\n"
+    )
+    done = opsin(folder, "trial.py:bright", *asked[1:], "--memory-limit", "1G")
+    assert (done.returncode, done.stderr) == (0, "")
+    for limit in ("--time-limit=0", "--memory-limit=1M"):
+        assert opsin(folder, *asked, limit).returncode == 2
 
 
 def chat(watch: Callable[[Job], Coroutine[None, None, None]]) -> None:

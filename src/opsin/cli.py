@@ -323,6 +323,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what the plugin may in this run, if it asks for it: network, gpu or files=FOLDER; "
         "may be given several times",
     )
+    _add_limits(run)
     run.set_defaults(run=_run)
 
     plugins_command.add_to(commands, _say, _complain)
@@ -351,6 +352,22 @@ def _parser() -> argparse.ArgumentParser:
     script.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     script.set_defaults(run=_script)
     return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add what runs of plugins are granted."""
+    parser.add_argument(
+        "--time-limit",
+        type=values.seconds,
+        metavar="SECONDS",
+        help="end a run that takes longer (default: none does)",
+    )
+    parser.add_argument(
+        "--memory-limit",
+        type=values.memory,
+        metavar="SIZE",
+        help="memory that a plugin may take in a run, such as 4G (default: all that there is)",
+    )
 
 
 def _add_viewing(parser: argparse.ArgumentParser) -> None:
@@ -401,6 +418,15 @@ def _add_viewing(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run plugins only where they can be isolated from your files and the network",
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PLUGIN:PERMISSION",
+        help="what a plugin may as long as this runs, such as nuclei.py:network, if it asks for "
+        "it; may be given several times",
+    )
+    _add_limits(parser)
 
 
 def _view(options: argparse.Namespace) -> int:
@@ -525,6 +551,8 @@ def _run(options: argparse.Namespace) -> int:
         channel=options.channel,
         axes=options.axes,
         allow=options.allow,
+        time_limit=options.time_limit,
+        memory_limit=options.memory_limit,
         say=_say,
         complain=_complain,
     )

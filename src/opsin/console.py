@@ -27,6 +27,7 @@ from opsin.images.readers import open_image
 from opsin.plugins.address import OperationAddress
 from opsin.plugins.manifest import Operation
 from opsin.plugins.parameters import from_words
+from opsin.workers.supervision import Supervision
 
 SHOWN_EVERY = 0.1
 """Seconds between two looks of the bar."""
@@ -50,6 +51,8 @@ def run_operation(
     channel: str | None,
     axes: str = "",
     allow: Sequence[str] = (),
+    time_limit: float | None = None,
+    memory_limit: int | None = None,
     say: Say,
     complain: Say,
 ) -> int:
@@ -63,13 +66,14 @@ def run_operation(
         channel: name or number; None: every one.
         axes: that each call works on, of an operation that declares none; '': planes.
         allow: what the plugin may in this run, beside what it was allowed.
+        time_limit, memory_limit: seconds and bytes of the run; None: what `OPSIN_LIMITS` says.
 
     Raises:
         OpsinError: it cannot be run so.
     """
-    return asyncio.run(
-        _until_signal(_run(operation, words, targets, level, channel, axes, allow, say, complain))
-    )
+    granted = Supervision.given().but(time=time_limit, memory=memory_limit)
+    work = _run(operation, words, targets, level, channel, axes, allow, granted, say, complain)
+    return asyncio.run(_until_signal(work))
 
 
 async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
@@ -102,12 +106,13 @@ async def _run(
     channel: str | None,
     axes: str,
     allow: Sequence[str],
+    granted: Supervision,
     say: Say,
     complain: Say,
 ) -> int:
     address = OperationAddress.parse(text)
     with ExitStack() as opened:
-        async with Host(Workspace(), front_end="command line") as host:
+        async with Host(Workspace(), front_end="command line", supervision=granted) as host:
             registered = host.registry.add(address.source)
             operation = registered.operation(address.operation)[1]
             paths, settings = _sorted(operation, words)

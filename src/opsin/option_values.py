@@ -15,6 +15,8 @@ PLUGIN_FORMS = ("py", "imjoy", "npe2")
 FAR = 1e30
 """A world position beyond which there is nothing."""
 
+LEAST_MEMORY = 64 * 2**20
+
 HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -32,6 +34,25 @@ def size(text: str) -> int:
     if size < 16 * 2**20:
         raise argparse.ArgumentTypeError(f"{text} is too little: give at least 16M")
     return size
+
+
+def memory(text: str) -> int:
+    """Bytes that a plugin may take: a `size` in which Python and NumPy fit, and something else."""
+    found = size(text)
+    if found < LEAST_MEMORY:
+        raise argparse.ArgumentTypeError(f"{text} is too little for any plugin: give at least 64M")
+    return found
+
+
+def seconds(text: str) -> float:
+    """Seconds above 0."""
+    try:
+        found = finite(text)
+    except ValueError:
+        found = 0.0
+    if found <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds, as in 600")
+    return found
 
 
 def age(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -14,18 +15,23 @@ from opsin.chunks.cache import default_budget
 from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.policy import policy_named
 from opsin.errors import OpsinError, UsageError
+from opsin.host.permissions import NAMES, Allowed, from_words
+from opsin.host.registry import Registered
+from opsin.host.workspace import Workspace
 from opsin.images.image import Image, Kind
 from opsin.images.points import Points
 from opsin.images.points.reader import holds_points, open_points
 from opsin.images.readers import open_images
 from opsin.images.readers.address import Address
 from opsin.images.write.codec import CodecName
+from opsin.permissions_command import plugin_named
 from opsin.plugins.formats import read_plugin
 from opsin.server.launch import HERE, bind, is_loopback, make_token, serve
 from opsin.server.roots import Roots
 from opsin.server.session import Session
 from opsin.workers.isolation.launch import level_for
 from opsin.workers.isolation.sandbox import Sandbox
+from opsin.workers.supervision import Supervision
 
 NO_PLUGINS = "No plugins run on this server, because other computers can reach it."
 NOT_ISOLATED = (
@@ -43,7 +49,9 @@ def view(options: argparse.Namespace, *, say: Say, complain: Say) -> int:
         UsageError: an option makes no sense.
     """
     browser = not options.no_browser
-    return _run(options, "shows", HERE, Roots(), browser=browser, say=say, complain=complain)
+    return _run(
+        options, "shows", HERE, Roots(), browser=browser, own=True, say=say, complain=complain
+    )
 
 
 def serve_all(options: argparse.Namespace, *, say: Say, complain: Say) -> int:
@@ -53,7 +61,9 @@ def serve_all(options: argparse.Namespace, *, say: Say, complain: Say) -> int:
         UsageError: an option makes no sense.
     """
     roots = Roots(options.root)
-    return _run(options, "serves", options.host, roots, browser=False, say=say, complain=complain)
+    return _run(
+        options, "serves", options.host, roots, browser=False, own=False, say=say, complain=complain
+    )
 
 
 def _run(
@@ -63,12 +73,18 @@ def _run(
     roots: Roots,
     *,
     browser: bool,
+    own: bool,
     say: Say,
     complain: Say,
 ) -> int:
+    """Serve until that is stopped. `own`: pages are of whoever starts this, and decide as they."""
     policy, near = policy_named(options.policy), is_loopback(host)
     if options.plugin and not near:
         raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --plugin or --host.")
+    if options.allow and not near:
+        raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --allow or --host.")
+    allowed = [_allowed(text) for text in options.allow]
+    granted = Supervision.given().but(time=options.time_limit, memory=options.memory_limit)
     no_plugins = None if near else NO_PLUGINS
     if options.untrusted and not level_for(Sandbox()).is_isolated:
         no_plugins = no_plugins or NOT_ISOLATED
@@ -109,12 +125,34 @@ def _run(
         roots=roots,
         codec=codec,
         no_plugins=no_plugins,
+        trusting=not options.untrusted,
+        allowing=own and not options.untrusted,
+        allowed=allowed,
+        supervision=granted,
     )
     names = [one.name for group in groups for one in _each(group)]
     names += [f"what lies below {folder}" for folder in roots.folders.values()]
     say(f"Opsin {does} {', '.join(names)}. Ctrl-C stops it.")
     serve(session, listener, token=token, browser=browser, announce=say, host=host)
     return 0
+
+
+def _allowed(text: str) -> tuple[Registered, Allowed]:
+    """A plugin, and what it may, from `nuclei.py:network` or `nuclei.py:files=/data`.
+
+    Raises:
+        UsageError, PluginError: there is no such plugin, or it does not ask for that.
+    """
+    found = re.fullmatch(rf"(.+?):((?:{'|'.join(NAMES)})(?:=.*)?)", text)
+    if found is None:
+        raise UsageError(f"{text!r} is not like nuclei.py:network: see `opsin serve --help`.")
+    workspace = Workspace()
+    try:
+        registered = plugin_named(found[1], workspace)
+    finally:
+        workspace.close()
+    assert registered.plugin is not None  # else it has been said
+    return registered, from_words(registered.plugin, [found[2]])
 
 
 def _each(opened: tuple[Image, ...] | Points) -> Sequence[Image | Points]:

@@ -134,6 +134,30 @@ def test_what_is_wrong_is_raised(tmp_path: Path, call: str, error: str) -> None:
     assert done.stdout.startswith(error), done.stderr
 
 
+def test_limits_of_one_call(tmp_path: Path) -> None:
+    done = program(
+        tmp_path,
+        """
+for image in (pixels, picture):
+    try:
+        opsin.run(trial + ":slow", image, time_limit=0.5)
+    except opsin.errors.LimitExceeded as error:
+        print(error)
+    assert opsin.run(trial + ":bright", image, time_limit=60, memory_limit="1G") is not None
+try:
+    opsin.run(trial + ":bright", pixels, memory_limit="much")
+except opsin.errors.UsageError as error:
+    print(error)
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    *ended, refused = done.stdout.splitlines()
+    assert len(ended) == 2
+    for line in ended:
+        assert line.startswith("It was ended, because it took longer than 0.5 seconds, its time")
+    assert refused == "'much' is not a size: write it like 512M or 2G."
+
+
 def test_ctrl_c_ends_the_job_and_the_program(tmp_path: Path) -> None:
     done = program(
         tmp_path,

@@ -18,6 +18,7 @@ import tifffile
 from opsin.errors import UsageError
 from opsin.host.folder_run import folder_job
 from opsin.host.job import Job
+from opsin.workers.supervision import Supervision
 from tests.rpc.running import run, until
 
 SUMS = """
@@ -45,6 +46,15 @@ asyncio.run(main())
 """
 
 
+LIMITS = """
+import os, opsin
+def process(image):
+    print("limits", os.environ["OPSIN_LIMITS"])
+    return {}
+opsin.batch(process, "a.tif")
+"""
+
+
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -53,6 +63,18 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(2):
         tifffile.imwrite(folder / f"{number}.tif", np.full((20, 30), number + 1, np.uint8))
     return folder
+
+
+def test_the_script_has_the_limits_of_its_host(images: Path) -> None:
+    async def main() -> Job:
+        out, granted = images.parent / "out", Supervision(time=7, workers=3)
+        job = folder_job("t", LIMITS, images, out, images.parent / "workspace", granted)
+        await job.wait()
+        return job
+
+    job = run(main(), 60)
+    assert job.state == "done", job.error
+    assert f"limits {Supervision(time=7, workers=3).words()}" in job.log
 
 
 def started(text: str, images: Path) -> Job:

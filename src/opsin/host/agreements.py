@@ -23,6 +23,10 @@ from opsin.host.workspace import Workspace
 from opsin.plugins.address import NAPARI
 from opsin.plugins.manifest import Plugin
 
+NOT_HERE = (
+    "What plugins may is said on the command line of this server: see `opsin plugins permissions`, "
+    "and `opsin serve --allow`."
+)
 CHANGED = "{} has changed meanwhile: look at what it asks for now."
 
 
@@ -31,13 +35,17 @@ class Agreements:
 
     Args:
         remembered: what was agreed to earlier holds; else only what is given by `give`.
+        changeable: whoever uses this may answer; they are the user of the workspace.
     """
 
-    def __init__(self, workspace: Workspace, *, remembered: bool = True) -> None:
+    def __init__(
+        self, workspace: Workspace, *, remembered: bool = True, changeable: bool = True
+    ) -> None:
         self._workspace = workspace
         self._remembered = remembered
+        self.changeable = changeable
         self._given: dict[tuple[str, str], Allowed] = {}
-        self._listeners: list[Callable[[Registered], None]] = []
+        self._listeners: list[Callable[[Registered], object]] = []
 
     def all(self) -> list[Agreement]:
         """All that hold, of all plugins."""
@@ -88,8 +96,11 @@ class Agreements:
             about: the terms that the user was shown; None: those of now.
 
         Raises:
-            UsageError: it asks for something else, or that cannot be kept.
+            UsageError: it asks for something else, or that cannot be kept, or this is not asked
+                here.
         """
+        if not self.changeable:
+            raise UsageError(NOT_HERE)
         plugin, name, now = _usable(registered), identity(registered), self.terms(registered)
         if about not in (None, now):
             raise UsageError(CHANGED.format(plugin.name))
@@ -106,17 +117,19 @@ class Agreements:
         self._tell(registered)
 
     def forget(self, registered: Registered) -> None:
-        """Forget all that was answered of a plugin.
+        """Forget all that was answered of a plugin, if it may be answered here.
 
         Raises:
             UsageError: that cannot be kept.
         """
+        if not self.changeable:
+            return
         name = identity(registered)
         self._given = {key: one for key, one in self._given.items() if key[0] != name}
         self._workspace.forget_agreements(name)
         self._tell(registered)
 
-    def listen(self, listener: Callable[[Registered], None]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[Registered], object]) -> Callable[[], None]:
         """Call `listener` with the plugin after every change made here, in the thread that made it,
         until the returned function is called.
         """

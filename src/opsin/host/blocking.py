@@ -53,6 +53,7 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
         values: parameters, and inputs by name. `axes="zyx"` asks an operation that declares no axes
             to work on volumes instead of planes. `allow=("network",)` allows the plugin, in this
             run alone, what it asks for: `network`, `gpu`, `files=FOLDER`.
+            `time_limit=600` (seconds) and `memory_limit="4G"` end it where it takes more.
             `in_process=True` runs it in this process, as if it were called directly: for a plugin
             that you trust like your own code, whose packages are installed here. Nothing keeps it
             apart, and Ctrl-C ends it only where it reports progress.
@@ -67,6 +68,7 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
         UsageError: an input or a parameter does not fit.
         PluginError: there is no such operation.
         WorkerLost: the process ended.
+        LimitExceeded: it took more time or memory than it may.
         RemoteError: the plugin raised an error; those with a known name come as themselves.
     """
     address = OperationAddress.parse(operation)
@@ -149,6 +151,13 @@ def _run(
         allow += _words(values.pop("allow", ()))
     if "in_process" not in own:
         in_process = bool(values.pop("in_process", in_process))
+    granted = host.host.supervision.but(
+        **{
+            name: values.pop(f"{name}_limit", None)
+            for name in ("time", "memory")
+            if f"{name}_limit" not in own
+        }
+    )
     if in_process and inside.get():
         raise UsageError(f"{operation.name} would wait for the operation that calls it.")
     given, parameters = _assigned(operation, inputs, values)
@@ -175,10 +184,10 @@ def _run(
                     taken[name] = rows_like(first, inputs_of[name], value)
                 elif first is not None and name not in images:
                     taken[name] = like(first, name, value)
-            outputs = call_on_images(host, program, taken)
+            outputs = call_on_images(host, program, taken, granted)
         else:
             given = {name: _plain(inputs_of[name], value) for name, value in given.items()}
-            outputs = host.run(host.host.call(program, given, _say))
+            outputs = host.run(host.host.call(program, given, _say, granted))
     finally:
         for image in opened:
             image.close()

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,13 +16,21 @@ from opsin.errors import UsageError, WriteError
 from opsin.host.batch import PARENT
 from opsin.host.job import Job, Result
 from opsin.workers.lines import lines_of
+from opsin.workers.supervision import DEFAULT, VARIABLE, Supervision
 
 ENDS_WITHIN = 10.0
 """Seconds that a cancelled script gets to end by itself."""
 _STEP = re.compile(r"\[(\d+)/(\d+)\] (.*)")
 
 
-def folder_job(title: str, script: str, folder: Path, out: Path, workspace: Path) -> Job:
+def folder_job(
+    title: str,
+    script: str,
+    folder: Path,
+    out: Path,
+    workspace: Path,
+    supervision: Supervision = DEFAULT,
+) -> Job:
     """Start a script on a folder. To be called on an event loop.
 
     Args:
@@ -30,6 +39,7 @@ def folder_job(title: str, script: str, folder: Path, out: Path, workspace: Path
         folder: with the images.
         out: a folder for the results, made if need be. What is done there already is passed over.
         workspace: the folder of the workspace that the script uses.
+        supervision: what its workers are granted.
 
     Raises:
         UsageError: there is no such folder.
@@ -46,12 +56,15 @@ def folder_job(title: str, script: str, folder: Path, out: Path, workspace: Path
     except OSError as error:
         raise WriteError(f"{out} cannot be written: {error.strerror or error}.") from error
     job = Job(title, "", "")
-    work = _run(job, out / name, folder, out, workspace)
+    variables = {"OPSIN_DATA": str(workspace), VARIABLE: supervision.words()}
+    work = _run(job, out / name, folder, out, variables)
     job.start(asyncio.get_running_loop().create_task(work))
     return job
 
 
-async def _run(job: Job, script: Path, folder: Path, out: Path, workspace: Path) -> None:
+async def _run(
+    job: Job, script: Path, folder: Path, out: Path, variables: Mapping[str, str]
+) -> None:
     job.enter("running")
     failed: str | None = None
     try:
@@ -61,7 +74,7 @@ async def _run(job: Job, script: Path, folder: Path, out: Path, workspace: Path)
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "OPSIN_DATA": str(workspace), PARENT: str(os.getpid())},
+            env={**os.environ, **variables, PARENT: str(os.getpid())},
         )
         try:
             failed = await _followed(job, process)

@@ -95,6 +95,6 @@ async def run_on_folder(host: Host, ids: Sequence[str], folder: Path, out: Path)
     text = await script_of(host, ids)
     names = " and ".join(dict.fromkeys(host.job(id).operation for id in ids))
     title = f"{names} · images in {folder.name}"
-    job = folder_job(title, text, folder, out, host.workspace.folder)
+    job = folder_job(title, text, folder, out, host.workspace.folder, host.supervision)
     host.watch(job)
     return job

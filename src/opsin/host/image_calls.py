@@ -45,6 +45,7 @@ from opsin.images.readers import open_image
 from opsin.images.source import Array
 from opsin.images.write import write_image
 from opsin.plugins.manifest import Input
+from opsin.workers.supervision import Supervision
 
 _folders: dict[Path, count[int]] = {}
 """Where results of this process lie, by the workspace that they are in, and how many there are."""
@@ -52,7 +53,10 @@ _lock = threading.Lock()
 
 
 def call_on_images(
-    host: HostThread, program: Program, images: Mapping[str, Image | Rows]
+    host: HostThread,
+    program: Program,
+    images: Mapping[str, Image | Rows],
+    supervision: Supervision | None = None,
 ) -> list[Any]:
     """Run an operation on all of the finest level of images, and on rows; what it gives, in order.
 
@@ -65,7 +69,7 @@ def call_on_images(
     outputs = program.operation.outputs
     folder = _folder(host.host.workspace.results)
     targets = [folder / f"{number}{suffix_of(one.kind)}" for number, one in enumerate(outputs)]
-    job: Job = host.run(_run(host.host, program, layers, targets))
+    job: Job = host.run(_run(host.host, program, layers, targets, supervision))
     if job.failure is not None:
         raise job.failure
     if job.state != "done":
@@ -188,9 +192,13 @@ def save(value: Any, path: str | Path) -> None:
 
 
 async def _run(
-    host: Host, program: Program, layers: Mapping[str, Given], targets: list[Path]
+    host: Host,
+    program: Program,
+    layers: Mapping[str, Given],
+    targets: list[Path],
+    supervision: Supervision | None,
 ) -> Job:
-    job = host.run(program, layers, Whole(), targets)
+    job = host.run(program, layers, Whole(), targets, supervision=supervision)
     shown = job.lines
     stop = job.listen(_printer(shown))
     try:

@@ -17,9 +17,11 @@ from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.chunks.volume_levels import in_3d
 from opsin.errors import OpsinError, UsageError
+from opsin.host.agreements import Agreements
 from opsin.host.host import Host
 from opsin.host.job import Job
-from opsin.host.registry import read_registered
+from opsin.host.permissions import Allowed
+from opsin.host.registry import Registered, read_registered
 from opsin.host.workspace import Workspace
 from opsin.images.derived import stored_levels
 from opsin.images.image import Image
@@ -36,6 +38,7 @@ from opsin.server.points_layers import PointsLayers
 from opsin.server.roots import Roots
 from opsin.server.shelf import Offer, Shelf
 from opsin.views.scene import Scene
+from opsin.workers.supervision import Supervision
 
 log = logging.getLogger("opsin")
 
@@ -64,6 +67,10 @@ class Session:
         roots: folders below which images may be opened by name.
         codec: how chunks are compressed for other programs.
         no_plugins: a sentence that says why no plugins run here; None: they do.
+        trusting: what the user of this computer allowed plugins holds.
+        allowing: pages may change that: they are that user's.
+        allowed: what plugins may, as long as this runs.
+        supervision: what their workers are granted; None: what `OPSIN_LIMITS` says.
     """
 
     def __init__(
@@ -77,6 +84,11 @@ class Session:
         roots: Roots | None = None,
         codec: CodecName = "none",
         no_plugins: str | None = None,
+        *,
+        trusting: bool = True,
+        allowing: bool = True,
+        allowed: Sequence[tuple[Registered, Allowed]] = (),
+        supervision: Supervision | None = None,
     ) -> None:
         self.policy = policy
         self.loader = Loader(memory, fetches=policy.fetches, disk_cache=disk_cache)
@@ -117,6 +129,8 @@ class Session:
         self._plugins = plugins
         self._host: Host | None = None
         self._no_plugins = no_plugins
+        self._supervision = supervision
+        self._trusting, self._allowing, self._allowed = trusting, allowing, allowed
         self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
         """The layers that the results of ended jobs became."""
@@ -323,11 +337,17 @@ class Session:
 
     def _start_host(self) -> None:
         try:
-            self._host = Host(Workspace(), front_end="browser")
+            workspace = Workspace()
+            agreements = Agreements(workspace, remembered=self._trusting, changeable=self._allowing)
+            self._host = Host(
+                workspace, front_end="browser", supervision=self._supervision, agreements=agreements
+            )
         except UsageError as error:
             self._no_host = str(error)
             self.scene.notify("warning", str(error))
             return
+        for registered, more in self._allowed:
+            agreements.give(registered, more)
         for path in self._plugins:
             found = self._host.registry.add(path)
             if found.error is not None:

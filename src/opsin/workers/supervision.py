@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +14,6 @@ from opsin.errors import UsageError
 VARIABLE = "OPSIN_LIMITS"
 """Names limits, as in `time=600,memory=4G,workers=8`."""
 PER_PROCESSOR, FEWEST = 2, 8
-LEAST_MEMORY = 64 * 2**20
-"""Python and NumPy take about half of this."""
 MORE_TIME = "give it more with --time-limit (time_limit in Python)"
 MORE_MEMORY = "give it more with --memory-limit (memory_limit in Python)"
 
@@ -52,7 +49,7 @@ class Supervision:
             if name not in _READ:
                 raise UsageError(f"{VARIABLE} sets {', '.join(_READ)}, and not {name}.")
             try:
-                found[name] = _READ[name](value)
+                found[name] = _understood(name, value)
             except UsageError as error:
                 raise UsageError(f"{VARIABLE}: {name}: {error}") from None
         return cls(**found)
@@ -65,9 +62,9 @@ class Supervision:
         """
         changed: dict[str, Any] = {}
         if time is not None:
-            changed["time"] = seconds(time)
+            changed["time"] = _understood("time", time)
         if memory is not None:
-            changed["memory"] = size(memory)
+            changed["memory"] = _understood("memory", memory)
         return replace(self, **changed)
 
     def words(self) -> str:
@@ -87,34 +84,16 @@ class Supervision:
         return f"{reason}. Its memory limit is {told_size(self.memory or 0)}: {MORE_MEMORY}."
 
 
-def seconds(value: Any) -> float:
-    """Seconds above 0.
+def _understood(name: str, value: Any) -> Any:
+    """A limit, from a number or words for it.
 
     Raises:
-        UsageError: it is no such number.
+        UsageError: it is none.
     """
     try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = 0.0
-    if not 0 < found < math.inf:
-        raise UsageError(f"{value!r} is no time: give seconds, as in 600.")
-    return found
-
-
-def size(value: Any) -> int:
-    """Bytes, from a number or words like `4G`.
-
-    Raises:
-        UsageError: it is no size, or too little for any worker.
-    """
-    try:
-        found = option_values.size(str(value))
+        return _READ[name](str(value))
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"{error}.") from None
-    if found < LEAST_MEMORY:
-        raise UsageError(f"{value} is too little for any plugin: give at least 64M.")
-    return found
 
 
 DEFAULT = Supervision()
@@ -132,14 +111,14 @@ def told_size(count: int) -> str:
 
 def _count(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
-        raise UsageError(f"{value!r} is no number of workers: give 1 or more.")
+        raise argparse.ArgumentTypeError(f"{value!r} is no number of workers: give 1 or more")
     return int(value)
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
-    "start": seconds,
-    "idle": seconds,
-    "time": seconds,
-    "memory": size,
+    "start": option_values.seconds,
+    "idle": option_values.seconds,
+    "time": option_values.seconds,
+    "memory": option_values.memory,
     "workers": _count,
 }
