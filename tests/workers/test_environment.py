@@ -12,8 +12,10 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.errors import EnvironmentFailed
-from opsin.workers.environment import _Alone, current, lacking, prepare
+from opsin.workers.environment import _Alone, current, lacking, lock, prepare
+from opsin.workers.package_sources import PackageSources, write_sources
 from opsin.workers.uv import run_uv
+from tests.workers.slow_wheels import NAME, VERSION, slow_wheels
 
 SMALL = ["six==1.16.0"]
 """A package that this environment has in another version, or not at all."""
@@ -105,6 +107,33 @@ def test_cancelling_stopsrun_uv(tmp_path: Path) -> None:
     asyncio.run(test())
     assert not [p for p in psutil.Process().children(recursive=True) if "uv" in p.name()]
     assert not list(tmp_path.glob("*/complete"))
+
+
+def test_cancelled_while_packages_come_nothing_is_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the versions were chosen, when there is a folder already."""
+    wanted, folder = [f"{NAME}=={VERSION}"], tmp_path / "environments"
+    with slow_wheels(tmp_path / "wheels") as wheels:
+        write_sources(folder, PackageSources(find_links=(wheels.address,)))
+        wheels.let_go.set()
+        locked = asyncio.run(lock(wanted, folder=folder))
+        wheels.let_go.clear()
+        wheels.asked.clear()
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+
+        async def cancelled() -> None:
+            task = asyncio.create_task(prepare(wanted, folder=folder))
+            assert await asyncio.to_thread(wheels.asked.wait, 60)
+            assert list(folder.glob("*/pyvenv.cfg"))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        asyncio.run(cancelled())
+        assert not [p for p in psutil.Process().children(recursive=True) if "uv" in p.name()]
+        assert not [path for path in folder.iterdir() if path.is_dir() and path.name != "locks"]
+        assert locked.file.is_file()
 
 
 def fakerun_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:

@@ -119,3 +119,18 @@ def test_any_text_gives_a_sentence(lines: list[str], wanted: list[str]) -> None:
     failure = explained(lines, wanted)
     assert failure.sentence.startswith("The plugin's packages cannot be installed: ")
     assert len(failure.said) <= TOLD
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted", "package"),
+    [
+        ("one_two-1.0-py3-none-any.whl", "One.two>=1", "One.two"),
+        ("one-two-1.0.tar.gz", "one-two", "one-two"),
+        ("other-2.whl", "one", "other"),
+        ("simple/?page=2", "one", "a package"),
+    ],
+)
+def test_a_file_that_is_not_there(file: str, wanted: str, package: str) -> None:
+    lines = [f"error: Failed to fetch: http://127.0.0.1:9/{file}", "  cause: (404 Not Found)"]
+    reason = explained(lines, [wanted]).reason
+    assert reason == f"{package} cannot be fetched, as its server does not have it"

@@ -114,6 +114,12 @@ _SIGNS = (
         _NETWORK,
     ),
     _Sign(
+        r"Failed to fetch: \S+/(?P<package>[A-Za-z0-9][\w.-]*?)-\d[^/\s]*\.(?:whl|tar\.gz|zip)",
+        "{package} cannot be fetched",
+        _NETWORK,
+    ),
+    _Sign(r"Failed to fetch: ", "{package} cannot be fetched", _NETWORK),
+    _Sign(
         r"No interpreter found for (?P<wants>.+?)(?: in |$)",
         "there is no {wants} on this computer",
         "Install it, or ask for another Python.",
@@ -144,7 +150,7 @@ def explained(lines: Iterable[str], wanted: Sequence[str] = ()) -> InstallFailur
         if found is None:
             continue
         groups = {name: value or "" for name, value in found.groupdict().items()}
-        package = groups.get("package") or _package(text, wanted)
+        package = _as_asked(groups.get("package", ""), wanted) or _package(text, wanted)
         groups["package"] = package or "a package"
         for name in ("wants", "has"):
             groups[name] = groups.get(name, "").strip("`,.'")
@@ -159,6 +165,16 @@ def explained(lines: Iterable[str], wanted: Sequence[str] = ()) -> InstallFailur
 
 def _cause(text: str) -> str:
     return next((f", as {what}" for pattern, what in _CAUSES if pattern.search(text)), "")
+
+
+def _as_asked(package: str, wanted: Sequence[str]) -> str:
+    """The name of a package as it was asked for; the names of files have _ for what joins it."""
+    same = (name for name in map(_name, wanted) if _plain(name) == _plain(package))
+    return next(same, package)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _package(text: str, wanted: Sequence[str]) -> str:

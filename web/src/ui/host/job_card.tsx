@@ -5,7 +5,7 @@ import { layerSwatch } from "../colour_ramp.ts";
 import type { Desk } from "../desk.ts";
 import { Icon, IconButton } from "../icons.tsx";
 import { formatClock, formatSeconds } from "../numbers.ts";
-import type { Job, JobStateName, ResultFile } from "./host_service.ts";
+import type { Job, JobError, JobStateName, ResultFile } from "./host_service.ts";
 import { hasEnded, progressOf } from "./job_merge.ts";
 import { JobOutput } from "./job_output.tsx";
 import type { Jobs } from "./jobs.ts";
@@ -21,6 +21,8 @@ const STATE_TEXT: Readonly<Record<JobStateName, string>> = {
   failed: "Failed",
   cancelled: "Cancelled",
 };
+/** The type of an error that an install ends with. */
+const NO_PACKAGES = "EnvironmentFailed";
 /** Larger numbers of steps are told as a share. */
 const MOST_STEPS = 9_999;
 
@@ -71,11 +73,7 @@ export function JobCard({ desk, jobs, bin, job, onChange }: JobCardProps) {
         )}
       </header>
       {!ended && <JobProgress job={job} />}
-      {job.error && (
-        <p class="job-error">
-          <span class="job-error-type">{job.error.type}</span> {job.error.message}
-        </p>
-      )}
+      {job.error && <Failure jobs={jobs} job={job} error={job.error} />}
       {job.layers.map((id) => (
         <ResultLayer key={id} desk={desk} bin={bin} id={id} />
       ))}
@@ -83,19 +81,46 @@ export function JobCard({ desk, jobs, bin, job, onChange }: JobCardProps) {
         <ResultTable key={file.address} file={file} />
       ))}
       {ended && <ResultPlaces job={job} notices={desk.notices} />}
-      {job.isolation && <Isolation level={job.isolation} />}
+      {job.isolation && <Isolation level={job.isolation} allowed={job.permissions ?? []} />}
       <JobOutput job={job} notices={desk.notices} />
     </li>
   );
 }
 
+type FailureProps = Pick<JobCardProps, "jobs" | "job"> & { readonly error: JobError };
+
+/** Why it failed. Of packages that cannot be installed: which, why, what to do, and to try again once that is done. */
+function Failure({ jobs, job, error }: FailureProps) {
+  const { request, undone } = job;
+  if (error.type !== NO_PACKAGES)
+    return (
+      <p class="job-error">
+        <span class="job-error-type">{error.type}</span> {error.message}
+      </p>
+    );
+  return (
+    <>
+      {/* What the installer said stands in the log. */}
+      <p class="job-reason">{error.message.split("\n", 1)[0]}</p>
+      {request && !undone && (
+        <button type="button" class="button job-retry" onClick={() => void jobs.run(request)}>
+          Retry
+        </button>
+      )}
+    </>
+  );
+}
+
 /** What keeps the plugin apart: its name, and from what as the tooltip. */
-function Isolation({ level }: { readonly level: string }) {
+type IsolationProps = { readonly level: string; readonly allowed: readonly string[] };
+
+function Isolation({ level, allowed }: IsolationProps) {
   const name = level.split(" (", 1)[0];
   const isNone = name === "not isolated";
   return (
     <p class={isNone ? "job-isolation job-error" : "job-isolation dim"} title={level}>
       {isNone ? "Not isolated: it could read and write all your files" : `Isolated by ${name}`}
+      {!isNone && allowed.length > 0 && `; allowed: ${allowed.join(", ")}`}
     </p>
   );
 }
