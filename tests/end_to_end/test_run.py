@@ -22,6 +22,7 @@ from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
 from tests.end_to_end.pss import sampled
 from tests.server.running import Running, opsin_view
+from tests.workers.processes import workers_of
 
 ROOT = Path(__file__).parents[2]
 NUCLEI = ROOT / "examples/plugins/nuclei.py"
@@ -165,10 +166,10 @@ def test_nuclei_of_a_whole_image_in_bounded_memory(
 
 def worker_of(server: Running) -> psutil.Process:
     deadline = time.monotonic() + 30
-    while not (children := psutil.Process(server.process.pid).children()):
+    while not (workers := workers_of(server.process.pid)):
         assert time.monotonic() < deadline, "no worker was started"
         time.sleep(0.05)
-    return children[0]
+    return workers[0]
 
 
 def test_cancel_raise_kill_and_run_again(app: App, workspace: Path, bad: Path) -> None:
