@@ -1,4 +1,4 @@
-"""Workers that are forked from a process that has loaded what they need: real ones, at each level."""
+"""Workers that are forked from a process that has loaded what they need, at each level."""
 
 from __future__ import annotations
 
@@ -85,9 +85,7 @@ async def forking(folder: Path, **options: Any) -> AsyncIterator[Forkservers]:
 
 async def started(servers: Forkservers, plugin: Path, output: Any = print) -> WorkerProcess:
     sandbox = Sandbox(reads=(plugin.parent,))
-    return await WorkerProcess.start(
-        current(), plugin.parent, output, sandbox, forkservers=servers
-    )
+    return await WorkerProcess.start(current(), plugin.parent, output, sandbox, forkservers=servers)
 
 
 async def asked(worker: WorkerProcess, plugin: Path, function: str, **parameters: Any) -> Any:
@@ -243,7 +241,13 @@ def test_other_variables_are_another_forkserver(
     run(main(), 60)
 
 
-def test_a_start_that_is_broken_off_or_fails_leaves_nothing(plugin: Path, tmp_path: Path) -> None:
+def test_a_start_that_is_broken_off_or_fails_leaves_nothing(
+    plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSIN_ISOLATION", "landlock")
+    temporary = folder(tmp_path, "temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
     async def main() -> None:
         with nothing_leaks():
             async with forking(tmp_path) as servers:
@@ -262,9 +266,8 @@ def test_a_start_that_is_broken_off_or_fails_leaves_nothing(plugin: Path, tmp_pa
                 one = await started(servers, plugin)
                 await one.stop()
 
-    before = set(os.listdir("/tmp"))
     run(main(), 60)
-    assert not {name for name in set(os.listdir("/tmp")) - before if "opsin-worker" in name}
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_level_that_there_is_not_is_said(
