@@ -334,6 +334,7 @@ def _parser() -> argparse.ArgumentParser:
         "--last", type=int, default=20, metavar="N", help="how many are listed (default: 20)"
     )
     runs.add_argument("--json", action="store_true", help="all that was recorded of them, as JSON")
+    runs.add_argument("--log", metavar="RUN", help="print all that this run has printed")
     runs.set_defaults(run=_runs)
 
     script = commands.add_parser(
@@ -559,8 +560,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    from opsin.script_command import list_runs
+    from opsin.script_command import list_runs, print_log
 
+    if options.log is not None:
+        return print_log(options.log, say=_say)
     return list_runs(options.last, json=options.json, say=_say)
 
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from opsin.errors import UsageError
 from opsin.host.host import Host
-from opsin.host.job import Job
+from opsin.host.job import Job, NewLines
 from opsin.host.selection import PIXELS, Given, Whole
 from opsin.host.workspace import Workspace
 from opsin.images.image import Image
@@ -161,7 +160,7 @@ async def _watched(job: Job) -> None:
     if console.is_terminal:
         await _with_bar(job, console)
         return
-    printed = _Lines(job)
+    printed = NewLines(job)
 
     def changed(_: Job) -> None:
         if lines := printed.take():
@@ -186,7 +185,7 @@ async def _with_bar(job: Job, console: Console) -> None:
         auto_refresh=False,
         transient=True,
     )
-    printed = _Lines(job)
+    printed = NewLines(job)
     waiting: list[str] = []
 
     def changed(_: Job) -> None:
@@ -218,19 +217,6 @@ async def _with_bar(job: Job, console: Console) -> None:
             ended.cancel()
             stop()
             show()
-
-
-class _Lines:
-    """The lines of a job's log that have not been taken yet."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._taken = 0
-
-    def take(self) -> list[str]:
-        new = min(self._job.lines - self._taken, len(self._job.log))
-        self._taken = self._job.lines
-        return list(islice(reversed(self._job.log), new))[::-1] if new else []
 
 
 def _write(place: TextIO | Console, lines: Sequence[str]) -> None:

@@ -40,6 +40,22 @@ def list_runs(count: int, *, json: bool, say: Say) -> int:
     return 0
 
 
+def print_log(id: str, *, say: Say) -> int:
+    """Print all that a run has printed, as far as it is kept; returns the exit status.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    workspace = Workspace()
+    try:
+        found = _found(Recorder(workspace, "command line").steps(), id)
+        text = workspace.logs.read(found.id)
+    finally:
+        workspace.close()
+    say(text.rstrip("\n") or f"{found.title} has printed nothing.")
+    return 0
+
+
 def write_script(ids: Sequence[str], target: Path | None, *, overwrite: bool, say: Say) -> int:
     """Write the script of runs, by default of the latest; returns the exit status.
 

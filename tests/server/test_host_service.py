@@ -284,6 +284,30 @@ def test_a_table_that_was_removed_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     run(main(), 60)
 
 
+def test_the_whole_log_of_a_job_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            (plugin,) = await first(host.watch_plugins())
+            id = await host.run(request(plugin["id"], "chatty", parameters={}))
+            job = session.host.job(id)
+            await job.wait()
+            assert len(job.log) < 2000
+            app = Starlette(routes=routes(), exception_handlers=dict(ERRORS))
+            app.state.session = session
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                found = await client.get(f"/api/jobs/{id}/log")
+                assert found.text == "".join(f"line {number}\n" for number in range(2000))
+                assert found.headers["content-type"].startswith("text/plain")
+                name = f"chatty-{id}.log"
+                assert found.headers["content-disposition"].endswith(f"UTF-8''{name}")
+                assert (await client.get("/api/jobs/none/log")).status_code == 400
+
+    run(main(), 60)
+
+
 def test_plugins_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with page(tmp_path, monkeypatch) as (host, _):

@@ -18,7 +18,7 @@ from opsin.host.agreements import Agreements
 from opsin.host.calls import Program
 from opsin.host.estimate import Estimate, estimate
 from opsin.host.in_process import check_in_process
-from opsin.host.job import Job
+from opsin.host.job import Job, NewLines
 from opsin.host.layers_run import LayersRun, arrays_of, gives_layers
 from opsin.host.lazy_types import register as register_lazy_types
 from opsin.host.permissions import from_words, said_of
@@ -37,6 +37,7 @@ from opsin.workers.in_process import InProcess, apart
 from opsin.workers.isolation.visible import gpus
 from opsin.workers.offered_readers import offer_readers
 from opsin.workers.pool import WorkerPool
+from opsin.workers.repositories import obtain
 from opsin.workers.supervision import Supervision
 from opsin.workers.worker import Worker
 
@@ -199,6 +200,7 @@ class Host:
             targets = self._own_targets(job, program)
         self.jobs[job.id] = job
         job.listen(self._changed)
+        self._keep_log(job)
         granted = supervision or self.supervision
         work = self._run(job, program, selection, targets, run, granted)
         job.start(asyncio.get_running_loop().create_task(work))
@@ -234,6 +236,7 @@ class Host:
         """Have a job among the others that is not a run of an operation."""
         self.jobs[job.id] = job
         job.listen(self._tell)
+        self._keep_log(job)
         self._tell(job)
 
     def forget_job(self, id: str) -> None:
@@ -271,7 +274,7 @@ class Host:
     ) -> AsyncIterator[Worker]:
         """A worker in the environment of a program, for this block alone."""
         environment = await self._environment(program, output)
-        program = self._with_what_is_allowed(program)
+        program = self._with_what_is_allowed(await self._with_repositories(program, output))
         async with self._worker(program, environment, output, granted) as worker:
             if line := _goes_without(program, worker, environment):
                 output(line)
@@ -312,6 +315,13 @@ class Host:
                     yield
                     return
 
+    async def _with_repositories(self, program: Program, output: Callable[[str], None]) -> Program:
+        """A program whose repositories are there."""
+        asked, folder = program.plugin.repositories, self.workspace.environments
+        if not asked:
+            return program
+        return replace(program, work=await obtain(asked, folder=folder, output=output))
+
     async def _environment(self, program: Program, output: Callable[[str], None]) -> Environment:
         plugin = program.plugin
         if program.in_process:
@@ -345,6 +355,7 @@ class Host:
             async with self._place(program, job.say):
                 job.enter("preparing")
                 environment = await self._environment(program, job.say)
+                program = await self._with_repositories(program, job.say)
                 program = self._with_what_is_allowed(program)
                 job.permissions = program.allowed.words()
                 async with self._worker(program, environment, job.say, granted) as worker:
@@ -374,6 +385,17 @@ class Host:
             folder / f"{name}{f'-{number + 1}' if len(outputs) > 1 else ''}{suffix_of(one.kind)}"
             for number, one in enumerate(outputs)
         ]
+
+    def _keep_log(self, job: Job) -> None:
+        printed = NewLines(job)
+
+        def changed(job: Job) -> None:
+            if lines := printed.take():
+                self.workspace.logs.write(job.id, "\n".join([*lines, ""]))
+            if job.has_ended:
+                self.workspace.logs.end(job.id)
+
+        job.listen(changed)
 
     def _changed(self, job: Job) -> None:
         if job.has_ended and not job.results:  # of one that came to nothing, nothing stays

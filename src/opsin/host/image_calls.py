@@ -22,7 +22,7 @@ from opsin.errors import Cancelled, UsageError, WriteError
 from opsin.host.calls import Program
 from opsin.host.host import Host
 from opsin.host.host_thread import HostThread
-from opsin.host.job import Job, Result
+from opsin.host.job import Job, NewLines, Result
 from opsin.host.results import write_table
 from opsin.host.run import suffix_of
 from opsin.host.selection import PIXELS, Given, Whole
@@ -199,8 +199,7 @@ async def _run(
     supervision: Supervision | None,
 ) -> Job:
     job = host.run(program, layers, Whole(), targets, supervision=supervision)
-    shown = job.lines
-    stop = job.listen(_printer(shown))
+    stop = job.listen(_printer(job))
     try:
         await job.wait()
     finally:
@@ -211,15 +210,13 @@ async def _run(
     return job
 
 
-def _printer(shown: int) -> Callable[[Job], None]:
-    """Print what the plugin prints, where it would go if it were called directly."""
+def _printer(job: Job) -> Callable[[Job], None]:
+    """Print what the plugin prints from now on, where it would go if it were called directly."""
+    printed = NewLines(job, job.lines)
 
-    def changed(job: Job) -> None:
-        nonlocal shown
-        new = min(job.lines - shown, len(job.log))
-        for line in list(job.log)[len(job.log) - new :] if new else ():
+    def changed(_: Job) -> None:
+        for line in printed.take():
             print(line, file=sys.stderr)  # noqa: T201
-        shown = job.lines
 
     return changed
 

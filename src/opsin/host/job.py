@@ -9,6 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -165,6 +166,24 @@ class Job:
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener(self)
+
+
+class NewLines:
+    """The lines of a job's log that have not been taken yet.
+
+    Args:
+        taken: how many have been.
+    """
+
+    def __init__(self, job: Job, taken: int = 0) -> None:
+        self._job = job
+        self._taken = taken
+
+    def take(self) -> list[str]:
+        """Those that there are now, as far as they are kept."""
+        new = min(self._job.lines - self._taken, len(self._job.log))
+        self._taken = self._job.lines
+        return list(islice(reversed(self._job.log), new))[::-1] if new else []
 
 
 def explained(error: BaseException) -> JobError:

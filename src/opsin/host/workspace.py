@@ -2,6 +2,7 @@
 
 plugins/             files that were dropped onto a window; names of those that were added
 results/<job>/       what runs gave, if it was not asked for elsewhere
+logs/                what runs printed
 inputs/              what runs took that was in no file, so that they can be repeated
 environments/        packages of plugins, shared by those with an equal lock
 workspace.sqlite     every run, what each operation was seen to need, what plugins are allowed
@@ -23,6 +24,7 @@ from typing import Any
 import platformdirs
 
 from opsin.errors import PluginError, UsageError
+from opsin.host.job_logs import JobLogs
 from opsin.host.permissions import Agreement
 from opsin.host.records import Records, Write
 from opsin.images.draft import draft_name, remove_dead_drafts
@@ -62,9 +64,12 @@ class Workspace:
         self.results = self.folder / "results"
         self.inputs = self.folder / "inputs"
         self.environments = self.folder / "environments"
+        logs = self.folder / "logs"
+        self.logs = JobLogs(logs)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            for one in (self.folder, self.plugins, self.results, self.inputs, self.environments):
+            kept = (self.plugins, self.results, logs, self.inputs, self.environments)
+            for one in (self.folder, *kept):
                 one.mkdir(mode=0o700, exist_ok=True)
             self._records = Records(self.folder / "workspace.sqlite")
             self._in_use = os.open(self.results, os.O_RDONLY | os.O_CLOEXEC)
@@ -78,6 +83,7 @@ class Workspace:
     def close(self) -> None:
         """Write what has been recorded, and let go of the folder. Idempotent."""
         self._records.close()
+        self.logs.close()
         if self._in_use >= 0:
             os.close(self._in_use)
             self._in_use = -1
@@ -242,6 +248,7 @@ class Workspace:
 
     def _clear_up(self) -> None:
         """Remove what runs left half written whose process was killed."""
+        self.logs.clear_up()
         for folder in (self.plugins, self.results, self.inputs):
             remove_dead_drafts(folder)
         for folder in self.results.iterdir():

@@ -7,9 +7,10 @@ import base64
 import json
 import math
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -82,6 +83,16 @@ async def get_result(request: Request) -> Response:
     return FileResponse(result.path, filename=result.name)
 
 
+async def get_log(request: Request) -> Response:
+    """All that a job has printed, as a file to keep."""
+    host = _session(request).host
+    job = host.job(request.path_params["job"])
+    text = await asyncio.to_thread(host.workspace.logs.read, job.id)
+    name = quote(f"{job.operation or 'run'}-{job.id}.log")
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    return PlainTextResponse(text, headers=headers)
+
+
 async def view_stream(socket: WebSocket) -> None:
     """One canvas (protocol/VIEW.md), of a page that may be older than this server."""
     session: Session = socket.app.state.session
@@ -124,6 +135,7 @@ def routes() -> list[Any]:
         Route("/api/view", get_view, methods=["GET"]),
         Route("/api/view", put_view, methods=["PUT"]),
         Route("/api/jobs/{job}/results/{number:int}", get_result),
+        Route("/api/jobs/{job}/log", get_log),
         WebSocketRoute("/api/stream", view_stream),
         WebSocketRoute("/api/rpc", host_link),
     ]

@@ -6,8 +6,11 @@ users have namespaces. Inside, the worker's own filter and limits (`opsin.sandbo
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from opsin.sandbox import landlock
@@ -20,6 +23,8 @@ FOLDER = "/tmp"
 HOME = f"{FOLDER}/home"
 PARENT = 1
 """The parent of a worker, as it sees it."""
+ENTERS = b"opsin.sandbox.enter"
+"""What stands in the commands of Opsin's own."""
 SIGNALLED = 128
 """What bubblewrap adds to the number of a signal that ended the program, to end with it."""
 
@@ -82,6 +87,30 @@ def order(sandbox: Sandbox) -> Order:
 def closed_to(sandbox: Sandbox) -> tuple[str, ...]:
     """What it would have if it were allowed to."""
     return (*["network"] * (not sandbox.network), *["graphics card"] * (not sandbox.gpu))
+
+
+def end_orphans() -> None:
+    """Kill what is left of hosts that were killed.
+
+    Bubblewrap's inner process waits for the outer one before it can die with it. If that is killed
+    in this moment, it waits for ever.
+    """
+    with suppress(OSError):  # there is no /proc
+        here = Path("/proc/self/ns/pid").readlink()
+        for process in Path("/proc").iterdir():
+            with suppress(OSError, IndexError):
+                if not process.name.isdigit() or process.stat().st_uid != os.geteuid():
+                    continue
+                command = _command(process)
+                if command[0].endswith(b"bwrap") and ENTERS in b"".join(command):
+                    parent = (process / "stat").read_bytes().rpartition(b")")[2].split()[1]
+                    wrapped = _command(process.with_name(parent.decode()))[0].endswith(b"bwrap")
+                    if not wrapped and (process / "ns/pid").readlink() != here:
+                        os.kill(int(process.name), signal.SIGKILL)
+
+
+def _command(process: Path) -> list[bytes]:
+    return (process / "cmdline").read_bytes().split(b"\0")
 
 
 def limits_of(limits: Limits) -> dict[str, int]:

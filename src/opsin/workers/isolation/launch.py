@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,23 +125,34 @@ def _tried(name: str) -> bool | None:
     except OSError:
         return False
     try:
-        done = subprocess.run(
-            made.command,
-            env=made.variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
+        status = _status(made)
     except OSError:
         return False
     finally:
         if made.folder is not None:
             made.folder.remove()
-    was_killed = done.returncode < 0 or done.returncode > bubblewrap.SIGNALLED
-    return None if was_killed else done.returncode == 0
+    was_killed = status is None or status < 0 or status > bubblewrap.SIGNALLED
+    return None if was_killed else status == 0
+
+
+def _status(made: Launch) -> int | None:
+    """What a process ends with; None if it does not. Nothing of it is left."""
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        made.command,
+        env=made.variables,
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def launch(
@@ -160,6 +173,7 @@ def launch(
     """
     python = str(environment.python)
     sweep()
+    bubblewrap.end_orphans()
     if sandbox is None or not level.is_isolated:
         return Launch((python, *arguments(os.getpid())), dict(os.environ), environment, NONE)
     environment.python.stat()

@@ -27,9 +27,25 @@ export function JobOutput({ job, notices }: JobOutputProps) {
             onClick={() => void copyText(text, open.value ?? "log", notices)}
           />
         )}
+        {open.value === "log" && <SaveLog job={job} />}
       </div>
       {open.value && <Text text={text} label={open.value === "log" ? "Log" : "Traceback"} />}
     </div>
+  );
+}
+
+/** All of it: what is shown are its newest lines. */
+function SaveLog({ job }: { readonly job: Job }) {
+  return (
+    <a
+      class="icon-button"
+      href={`/api/jobs/${job.id}/log`}
+      download
+      aria-label="Save log"
+      title="Save the whole log"
+    >
+      <Icon name="save" />
+    </a>
   );
 }
 
