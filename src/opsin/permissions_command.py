@@ -17,9 +17,9 @@ from opsin.host.permissions import (
     Answer,
     Asked,
     command,
-    declares,
     folder,
     from_words,
+    to_be_asked,
 )
 from opsin.host.registry import Registered, Registry, read_registered
 from opsin.host.workspace import Workspace
@@ -34,6 +34,8 @@ STATES = {
     "unasked": "not allowed yet",
     "always": "always, isolated",
 }
+NETWORK = ("network",)
+"""What is asked about of plugins that cannot say what they ask for."""
 YES = ("y", "yes")
 
 
@@ -102,16 +104,14 @@ def ask(registered: Registered, workspace: Workspace, say: Say) -> None:
     """
     agreements = Agreements(workspace)
     stand = agreements.asked(registered)
-    is_asking = registered.plugin is not None and declares(registered.plugin)
-    if is_asking:
+    names = to_be_asked(registered.plugin) if registered.plugin is not None else ()
+    if names:
         say("\n".join(_lines(stand)))
-    unasked = [one for one in stand if one.state == "unasked"]
-    if not is_asking:
-        unasked = [one for one in unasked if one.name == "network"]
+    unasked = [one for one in stand if one.state == "unasked" and one.name in (names or NETWORK)]
     if not unasked:
         return
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
-        if is_asking:
+        if names:
             say(f"To allow it: {command(registered.address, [one.name for one in unasked])}")
         return
     answers: dict[str, Answer] = {one.name: _answer(one, say) for one in unasked}
@@ -164,7 +164,7 @@ def _is_asking(registered: Registered, stand: Sequence[Asked]) -> bool:
     """Whether it says what it asks for, or has been allowed something."""
     plugin = registered.plugin
     is_allowed = any(one.state == "allowed" for one in stand)
-    return is_allowed or (plugin is not None and declares(plugin))
+    return is_allowed or (plugin is not None and bool(plugin.permissions))
 
 
 def _text(registered: Registered, stand: Sequence[Asked]) -> str:

@@ -9,7 +9,15 @@ from msgspec import structs
 
 from opsin.errors import UsageError
 from opsin.host.agreements import Agreements
-from opsin.host.permissions import Agreement, Allowed, from_words, said_of, terms
+from opsin.host.permissions import (
+    Agreement,
+    Allowed,
+    from_words,
+    said_of,
+    terms,
+    to_be_asked,
+    wanted,
+)
 from opsin.host.registry import Registered, read_registered
 from opsin.host.workspace import Workspace
 from opsin.plugins.manifest import Permission, Plugin
@@ -187,6 +195,16 @@ def test_plugins_of_napari_cannot_ask_so_all_can_be_allowed(agreements: Agreemen
     assert agreements.allowed(plugin) == Allowed(network=True)
     newer = structs.replace(made, version="2")
     assert not agreements.allowed(Registered("1", plugin.path, newer, None, None)).network
+
+
+def test_files_of_imjoy_are_asked_about_the_network(tmp_path: Path) -> None:
+    plugin = Plugin(name="x", kind="native-python", source="a/x.imjoy.html", digest="")
+    assert [one.name for one in wanted(plugin)] == ["network", "files", "gpu"]
+    assert to_be_asked(plugin) == ("network",)
+    assert to_be_asked(structs.replace(plugin, source="x.py")) == ()
+    assert wanted(structs.replace(plugin, source="x.py")) == ()
+    mine = structs.replace(plugin, source="x.py", permissions=(Permission("gpu"),))
+    assert to_be_asked(mine) == ("gpu",)
 
 
 def test_a_line_says_what_a_run_goes_without() -> None:

@@ -33,8 +33,8 @@ WHAT: Mapping[str, str] = {
 }
 OF_THE_KERNEL = ("/dev", "/proc", "/sys")
 """Folders that are none: what is in them is not in files."""
-CANNOT_DECLARE = ("napari",)
-"""Kinds of plugins whose manifests have no place for permissions: all can be allowed."""
+IMJOY = ".imjoy.html"
+"""What the names of files end with whose manifests have no place for these permissions."""
 COMPUTE_ON_GPUS = frozenset(
     {"cupy", "jax", "keras", "mxnet", "pycuda", "pyclesperanto", "pyopencl", "tensorflow", "torch"}
 )
@@ -102,14 +102,18 @@ class Asked:
 
 def wanted(plugin: Plugin) -> tuple[Permission, ...]:
     """What a plugin asks for; of one that cannot say so, all that there is."""
-    if plugin.permissions or plugin.kind not in CANNOT_DECLARE:
+    if plugin.permissions or not (plugin.kind == "napari" or plugin.source.endswith(IMJOY)):
         return plugin.permissions
     return tuple(Permission(name) for name in NAMES)
 
 
-def declares(plugin: Plugin) -> bool:
-    """Whether its manifest says what it asks for, so that its user should be asked."""
-    return bool(plugin.permissions)
+def to_be_asked(plugin: Plugin) -> tuple[PermissionName, ...]:
+    """What a user should be asked about when it comes: what it says that it asks for. Files of
+    ImJoy cannot say so, and use the network more often than not.
+    """
+    if plugin.source.endswith(IMJOY) and not plugin.permissions:
+        return ("network",)
+    return tuple(one.name for one in plugin.permissions if one.name in NAMES)
 
 
 def terms(plugin: Plugin, *, copied: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +14,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from opsin.chunks.camera import Camera
 from opsin.errors import ConnectionLost, PluginError, UsageError
+from opsin.host.agreements import Agreements
 from opsin.host.calls import Program
 from opsin.host.host import Host
 from opsin.host.job import Job
+from opsin.host.permissions import Agreement, Answer, to_be_asked
 from opsin.host.registry import Registered
 from opsin.host.selection import Given, Visible, Where, Whole
 from opsin.images.image import Origin
@@ -82,19 +84,25 @@ class HostService:
         """All plugins, now and whenever that list changes. Their files are watched meanwhile."""
         registry = self._session.host.registry
         changed = asyncio.Event()
+        agreements, loop = self._session.host.agreements, asyncio.get_running_loop()
         stop = registry.listen(changed.set)
+        stop_agreeing = agreements.listen(lambda _: loop.call_soon_threadsafe(changed.set))
         try:
             while True:
                 changed.clear()
-                yield [plugin_entry(one) for one in registry.all()]
+                known = await asyncio.to_thread(agreements.all)
+                yield [self._entry(one, known) for one in registry.all()]
                 while not changed.is_set():
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_INTERVAL):  # wait_for can lose a cancel
                             await changed.wait()
                     await asyncio.to_thread(_stats, [one.path for one in registry.all()])
                     registry.refresh()
+                    if await asyncio.to_thread(agreements.all) != known:  # by another process
+                        changed.set()
         finally:
             stop()
+            stop_agreeing()
 
     async def add_plugin(self, file_name: Any, text: Any) -> dict[str, Any]:
         """Keep a plugin's file in the user's workspace, if it can be used."""
@@ -105,11 +113,27 @@ class HostService:
         host = self._session.host
         check_plugin(file_name, text)
         path = await asyncio.to_thread(host.workspace.keep_plugin, file_name, text)
-        return plugin_entry(host.registry.add(path))
+        return self._entry(host.registry.add(path))
 
     async def remove_plugin(self, id: Any) -> None:
         """Forget a plugin."""
         self._session.host.forget_plugin(_checked(id, str, "plugin"))
+
+    async def answer(self, id: Any, answers: Any, terms: Any) -> None:
+        """Keep what the user answers to what a plugin asks for."""
+        try:
+            given = msgspec.convert(answers, dict[str, bool | list[str]])
+        except msgspec.ValidationError as error:
+            raise UsageError(f"That is no answer: {error}.") from None
+        host = self._session.host
+        plugin = host.registry.get(_checked(id, str, "plugin"))
+        made: dict[str, Answer] = {
+            name: one if isinstance(one, bool) else tuple(map(Path, one))
+            for name, one in given.items()
+        }
+        await asyncio.to_thread(
+            host.agreements.answer, plugin, made, _checked(terms, str, "agreement")
+        )
 
     async def estimate(self, request: Any) -> dict[str, Any]:
         """What a run would need."""
@@ -196,6 +220,11 @@ class HostService:
     async def restore_layer(self, id: Any) -> None:
         """Undo that."""
         self._session.restore_layer(_checked(id, int, "layer"))
+
+    def _entry(
+        self, registered: Registered, known: Sequence[Agreement] | None = None
+    ) -> dict[str, Any]:
+        return plugin_entry(registered, self._session.host.agreements, known)
 
     def _started(self, request: Any) -> Job:
         program, layers, where = self._understood(request)
@@ -285,8 +314,10 @@ def check_plugin(file_name: str, text: str) -> None:
             raise PluginError(str(error).replace(str(path), file_name)) from None
 
 
-def plugin_entry(registered: Registered) -> dict[str, Any]:
-    """A plugin as pages get it."""
+def plugin_entry(
+    registered: Registered, agreements: Agreements, known: Sequence[Agreement] | None = None
+) -> dict[str, Any]:
+    """A plugin as pages get it. `known` is what `agreements` has, if that was read already."""
     plugin = registered.plugin
     operations = plugin.operations if plugin is not None else ()
     return {
@@ -298,9 +329,17 @@ def plugin_entry(registered: Registered) -> dict[str, Any]:
         "source": registered.address,
         "error": registered.error,
         "permissions": [
-            {"name": one.name, "reason": one.reason}
-            for one in (plugin.permissions if plugin is not None else ())
+            {
+                "name": one.name,
+                "reason": one.reason,
+                "state": one.state,
+                "folders": list(map(str, one.folders)),
+            }
+            for one in agreements.asked(registered, known)
         ],
+        "asks": list(to_be_asked(plugin)) if plugin is not None else [],
+        "terms": agreements.terms(registered) if plugin is not None else "",
+        "may_allow": agreements.changeable,
         "operations": [
             {
                 "name": one.name,
@@ -337,6 +376,7 @@ def job_entry(job: Job, session: Session) -> dict[str, Any]:
         "log": list(job.log)[-SENT_LINES:],
         "undone": job.undone,
         "isolation": job.isolation,
+        "permissions": list(job.permissions),
         "layers": list(layers or ()),
         "places": [{"name": one.name, "path": str(one.path)} for one in job.results],
         "files": [

@@ -1,11 +1,13 @@
 /** A host that runs nothing and says that it did, over the real RPC. */
 import { memoryLink, Peer } from "../../src/rpc/index.ts";
 import type {
+  Answer,
   Estimate,
   FormValue,
   HostService,
   Job,
   JobError,
+  Permission,
   Plugin,
   RunRequest,
 } from "../../src/ui/host/host_service.ts";
@@ -109,6 +111,23 @@ export class FakeHost implements Serving {
   remove_plugin(id: string): void {
     this.#called("remove_plugin", id);
     this.showPlugins(this.plugins.filter((plugin) => plugin.id !== id));
+  }
+
+  answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): void {
+    this.#called("answer", id, answers, terms);
+    this.showPlugins(
+      this.plugins.map((plugin) => {
+        if (plugin.id !== id) return plugin;
+        const permissions = plugin.permissions.map((one): Permission => {
+          const answer = answers[one.name];
+          if (answer === undefined) return one;
+          const folders = typeof answer === "boolean" ? [] : answer;
+          const isAllowed = answer === true || folders.length > 0;
+          return { ...one, state: isAllowed ? "allowed" : "refused", folders };
+        });
+        return { ...plugin, permissions };
+      }),
+    );
   }
 
   estimate(request: RunRequest): Estimate | Promise<Estimate> {
@@ -242,6 +261,9 @@ function pluginFrom(file_name: string, text: string): Plugin {
     source: file_name,
     error: found.length === 0 ? wrong : null,
     permissions: [],
+    asks: [],
+    terms: "",
+    may_allow: true,
     operations: found.map((operation) => ({
       name: operation,
       title: operation,

@@ -1,6 +1,7 @@
 /** Plugins as a host would list them: plain ones, one with everything, one that is broken. */
 import type {
   FormProperty,
+  Permission,
   Plugin,
   PluginInput,
   PluginOperation,
@@ -30,6 +31,15 @@ export function operation(
   };
 }
 
+export function asked(
+  name: string,
+  reason = "",
+  state: Permission["state"] = "unasked",
+  folders: readonly string[] = [],
+): Permission {
+  return { name, reason, state, folders };
+}
+
 export function plugin(id: string, more: Partial<Plugin> = {}): Plugin {
   return {
     id,
@@ -40,6 +50,9 @@ export function plugin(id: string, more: Partial<Plugin> = {}): Plugin {
     source: `plugins/${id}`,
     error: null,
     permissions: [],
+    asks: [],
+    terms: "1",
+    may_allow: true,
     operations: [],
     ...more,
   };
@@ -86,9 +99,12 @@ export const EVERYTHING = plugin("everything.py", {
   name: "Everything that a form can have, and a name that is too long",
   version: "12.0.1.dev4+g1234567",
   permissions: [
-    { name: "network", reason: "to fetch the weights of the model when it is first used" },
-    { name: "gpu", reason: "" },
+    asked("network", "to fetch the weights of the model when it is first used"),
+    asked("files", "to read images that are references"),
+    asked("gpu"),
+    asked("processes", "to convert films", "always"),
   ],
+  asks: ["network", "files", "gpu"],
   operations: [
     operation(
       "segment",

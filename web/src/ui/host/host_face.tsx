@@ -11,6 +11,7 @@ import type { HostParts } from "./host_parts.ts";
 import { JobsIndicator } from "./job_list.tsx";
 import { Jobs } from "./jobs.ts";
 import { LayerBin } from "./layer_bin.ts";
+import { Permits } from "./permits.ts";
 import { PluginDock } from "./plugin_dock.tsx";
 import { PluginShelf } from "./plugin_shelf.ts";
 import { sendToNapari } from "./send_to_napari.ts";
@@ -22,6 +23,7 @@ export class HostFace implements HostParts {
   readonly #commands: Commands;
   readonly #link: HostLink;
   readonly #shelf: PluginShelf;
+  readonly #permits: Permits;
   readonly #jobs: Jobs;
   readonly #bin: LayerBin;
   readonly #width = new PanelWidth(innerWidth < 1200 ? 300 : 340, NARROWEST);
@@ -33,11 +35,13 @@ export class HostFace implements HostParts {
       dial,
       computed(() => desk.connection.value === "open"),
     );
+    this.#permits = new Permits(this.#link, desk.notices);
     this.#shelf = new PluginShelf(
       this.#link,
       desk.notices,
       new ChosenMemory(() => sessionStorage),
       this.#open,
+      (plugin) => this.#permits.askFor(plugin),
     );
     this.#jobs = new Jobs(this.#link, desk.notices, this.#open, (job) =>
       desk.record({
@@ -54,6 +58,7 @@ export class HostFace implements HostParts {
       desk={this.#desk}
       link={this.#link}
       shelf={this.#shelf}
+      permits={this.#permits}
       jobs={this.#jobs}
       bin={this.#bin}
       width={this.#width}

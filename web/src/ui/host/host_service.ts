@@ -1,6 +1,16 @@
 /** The host as a page sees it over the RPC (protocol/HOST.md). Names are those on the wire. */
 
-export type Permission = { readonly name: string; readonly reason: string };
+export type Permission = {
+  readonly name: string;
+  readonly reason: string;
+  /** "unasked" is as good as "refused", but for that; "always" needs not be allowed. */
+  readonly state: "allowed" | "refused" | "unasked" | "always";
+  /** Of "files", that may be read. */
+  readonly folders: readonly string[];
+};
+
+/** Whether it is allowed; of "files", the folders that may be read. */
+export type Answer = boolean | readonly string[];
 
 export type PluginInput = {
   readonly name: string;
@@ -64,6 +74,12 @@ export type Plugin = {
   readonly source: string;
   readonly error: string | null;
   readonly permissions: readonly Permission[];
+  /** Names of permissions about which its user should be asked. */
+  readonly asks: readonly string[];
+  /** What an answer is about. */
+  readonly terms: string;
+  /** Whether pages may answer; else that is done where the host runs. */
+  readonly may_allow: boolean;
   readonly operations: readonly PluginOperation[];
 };
 
@@ -158,6 +174,8 @@ export type Job = {
   readonly files: readonly ResultFile[];
   /** What keeps the plugin apart, and from what; empty before it runs. A host may not tell. */
   readonly isolation?: string;
+  /** What the plugin was allowed beside what every plugin may; a host may not tell. */
+  readonly permissions?: readonly string[];
   /** Of all results; a host may not tell. */
   readonly places?: readonly ResultPlace[];
 };
@@ -169,6 +187,7 @@ export interface HostService {
   watch_plugins(): AsyncIterable<readonly Plugin[]>;
   add_plugin(file_name: string, text: string): Plugin;
   remove_plugin(id: string): void;
+  answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): void;
   estimate(request: RunRequest): Estimate;
   run(request: RunRequest): string;
   script(jobs: readonly string[]): string;

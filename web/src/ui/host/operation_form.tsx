@@ -12,6 +12,7 @@ import type { Job } from "./host_service.ts";
 import { InputPicker } from "./input_picker.tsx";
 import type { Jobs } from "./jobs.ts";
 import { Permissions } from "./permissions.tsx";
+import type { Permits } from "./permits.ts";
 import type { Chosen } from "./plugin_shelf.ts";
 import { RunPlan } from "./run_plan.ts";
 import { RunRegion } from "./run_region.tsx";
@@ -20,11 +21,12 @@ type OperationFormProps = {
   readonly desk: Desk;
   readonly link: HostLink;
   readonly jobs: Jobs;
+  readonly permits: Permits;
   readonly chosen: Chosen;
   readonly draft: FormDraft;
 };
 
-export function OperationForm({ desk, link, jobs, chosen, draft }: OperationFormProps) {
+export function OperationForm({ desk, link, jobs, permits, chosen, draft }: OperationFormProps) {
   const { plugin, operation } = chosen;
   const body = useRef<HTMLDivElement>(null);
   const isStarting = useSignal(false);
@@ -56,12 +58,13 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
     if (changed) {
       if (problems.size > 0) return false;
       isStarting.value = true;
-      if (await jobs.change(changed, values)) changing.value = null;
+      if ((await permits.askFor(plugin)) && (await jobs.change(changed, values)))
+        changing.value = null;
     } else {
       const request = plan.request.peek();
       if (!request) return false;
       isStarting.value = true;
-      await jobs.run(request);
+      if (await permits.askFor(plugin)) await jobs.run(request);
     }
     isStarting.value = false;
     return true;
@@ -96,7 +99,7 @@ export function OperationForm({ desk, link, jobs, chosen, draft }: OperationForm
           {plugin.name} {plugin.version}
         </p>
         {operation.description && <p class="form-about">{operation.description}</p>}
-        <Permissions permissions={plugin.permissions} />
+        <Permissions plugin={plugin} permits={permits} />
         {changed ? (
           <Changing job={changed} jobs={jobs} />
         ) : (

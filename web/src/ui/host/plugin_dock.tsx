@@ -7,6 +7,8 @@ import { JobList } from "./job_list.tsx";
 import type { Jobs } from "./jobs.ts";
 import type { LayerBin } from "./layer_bin.ts";
 import { OperationForm } from "./operation_form.tsx";
+import { PermissionDialog } from "./permission_dialog.tsx";
+import type { Permits } from "./permits.ts";
 import { AddPlugin, PluginList } from "./plugin_list.tsx";
 import type { PluginShelf } from "./plugin_shelf.ts";
 
@@ -14,13 +16,15 @@ type PluginDockProps = {
   readonly desk: Desk;
   readonly link: HostLink;
   readonly shelf: PluginShelf;
+  readonly permits: Permits;
   readonly jobs: Jobs;
   readonly bin: LayerBin;
   readonly width: PanelWidth;
   readonly onClose: () => void;
 };
 
-export function PluginDock({ desk, link, shelf, jobs, bin, width, onClose }: PluginDockProps) {
+export function PluginDock(props: PluginDockProps) {
+  const { desk, link, shelf, permits, jobs, bin, width, onClose } = props;
   const chosen = shelf.chosen.value;
   return (
     <section class="dock" aria-label="Plugins" style={{ width: `${width.pixels}px` }}>
@@ -42,11 +46,12 @@ export function PluginDock({ desk, link, shelf, jobs, bin, width, onClose }: Plu
           desk={desk}
           link={link}
           jobs={jobs}
+          permits={permits}
           chosen={chosen}
           draft={shelf.draftOf(chosen)}
         />
       ) : (
-        <PluginList shelf={shelf} />
+        <PluginList shelf={shelf} permits={permits} />
       )}
       <JobList
         desk={desk}
@@ -56,6 +61,7 @@ export function PluginDock({ desk, link, shelf, jobs, bin, width, onClose }: Plu
           if (job.request && shelf.chooseAgain(job.request)) jobs.changing.value = job;
         }}
       />
+      <PermissionDialog permits={permits} />
     </section>
   );
 }

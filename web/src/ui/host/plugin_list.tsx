@@ -5,14 +5,16 @@ import { useId, useRef } from "preact/hooks";
 import { Icon, IconButton } from "../icons.tsx";
 import type { Plugin, PluginOperation } from "./host_service.ts";
 import { Permissions } from "./permissions.tsx";
+import type { Permits } from "./permits.ts";
 import type { PluginShelf } from "./plugin_shelf.ts";
 
 /** With more operations than this, one looks for a name. */
 const FEW = 6;
 
-type PluginListProps = { readonly shelf: PluginShelf };
+type ShelfProps = { readonly shelf: PluginShelf };
+type PluginListProps = ShelfProps & { readonly permits: Permits };
 
-export function PluginList({ shelf }: PluginListProps) {
+export function PluginList({ shelf, permits }: PluginListProps) {
   const query = useSignal("");
   const plugins = shelf.plugins.value;
   if (plugins === null) {
@@ -39,14 +41,14 @@ export function PluginList({ shelf }: PluginListProps) {
       {found.length === 0 && <p class="empty">Nothing is called that.</p>}
       <ul class="plugin-list" aria-label="Plugins">
         {found.map((plugin) => (
-          <PluginItem key={plugin.id} plugin={plugin} shelf={shelf} />
+          <PluginItem key={plugin.id} plugin={plugin} shelf={shelf} permits={permits} />
         ))}
       </ul>
     </div>
   );
 }
 
-function PluginItem({ plugin, shelf }: PluginListProps & { readonly plugin: Plugin }) {
+function PluginItem({ plugin, shelf, permits }: PluginListProps & { readonly plugin: Plugin }) {
   return (
     <li class="plugin" aria-label={plugin.name}>
       <header class="plugin-header">
@@ -66,7 +68,7 @@ function PluginItem({ plugin, shelf }: PluginListProps & { readonly plugin: Plug
           {plugin.error}
         </p>
       )}
-      <Permissions permissions={plugin.permissions} />
+      {plugin.asks.length > 0 && <Permissions plugin={plugin} permits={permits} />}
       {plugin.operations.map((operation) => (
         <OperationButton
           key={operation.name}
@@ -110,7 +112,7 @@ function OperationButton({ operation, onChoose }: OperationButtonProps) {
   );
 }
 
-function NoPlugins({ shelf }: PluginListProps) {
+function NoPlugins({ shelf }: ShelfProps) {
   return (
     <div class="dock-body">
       <div class="no-plugins">
@@ -132,7 +134,7 @@ function NoPlugins({ shelf }: PluginListProps) {
   );
 }
 
-export function AddPlugin({ shelf }: PluginListProps) {
+export function AddPlugin({ shelf }: ShelfProps) {
   return (
     <PluginFileButton
       shelf={shelf}
@@ -141,7 +143,7 @@ export function AddPlugin({ shelf }: PluginListProps) {
   );
 }
 
-type PluginFileButtonProps = PluginListProps & {
+type PluginFileButtonProps = ShelfProps & {
   readonly button: (choose: () => void) => ComponentChildren;
 };
 

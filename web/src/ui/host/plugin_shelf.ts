@@ -26,13 +26,21 @@ export class PluginShelf {
   readonly #link: HostLink;
   readonly #notices: Notices;
   readonly #memory: ChosenMemory;
+  readonly #added: (plugin: Plugin) => unknown;
   readonly #drafts = new Map<string, FormDraft>();
 
-  /** `arrived`: what to do when the host has plugins from the start. */
-  constructor(link: HostLink, notices: Notices, memory: ChosenMemory, arrived: () => void) {
+  /** `arrived`: what to do when the host has plugins from the start; `added`: with one that came. */
+  constructor(
+    link: HostLink,
+    notices: Notices,
+    memory: ChosenMemory,
+    arrived: () => void,
+    added: (plugin: Plugin) => unknown = () => {},
+  ) {
     this.#link = link;
     this.#notices = notices;
     this.#memory = memory;
+    this.#added = added;
     link.watch(
       (host) => host.watch_plugins(),
       (plugins) => {
@@ -88,6 +96,7 @@ export class PluginShelf {
         this.#notices.add({ severity: "info", text: `${done} the plugin “${plugin.name}”.` });
         if (files.length === 1) this.#showAdded(plugin);
         else this.showList();
+        await this.#added(plugin);
       } catch (error) {
         this.#notices.add({ severity: "error", text: sentenceOf(error) });
       }
