@@ -334,7 +334,13 @@ def _parser() -> argparse.ArgumentParser:
         "--last", type=int, default=20, metavar="N", help="how many are listed (default: 20)"
     )
     runs.add_argument("--json", action="store_true", help="all that was recorded of them, as JSON")
-    runs.add_argument("--log", metavar="RUN", help="print all that this run has printed")
+    runs.add_argument(
+        "--log",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="print all that the latest run, or this one, has printed",
+    )
     runs.set_defaults(run=_runs)
 
     script = commands.add_parser(

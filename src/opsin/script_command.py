@@ -43,12 +43,18 @@ def list_runs(count: int, *, json: bool, say: Say) -> int:
 def print_log(id: str, *, say: Say) -> int:
     """Print all that a run has printed, as far as it is kept; returns the exit status.
 
+    Args:
+        id: of the run, or its beginning; '': the latest.
+
     Raises:
         UsageError: there is no such run.
     """
     workspace = Workspace()
     try:
-        found = _found(Recorder(workspace, "command line").steps(), id)
+        steps = Recorder(workspace, "command line").steps()
+        if not steps:
+            raise UsageError("Nothing was run yet.")
+        found = _found(steps, id) if id else steps[-1]
         text = workspace.logs.read(found.id)
     finally:
         workspace.close()

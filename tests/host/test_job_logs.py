@@ -36,11 +36,12 @@ def test_a_run_keeps_all_that_it_printed(tmp_path: Path) -> None:
     assert path.name == f"{id}.log"
     assert path.stat().st_mode & 0o777 == 0o600
 
-    def opsin(which: str) -> subprocess.CompletedProcess[str]:
+    def opsin(*which: str) -> subprocess.CompletedProcess[str]:
         variables = os.environ | {"OPSIN_DATA": str(tmp_path / "workspace")}
-        words = [str(OPSIN), "runs", "--log", which]
+        words = [str(OPSIN), "runs", "--log", *which]
         return subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
 
+    assert opsin().stdout == "Bright · one, level 0 has printed nothing.\n"
     assert opsin(id[:8]).stdout.splitlines() == lines
     unknown = opsin("nothing")
     assert (unknown.returncode, unknown.stderr) == (
