@@ -96,6 +96,7 @@ def _list(json: bool, say: Say) -> int:
 
 def _clean(options: argparse.Namespace, say: Say) -> int:
     from opsin.workers.kept_environments import forget_locks, kept, remove, to_remove
+    from opsin.workers.repositories import forget as forget_repositories
 
     folder = _folder()
     there = kept(folder)
@@ -116,6 +117,7 @@ def _clean(options: argparse.Namespace, say: Say) -> int:
     say(f"{len(going)} of {len(there)} environments {word}, {freed} of the disk.")
     if options.locks and not options.dry_run:
         say(f"{forget_locks(folder)} locks forgotten: the newest versions that fit come next.")
+        forget_repositories(folder)
     return 0
 
 

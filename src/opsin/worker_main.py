@@ -70,6 +70,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         role: how such a function is called, see `opsin.plugins.manifest.Operation`.
         layers: kind and place of the inputs that are given as layers of napari.
         seed: of the random numbers of Python and NumPy.
+        work: a folder whose folders are to lie in the working folder, and on Python's path.
     """
 
     file: str
@@ -85,6 +86,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     role: str = "function"
     layers: dict[str, dict[str, Any]] = {}
     seed: int = 0
+    work: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,8 @@ class Worker:
         before = _restart_peak()
         try:
             with reporting(CallReporter(reporter)):
+                if call.work and call.work not in sys.path:
+                    _work_in(call.work, linked=self._isolated)
                 function, arguments = self._modules.prepared(call)
                 random.seed(call.seed)
                 np.random.seed(call.seed % 2**32)
@@ -286,6 +290,20 @@ class Modules:
             raise
         self.loaded[file, digest] = module
         return module
+
+
+def _work_in(folder: str, *, linked: bool) -> None:
+    """Work where the folders in `folder` are: there, or by links to them in a folder of one's own,
+    in which one can write.
+    """
+    sys.path.append(folder)
+    if not linked:
+        os.chdir(folder)
+        return
+    for one in pathlib.Path(folder).iterdir():
+        link = pathlib.Path.cwd() / one.name
+        if not link.exists():
+            link.symlink_to(one)
 
 
 def _writable(value: Any) -> Any:

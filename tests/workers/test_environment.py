@@ -12,6 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from opsin.errors import EnvironmentFailed
+from opsin.plugins.imjoy_needs import needs
 from opsin.workers.environment import _Alone, current, lacking, lock, prepare
 from opsin.workers.package_sources import PackageSources, write_sources
 from opsin.workers.uv import run_uv
@@ -74,6 +75,43 @@ def test_an_environment_is_made_once_and_shared_by_equal_locks(tmp_path: Path) -
     assert time.process_time() - started < 2
     made = [path for path in tmp_path.iterdir() if (path / "complete").exists()]
     assert len(made) == 1
+
+
+def test_what_a_plugin_of_imjoy_needs_is_installed(tmp_path: Path) -> None:
+    asked = needs(["pip: six==1.16.0 toolz", "conda: tqdm=4.66 cudatoolkit"], "conda create -n a")
+    environment = asyncio.run(prepare(asked.requirements, asked.python, folder=tmp_path))
+    there = packages(environment.python)
+    assert there["six"] == "1.16.0"
+    assert "toolz" in there
+    assert there["tqdm"].startswith("4.66.")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "env", "said"),
+    [
+        (
+            "pip: tensorflow==1.15",
+            None,
+            "tensorflow ==1.15.0 was not built for this Python. Ask for a newer",
+        ),
+        (
+            "conda: numpy=1.13",
+            None,
+            r"do not go together \(numpy>=1.26 is what Opsin itself needs\)",
+        ),
+        (
+            "six",
+            "conda create -n a python=3.99",
+            r"there is no Python ==3\.99\.\* on this computer",
+        ),
+    ],
+)
+def test_what_a_plugin_of_imjoy_cannot_have_is_said(
+    requirement: str, env: str | None, said: str, tmp_path: Path
+) -> None:
+    asked = needs(requirement, env)
+    with pytest.raises(EnvironmentFailed, match=said):
+        asyncio.run(prepare(asked.requirements, asked.python, folder=tmp_path))
 
 
 def test_two_at_once_make_one(tmp_path: Path) -> None:

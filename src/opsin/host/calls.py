@@ -37,7 +37,8 @@ class Program:
 
     `axes` are those that it was asked to work on; '' if it was not. `allowed` is all that it may
     use beside what every plugin may, and `once` what of that was given for this run alone.
-    `in_process`: it runs in this process, and nothing keeps it apart.
+    `in_process`: it runs in this process, and nothing keeps it apart. `work` holds the repositories
+    that the plugin asks for.
     """
 
     registered: Registered
@@ -48,6 +49,7 @@ class Program:
     allowed: Allowed = NOTHING
     once: Allowed = NOTHING
     in_process: bool = False
+    work: Path | None = None
 
     def call(
         self,
@@ -79,6 +81,7 @@ class Program:
                 if given.as_layer
             },
             seed=seed,
+            work="" if self.work is None else str(self.work),
         )
 
     def sandbox(self) -> Sandbox:
@@ -88,6 +91,7 @@ class Program:
         """
         given = self.allowed
         reads = [*beside(self.registered.path), *given.folders]
+        reads += [] if self.work is None else [self.work]
         for _, path in self._files():
             reads += beside(path) if self.operation.role == "reader" else [path]
         return Sandbox(tuple(dict.fromkeys(reads)), network=given.network, gpu=given.gpu)

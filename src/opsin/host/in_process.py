@@ -21,6 +21,8 @@ def check_in_process(plugin: Plugin, operation: Operation) -> None:
             f"{what}: what is written for napari runs without a window, which needs a process of "
             "its own."
         )
+    if plugin.repositories:
+        raise UsageError(f"{what}: it wants a working folder of its own, with repositories in it.")
     reasons = dict(unmet(plugin.requirements, plugin.python))
     if not reasons:
         return

@@ -14,7 +14,17 @@ from msgspec import UNSET, UnsetType, structs
 from opsin.errors import PluginError, UsageError
 from opsin.types import Axes, KindName
 
-PluginKind: TypeAlias = Literal["native-python", "napari"]
+ImjoyKind: TypeAlias = Literal[
+    "native-python",
+    "web-python",
+    "web-worker",
+    "window",
+    "iframe",
+    "rpc-window",
+    "rpc-worker",
+    "collection",
+]
+PluginKind: TypeAlias = ImjoyKind | Literal["napari"]
 Role: TypeAlias = Literal["function", "reader", "sample"]
 OutputKind: TypeAlias = KindName | Literal["layers"]
 PermissionName: TypeAlias = Literal["files", "gpu", "network", "processes"]
@@ -181,8 +191,9 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A plugin.
 
     `requirements` are its packages, each as pip understands it; `python` the versions of Python
-    that it runs with, such as `>=3.11` (empty: any). `source` is where it was read from, as it was
-    given, and `digest` the SHA-256 of what stood there, in hexadecimal digits.
+    that it runs with, such as `>=3.11` (empty: any). `repositories` are addresses of git
+    repositories that lie in its working folder, by the folder there. `source` is where it was read
+    from, as it was given, and `digest` the SHA-256 of what stood there, in hexadecimal digits.
     """
 
     name: str
@@ -193,6 +204,7 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     description: str = ""
     python: str = ""
     requirements: tuple[str, ...] = ()
+    repositories: dict[str, str] = {}
     permissions: tuple[Permission, ...] = ()
     operations: tuple[Operation, ...] = ()
 

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,15 +26,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from opsin.errors import EnvironmentFailed
+from opsin.workers.install_failure import WORKER_NEEDS
 from opsin.workers.kept_environments import ASKED, COMPLETE, WHEELS, remove_unused
 from opsin.workers.package_sources import PackageSources, read_sources
 from opsin.workers.uv import Output, run_uv
 
-WORKER_NEEDS = ("numpy>=1.26", "msgspec>=0.19")
-"""What a worker needs itself, whatever the plugin asks for."""
-
 CURRENT = "current"
 """The key of the environment that this process runs in."""
+
+
+_COMMIT = re.compile(r"^\S+ @ git\+\S+@[0-9a-f]{40}", re.MULTILINE)
+"""How a lock names what comes from git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ async def _install(home: Path, locked: Locked, output: Output) -> None:
         await run_uv(("venv", "--quiet", *interpreter, str(home)), output)
         python = str(home / "bin" / "python")
         # Compiled now, because an isolated worker may write nothing there.
-        options = ["--require-hashes", "--compile-bytecode", *sources.arguments()]
+        options = [_hashes(locked.file.read_text()), "--compile-bytecode", *sources.arguments()]
         if locked.wheels.is_dir():
             options += ["--find-links", str(locked.wheels)]
         sync = ("pip", "sync", "--python", python, *options, str(locked.file))
@@ -255,6 +258,11 @@ async def _install(home: Path, locked: Locked, output: Output) -> None:
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         raise
+
+
+def _hashes(lock: str) -> str:
+    """How hashes are checked: what a commit of git holds has none, but the commit is one itself."""
+    return "--verify-hashes" if _COMMIT.search(lock) else "--require-hashes"
 
 
 class _Alone:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+WORKER_NEEDS = ("numpy>=1.26", "msgspec>=0.19")
+"""What a worker needs itself, whatever the plugin asks for."""
 TOLD = 12
 """Lines of uv that the message repeats."""
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -47,6 +49,7 @@ _NETWORK = (
     "Connect this computer to the network, or name a folder of wheels or another index "
     f"{_SOURCES}, and run it again."
 )
+_ADDRESS = "See whether its address is right and this computer has a network, and run it again."
 _EXISTING = "Ask for a version that exists."
 _SIGNS = (
     _Sign(
@@ -76,6 +79,16 @@ _SIGNS = (
         "Ask for other versions; what stands against what is said below.",
     ),
     _Sign(
+        rf"Because (?P<package>{NAME})(?P<has>[<>=!~]\S+) has no wheels with a matching Python",
+        "{package} {has} was not built for this Python",
+        "Ask for a newer version of {package}.",
+    ),
+    _Sign(
+        rf"Because (?P<package>{NAME})(?P<has>[<>=!~]\S+) has no wheels with a matching platform",
+        "{package} {has} was not built for this kind of computer",
+        "Ask for another version of {package}.",
+    ),
+    _Sign(
         r"current Python version \((?P<python>[\d.]+)\) does not satisfy "
         rf"Python(?P<wants>[^\s]+) and (?P<package>{NAME})==(?P<version>\S+) "
         r"depends",
@@ -93,9 +106,19 @@ _SIGNS = (
         _EXISTING,
     ),
     _Sign(
+        r"Git executable not found",
+        "{package} is fetched with git, which is not installed",
+        "Install git, and run it again.",
+    ),
+    _Sign(
         rf"`(?P<package>{NAME}) @ git[^`]*`[\s\S]*Git operation failed",
         "{package} cannot be fetched with git",
-        _NETWORK,
+        _ADDRESS,
+    ),
+    _Sign(
+        rf"Package metadata name `(?P<has>{NAME})` does not match given name `(?P<package>{NAME})`",
+        "what lies where {package} is asked for is {has}",
+        "Ask for it by its name.",
     ),
     _Sign(
         rf"Failed to (?:download and )?build `(?P<package>{NAME})",
@@ -126,6 +149,13 @@ _SIGNS = (
     ),
 )
 _CAUSES = (
+    (re.compile(r"[Rr]epository .*not found|does not (?:appear to be|exist)"), "it is not there"),
+    (
+        re.compile(r"could not read Username|Authentication failed"),
+        "its server wants to know who asks",
+    ),
+    (re.compile(r"Could not resolve host"), "the name of its server is unknown here"),
+    (re.compile(r"Failed to connect|Couldn't connect"), "its server refuses the connection"),
     (re.compile(r"dns error|resolv|lookup address"), "the name of its server is unknown here"),
     (re.compile(r"Connection refused"), "its server refuses the connection"),
     (re.compile(r"certificate"), "the certificate of its server is not trusted"),
@@ -155,12 +185,23 @@ def explained(lines: Iterable[str], wanted: Sequence[str] = ()) -> InstallFailur
         for name in ("wants", "has"):
             groups[name] = groups.get(name, "").strip("`,.'")
         reason = " ".join(sign.reason.format(**groups).split())
-        cause = _cause(text) if sign.fix is _NETWORK else ""
+        own = [one for one in WORKER_NEEDS if one in re.split(r", | and ", groups.get("pair", ""))]
+        reason += f" ({own[0]} is what Opsin itself needs)" if own else ""
+        cause = _cause(text) if sign.fix in (_NETWORK, _ADDRESS) else ""
         return InstallFailure(package, reason + cause, sign.fix.format(**groups), said)
     if "unsatisfiable" in text:
         reason = "the requirements contradict each other"
         return InstallFailure(_package(text, wanted), reason, "See below.", said)
     return InstallFailure(_package(text, wanted), "uv ended with an error", "See below.", said)
+
+
+def why_git_failed(lines: Iterable[str]) -> tuple[str, str]:
+    """Why git could not fetch a repository, and what to do.
+
+    Args:
+        lines: that it printed.
+    """
+    return _cause(" ".join(lines)).removeprefix(", as ") or "git ended with an error", _ADDRESS
 
 
 def _cause(text: str) -> str:

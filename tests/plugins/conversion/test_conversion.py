@@ -20,6 +20,7 @@ from opsin.cli import main
 from opsin.errors import PluginError, UsageError
 from opsin.plugins.conversion import convert, form_of
 from opsin.plugins.formats import read_plugin
+from opsin.plugins.imjoy_needs import needs
 from opsin.types import Metadata
 from tests.host.test_row_inputs import SOURCE as ROW_SOURCE
 
@@ -224,6 +225,28 @@ def test_a_package_is_a_plugin_here_too(typed: Path, tmp_path: Path) -> None:
     assert back.read_text() == SOURCE
 
 
+def test_what_was_added_in_imjoy_is_said(typed: Path, tmp_path: Path) -> None:
+    (text,) = convert(str(typed), "x.imjoy.html").files.values()
+    start, _, rest = text.partition('"requirements": [')
+    end = rest.partition("]")[2]
+    changed = tmp_path / "changed.imjoy.html"
+
+    def left_out(*more: str) -> tuple[str, ...]:
+        asked = json.dumps(["pip: 'numpy\\u003e=1.26'", *more]).replace("\\\\u", "\\u")
+        changed.write_text(f'{start}"requirements": {asked}{end}'.replace(", ]", "]"))
+        made = convert(str(changed), "x.py")
+        assert made.files == {"": SOURCE}
+        return made.left_out
+
+    assert left_out() == ()
+    assert left_out("pip: six==1.16.0") == (
+        "The file asks for six==1.16.0, its typed file does not: add it to its header.",
+    )
+    assert left_out("repo:https://x.org/a") == ("The repository https://x.org/a is asked for.",)
+    (said,) = left_out("cmd: make")
+    assert "wants to run a command to install itself ('make')" in said
+
+
 @pytest.mark.filterwarnings("ignore")  # of what napari imports
 def test_functions_of_a_plugin_of_napari_as_a_typed_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -268,7 +291,8 @@ def test_an_imjoy_file_runs_and_comes_back(typed: Path, tmp_path: Path) -> None:
     assert (config["name"], config["type"], config["version"]) == (
         "Trial of all", "native-python", "0.3",
     )  # fmt: skip
-    assert config["requirements"] == ["pip: numpy>=1.26"]
+    assert config["requirements"] == ["pip: 'numpy>=1.26'"]
+    assert needs(config["requirements"]).requirements == ("numpy>=1.26",)
     script = text.partition('<script lang="python">')[2].partition("</script>")[0]
     image = np.random.default_rng(8).random((24, 20))
     expected = runpy.run_path(str(typed))["above"](image, 0.25)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 from opsin.errors import PluginError, UsageError
 from opsin.plugins.address import NAPARI
 from opsin.plugins.conversion.converted import Converted
-from opsin.plugins.conversion.imjoy_file import from_imjoy, to_imjoy
+from opsin.plugins.conversion.imjoy_file import asked_for_since, from_imjoy, to_imjoy
 from opsin.plugins.conversion.napari_wrapper import from_npe2
 from opsin.plugins.conversion.npe2_package import KEPT, to_npe2
 from opsin.plugins.conversion.python_source import PythonSource
@@ -39,12 +39,15 @@ def convert(source: str, target: str, to: Form | None = None) -> Converted:
         UsageError: there is nothing to do.
     """
     wanted, given = to or form_of(target), source_form(source)
+    notes: tuple[str, ...] = ()
     if wanted == given:
         raise UsageError(f"{source} is a plugin of that kind already: there is nothing to convert.")
     if given == "py":
         python = PythonSource.read(Path(source))
     elif given == "imjoy":
-        python = from_imjoy(_text(Path(source)), source)
+        text = _text(Path(source))
+        python = from_imjoy(text, source)
+        notes = asked_for_since(text, python)
     else:
         if wanted == "imjoy":
             raise PluginError(
@@ -56,10 +59,11 @@ def convert(source: str, target: str, to: Form | None = None) -> Converted:
             return Converted({"": text}, ("This is the file of which the package was made.",))
         return from_npe2(read_plugin(_manifest(source)))
     if wanted == "npe2":
-        return to_npe2(python, Path(target).name)
+        made = to_npe2(python, Path(target).name)
+        return Converted(made.files, (*notes, *made.left_out))
     if wanted == "imjoy":
         return to_imjoy(python)
-    return Converted({"": python.text})
+    return Converted({"": python.text}, notes)
 
 
 def form_of(target: str) -> Form:

@@ -13,6 +13,7 @@ import binascii
 import html
 import json
 import re
+import shlex
 from typing import Any
 
 from opsin.errors import PluginError
@@ -20,13 +21,16 @@ from opsin.plugins.conversion import opsin_names
 from opsin.plugins.conversion.converted import Converted
 from opsin.plugins.conversion.npe2_package import bounds_of, requirements_with
 from opsin.plugins.conversion.python_source import Edit, PythonSource
-from opsin.plugins.manifest import Operation, Parameter
+from opsin.plugins.imjoy_needs import needs
+from opsin.plugins.manifest import Operation, Parameter, Plugin
 
 API_VERSION = "0.1.8"
 ATTACHMENT = "typed.py.base64"
 _FOUND = re.compile(
     rf'<attachment name="{re.escape(ATTACHMENT)}">\s*([A-Za-z0-9+/=\s]*)</attachment>'
 )
+
+_CONFIG = re.compile(r"<config lang=\"json\">([\s\S]*?)</config>")
 
 _PLUGIN = '''
 
@@ -108,7 +112,7 @@ def to_imjoy(source: PythonSource) -> Converted:
         "flags": [],
         "icon": "extension",
         "env": [],
-        "requirements": [f"pip: {one}" for one in requirements_with(plugin, "numpy")],
+        "requirements": _requirements(plugin),
         "dependencies": [],
     }
     about = {
@@ -171,6 +175,32 @@ def from_imjoy(text: str, source: str) -> PythonSource:
     except (binascii.Error, UnicodeError) as error:
         raise PluginError(f"The typed file in {source} is damaged: {error}.") from error
     return PythonSource.of(typed, source)
+
+
+def asked_for_since(text: str, source: PythonSource) -> tuple[str, ...]:
+    """What an ImJoy file asks for that the typed file in it does not, as somebody has changed it in
+    ImJoy: a sentence for each.
+    """
+    found = _CONFIG.search(text)
+    try:
+        config = json.loads(found[1]) if found else {}
+        asked = needs(config.get("requirements"), config.get("env"))
+    except (ValueError, RecursionError, AttributeError):
+        return ()
+    except PluginError as error:
+        return (str(error),)
+    known = needs(_requirements(source.plugin))
+    more = [one for one in asked.requirements if one not in known.requirements]
+    said = [
+        f"The file asks for {one}, its typed file does not: add it to its header." for one in more
+    ]
+    said += [f"The repository {one.url} is asked for." for one in asked.repositories]
+    return tuple(said)
+
+
+def _requirements(plugin: Plugin) -> list[str]:
+    """ImJoy hands them to a shell."""
+    return [f"pip: {shlex.quote(one)}" for one in requirements_with(plugin, "numpy")]
 
 
 def _ui(operation: Operation) -> str:
