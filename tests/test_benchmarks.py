@@ -42,6 +42,7 @@ FIGURES = {
         *(f"kill_{what}" for what in ("rounds", "noticed_ms", "memory_after_mib")),
     },
     "kill_rounds.py": {"kills", "left_behind", "gone_wrong", "slowest_rejection_ms"},
+    "load.py": {"workers", "lost_calls", "memory_growth", "small_call_p99_ms"},
     "loader_sim.py": {
         f"{path}_{what}"
         for path, what in product(
@@ -116,7 +117,7 @@ FIGURES = {
         "view_settled_ms",
     },
 }
-WITHOUT_PEER = {"exascale.py", "kill_rounds.py", "look.py", "rpc_soak.py"}
+WITHOUT_PEER = {"exascale.py", "kill_rounds.py", "load.py", "look.py", "rpc_soak.py"}
 NONE_IS_GOOD = ("_waste", "left_behind", "gone_wrong", "lost_calls")
 """How figures end that should be 0."""
 MAY_LACK_PEERS = {
@@ -126,6 +127,7 @@ MAY_LACK_PEERS = {
 WITHOUT_IMAGE = {
     "exascale.py",
     "kill_rounds.py",
+    "load.py",
     "plan.py",
     "points.py",
     "rpc.py",
@@ -134,7 +136,15 @@ WITHOUT_IMAGE = {
     "view_exascale.py",
     "worker_start.py",
 }
-SLOW = {"exascale.py", "kill_rounds.py", "napari_view.py", "rpc.py", "view.py", "view_exascale.py"}
+SLOW = {
+    "exascale.py",
+    "kill_rounds.py",
+    "load.py",
+    "napari_view.py",
+    "rpc.py",
+    "view.py",
+    "view_exascale.py",
+}
 """What they run, other tests run too, without a clock."""
 PATIENCE = 400
 """Seconds: peers' environments are made on first use."""

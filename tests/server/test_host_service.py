@@ -284,9 +284,7 @@ def test_a_table_that_was_removed_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     run(main(), 60)
 
 
-def test_the_whole_log_of_a_job_is_served(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_whole_log_of_a_job_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with page(tmp_path, monkeypatch) as (host, session):
             (plugin,) = await first(host.watch_plugins())

@@ -22,6 +22,8 @@ from opsin.workers.process import Output, WorkerProcess
 from opsin.workers.supervision import DEFAULT, Supervision
 
 MOST_IDLE = 3
+SURPLUS_SECONDS = 2.0
+"""For how long those are kept that are more."""
 MOST_KNOWN = 1000
 """Programs of which it is known that their workers died."""
 
@@ -35,7 +37,7 @@ class WorkerPool:
     Args:
         folder: where the modules are kept that workers need.
         supervision: how many there may be, and what each is granted.
-        most_idle: workers that are kept though they have nothing to do.
+        most_idle: workers that are kept for long though they have nothing to do.
     """
 
     def __init__(
@@ -210,13 +212,13 @@ class WorkerPool:
         if worker.is_busy or not worker.is_alive:
             self._stop(worker)
             return
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._supervision.idle, self._expire, worker)
+        idle = self._supervision.idle
+        if len(self._idle) >= self._most_idle:  # it may be needed again at once
+            idle = min(idle, SURPLUS_SECONDS)
+        timer = asyncio.get_running_loop().call_later(idle, self._expire, worker)
         self._idle.append((kind, worker, timer))
         self._changed.set()
         self._run(worker.rest())
-        while len(self._idle) > self._most_idle:
-            self._expire(self._idle[0][1])
 
     def _expire(self, worker: WorkerProcess) -> None:
         for entry in self._idle:
