@@ -87,3 +87,40 @@ def test_what_makes_no_sense(
 def test_what_is_no_plugin_of_napari(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "add", "numpy"]) == 1
     assert "numpy is installed, but it is no plugin of napari (npe2)." in capsys.readouterr().err
+
+
+def test_a_file_is_added_and_removed(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "soften.py"
+    file.write_text(
+        "from opsin.types import Image\n\ndef soften(image: Image) -> Image:\n    ...\n"
+    )
+    assert main(["plugins", "add", str(file)]) == 0
+    kept = data / "plugins" / "soften.py"
+    assert capsys.readouterr().out == f"{kept}  soften\n"
+    assert kept.read_text() == file.read_text()
+    assert main(["plugins", "list"]) == 0
+    assert f"{kept}  soften\n  soften  Soften" in capsys.readouterr().out
+    assert main(["plugins", "remove", "soften.py"]) == 0
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("none.py", None, "There is no plugin at"),
+        ("empty.py", "x = 1\n", "no operation"),
+        ("a.imjoy.html", "<config></config>", "no plugin that can be added"),
+        ("notes.txt", "hello", "no plugin that can be added"),
+    ],
+)
+def test_what_is_no_plugin_is_not_added(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str],
+    name: str, text: str | None, words: str,
+) -> None:  # fmt: skip
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert main(["plugins", "add", str(tmp_path / name)]) == 1
+    assert words in capsys.readouterr().err
+    assert not list((data / "plugins").iterdir())

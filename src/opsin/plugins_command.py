@@ -37,8 +37,9 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
     plugins = commands.add_parser(
         "plugins",
         help="list plugins, add one, say what it may, write one in another format or as a bundle",
-        description="List the plugins that are at hand (`list`), have a plugin of napari from PyPI "
-        "in an environment of its own (`add NAME`, `remove NAME`), say what plugins are allowed "
+        description="List the plugins that are at hand (`list`), keep a file (`add FILE.py`), have "
+        "a plugin of napari from PyPI in an environment of its own (`add NAME`), forget either "
+        "(`remove NAME`), say what plugins are allowed "
         "(`permissions [PLUGIN]`), write a plugin in another format (`convert IN OUT`), or with "
         "all its packages for a computer without a network (`bundle FILE OUT.opsin.zip`, and there "
         "`add OUT.opsin.zip`).",
@@ -100,7 +101,7 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
 
 def _keep(action: str, words: Sequence[str], say: Say) -> int:
     """Add, remove or bundle a plugin."""
-    from opsin.host.added_plugins import add_from_index, remove_added
+    from opsin.host.added_plugins import add_file, add_from_index, remove_added
     from opsin.host.plugin_bundle import ENDING, add_bundle, write_bundle
     from opsin.host.workspace import Workspace
     from opsin.permissions_command import ask
@@ -119,7 +120,11 @@ def _keep(action: str, words: Sequence[str], say: Say) -> int:
             say(f"{found.address}  {_title(found)}")
             ask(found, workspace, say)
         elif action == "add":
-            found = asyncio.run(add_from_index(workspace, words[0], _print_line))
+            path = Path(words[0])
+            if path.is_file() or path.suffix in (".py", ".html"):
+                found = add_file(workspace, path)
+            else:
+                found = asyncio.run(add_from_index(workspace, words[0], _print_line))
             say(f"{found.address}  {_title(found)}")
             ask(found, workspace, say)
         else:

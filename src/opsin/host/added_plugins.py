@@ -1,4 +1,4 @@
-"""Added plugins: plugins of napari from PyPI, each in an environment of its own, kept by name.
+"""Added plugins: files, and plugins of napari from PyPI, each in an environment of its own.
 
 A file in the workspace names the manifest, which lies in the environment. So the plugin is at hand
 wherever the workspace is, by the address that it would have if it were installed here.
@@ -16,6 +16,7 @@ from opsin.errors import PluginError, UsageError
 from opsin.host.registry import Registered, read_registered
 from opsin.host.workspace import NAMES_MANIFEST, Workspace
 from opsin.plugins.address import NAPARI
+from opsin.plugins.formats import read_plugin
 from opsin.plugins.installed import installed
 from opsin.workers.environment import lacking, prepare
 from opsin.workers.kept_environments import keep_for, keep_no_more, kept
@@ -61,6 +62,18 @@ async def add_from_index(
                 keep_for(home, _plain(one.name))
                 return found
     raise PluginError(_no_plugin(requirement.name))
+
+
+def add_file(workspace: Workspace, path: Path) -> Registered:
+    """Know a plugin's file from now on, as if it was dropped onto a window: a copy is kept.
+
+    Raises:
+        PluginError: it is no plugin, or cannot be kept.
+    """
+    if path.suffix.lower() != ".py":
+        raise PluginError(f"{path} is no plugin that can be added: that is a Python file (.py).")
+    read_plugin(path)
+    return read_registered(workspace.keep_plugin(path.name, path.read_text(encoding="utf-8-sig")))
 
 
 def remove_added(workspace: Workspace, name: str) -> None:

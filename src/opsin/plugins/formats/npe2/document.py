@@ -7,9 +7,8 @@ import tomllib
 from typing import Any
 
 from opsin.errors import PluginError
+from opsin.plugins import plain_yaml
 
-DEEPEST = 40
-"""Lists in lists of a manifest."""
 SUFFIXES = (".json", ".toml", ".yaml", ".yml")
 
 
@@ -37,26 +36,7 @@ def _parsed(text: str, suffix: str) -> Any:
         return json.loads(text)
     if suffix == ".toml":
         return tomllib.loads(text)
-    import yaml  # type: ignore[import-untyped]
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc] # it has no types
-        """Plain values only. (That in C crashes where a text is nested deeply.)"""
-
-        depth = 0
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            self.depth += 1
-            if self.depth > DEEPEST:
-                raise ValueError("it is nested too deeply")
-            try:
-                return super().compose_node(parent, index)
-            finally:
-                self.depth -= 1
-
-    try:
-        return yaml.load(text, Loader=Loader)  # it is a safe one
-    except yaml.YAMLError as error:
-        raise ValueError(error) from error
+    return plain_yaml.load(text)
 
 
 def _short(error: Exception) -> str:

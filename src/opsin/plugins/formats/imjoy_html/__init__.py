@@ -1,0 +1,100 @@
+"""ImJoy file (`.imjoy.html`): the manifest of a plugin that was written for ImJoy.
+
+Its blocks are read as ImJoy reads them, and none of its code is run. The plugin has one operation,
+`run`, whose parameters are the fields of its form. Why it cannot be run is said by that operation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import get_args
+
+from opsin.errors import PluginError
+from opsin.plugins.formats.imjoy_html.blocks import Block, read_blocks
+from opsin.plugins.formats.imjoy_html.config import Config, read_config
+from opsin.plugins.formats.imjoy_html.joy import read_form
+from opsin.plugins.imjoy_needs import ImjoyNeeds, needs
+from opsin.plugins.manifest import ImjoyKind, Operation, Plugin
+
+READS = "ImJoy files (.imjoy.html)"
+
+SUFFIX = ".imjoy.html"
+LARGEST_FILE = 2**24
+"""Bytes. Attachments lie in the file."""
+_KINDS = get_args(ImjoyKind)
+_NOT_YET = "Opsin reads ImJoy's files, but does not run their {} plugins yet."
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is such a file, by its name."""
+    return path.name.lower().endswith(SUFFIX)
+
+
+def read(path: Path, source: str) -> Plugin:
+    """The plugin in the file at `path`.
+
+    Raises:
+        PluginError: it is none; the message says what is wrong with it.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise PluginError(f"{source} is larger than {LARGEST_FILE // 2**20} MiB.")
+    try:
+        return plugin_of(content, source)
+    except PluginError as error:
+        raise PluginError(f"{source}: {error}") from None
+
+
+def plugin_of(content: bytes, source: str) -> Plugin:
+    """The plugin that a file describes.
+
+    Raises:
+        PluginError: it describes none.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise PluginError("It is no text in UTF-8.") from None
+    blocks = read_blocks(text)
+    config = read_config(blocks)
+    if config.type not in _KINDS:
+        known = ", ".join(_KINDS)
+        raise PluginError(f"There are no plugins of type {config.type!r:.60}: there are {known}.")
+    asked, refused = _needs(config)
+    form = read_form(config.ui)
+    operation = Operation(
+        name="run",
+        title=config.name,
+        description=" ".join(config.description.split()),
+        parameters=form.parameters,
+        refused=refused or _NOT_YET.format(config.type),
+        line=_line(blocks),
+    )
+    return Plugin(
+        name=config.name,
+        kind=config.type,  # type: ignore[arg-type] # one of those
+        source=source,
+        digest=hashlib.sha256(content).hexdigest(),
+        version=config.version or "0",
+        description=" ".join(config.description.split()),
+        python=asked.python,
+        requirements=asked.requirements,
+        operations=(operation,),
+    )
+
+
+def _needs(config: Config) -> tuple[ImjoyNeeds, str]:
+    """What has to be installed, and why it cannot be."""
+    if config.type != "native-python":
+        return ImjoyNeeds(), ""
+    try:
+        return needs(config.requirements, list(config.env)), ""
+    except PluginError as error:
+        return ImjoyNeeds(), str(error)
+
+
+def _line(blocks: list[Block]) -> int:
+    return next((block.line for block in blocks if block.name == "script"), 0)
