@@ -134,7 +134,7 @@ def test_a_failed_install_names_the_package_and_leaves_nothing(tmp_path: Path) -
     assert not list((tmp_path / "locks").iterdir())
 
 
-def test_cancelling_stopsrun_uv(tmp_path: Path) -> None:
+def test_cancelling_stops_uv(tmp_path: Path) -> None:
     async def test() -> None:
         task = asyncio.create_task(prepare(["scikit-image", "six==1.16.0"], folder=tmp_path))
         await asyncio.sleep(0.3)
@@ -174,7 +174,7 @@ def test_cancelled_while_packages_come_nothing_is_half_made(
         assert locked.file.is_file()
 
 
-def fakerun_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     path = folder / "uv"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o700)
@@ -182,7 +182,7 @@ def fakerun_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
 
 
 def test_a_line_of_any_length_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fakerun_uv(
+    fake_uv(
         tmp_path,
         monkeypatch,
         "echo begin; head -c 300000 /dev/zero | tr '\\0' x; echo; echo é; printf end",
@@ -195,7 +195,7 @@ def test_a_line_of_any_length_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_uv_does_not_get_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSIN_TOKEN", "secret")
     monkeypatch.setenv("OPSIN_OTHER", "known")
-    fakerun_uv(tmp_path, monkeypatch, "env")
+    fake_uv(tmp_path, monkeypatch, "env")
     said: list[str] = []
     asyncio.run(run_uv((), said.append))
     assert "OPSIN_OTHER=known" in said

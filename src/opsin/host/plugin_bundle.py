@@ -23,7 +23,7 @@ from opsin.host.workspace import Workspace
 from opsin.images.draft import draft_name
 from opsin.workers import wheelhouse
 from opsin.workers.environment import lock, place_of_lock, prepare, python_fits
-from opsin.workers.uv import Output
+from opsin.workers.installer import Output
 
 ENDING = ".opsin.zip"
 NOTE, LOCK, PLUGIN, WHEELS = "bundle.json", "lock.txt", "plugin/", "wheels/"

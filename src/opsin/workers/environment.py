@@ -27,9 +27,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from opsin.errors import EnvironmentFailed
 from opsin.workers.install_failure import WORKER_NEEDS
+from opsin.workers.installer import Output
 from opsin.workers.kept_environments import ASKED, COMPLETE, WHEELS, remove_unused
 from opsin.workers.package_sources import PackageSources, read_sources
-from opsin.workers.uv import Output, run_uv
+from opsin.workers.uv import run_uv
 
 CURRENT = "current"
 """The key of the environment that this process runs in."""

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import shutil
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from opsin.errors import EnvironmentFailed
 from opsin.images.draft import draft_name
 from opsin.workers.install_failure import why_git_failed
-from opsin.workers.lines import lines_of
+from opsin.workers.installer import Output, run_installer
 from opsin.workers.package_sources import read_sources, shown
-from opsin.workers.uv import SECRETS, Output
 
 FOLDER = "repositories"
-KILLED_WITHIN = 5.0
-"""Seconds that a killed git is waited for."""
 TOLD = 12
 """Lines of git that a message repeats."""
 _SAFELY = ("-c", "core.hooksPath=/dev/null", "-c", "credential.helper=", "-c", "core.askPass=")
@@ -76,10 +70,8 @@ async def _clone(url: str, place: Path, folder: Path, output: Output) -> None:
         output(line)
 
     try:
-        status = await _run(
-            (git, *_SAFELY, "clone", "--quiet", "--depth=1", "--no-tags", "--", url, str(draft)),
-            say,
-        )
+        how = ("clone", "--quiet", "--depth=1", "--no-tags")
+        status = await run_installer((git, *_SAFELY, *how, "--", url, str(draft)), say, _VARIABLES)
         if status:
             reason, fix = why_git_failed(lines)
             raise EnvironmentFailed("\n".join([f"{what}: {reason}. {fix}", *lines[-TOLD:]]))
@@ -95,27 +87,3 @@ def _keep(draft: Path, place: Path) -> None:
     except OSError:
         if not place.is_dir():  # nobody else was quicker
             raise
-
-
-async def _run(command: tuple[str, ...], output: Output) -> int:
-    """Run git, which is killed with all that it started when this task is cancelled."""
-    given = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        env=given | _VARIABLES,
-    )
-    assert process.stdout is not None
-    try:
-        async for line in lines_of(process.stdout):
-            output(line)
-        return await process.wait()
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with suppress(TimeoutError, ValueError):
-            await asyncio.wait_for(process.communicate(), KILLED_WITHIN)
-        raise

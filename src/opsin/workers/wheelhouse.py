@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from opsin.errors import EnvironmentFailed
 from opsin.images.draft import draft_name
 from opsin.workers.environment import Locked
-from opsin.workers.uv import Output, run_uv
+from opsin.workers.installer import Output
+from opsin.workers.uv import run_uv
 
 WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-\d[A-Za-z0-9_]*)?-[\w.]+-[\w.]+-[\w.]+\.whl")
 """What a wheel is called (PEP 427)."""
