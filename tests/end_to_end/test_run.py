@@ -190,6 +190,10 @@ def test_cancel_raise_kill_and_run_again(app: App, workspace: Path, bad: Path) -
         panel.job().get_by_text("Traceback").click()
         expect(panel.job()).to_contain_text("bad.py")
         expect(panel.job()).to_contain_text("raise ValueError(reason)")
+        panel.job().get_by_role("button", name="Log").click()
+        with app.page.expect_download() as saved:
+            panel.job().get_by_role("link", name="Save log").click()
+        assert saved.value.path().read_text() == "about to fail\n"
 
         panel.open("Slow")
         panel.run()

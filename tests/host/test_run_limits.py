@@ -188,6 +188,7 @@ def test_what_dies_again_and_again_waits_and_lets_others_pass(tmp_path: Path) ->
             other = await ended(host.run(good, {"image": layer(PLANE)}, Whole()))
             assert other.state == "done"
             assert again.log[0].startswith("It ended 3 times in a row as soon as it ran")
+            assert again.text == again.log[0], "it is on the job's card"
             again.cancel()
             assert (await ended(again)).state == "cancelled"
             late = await ended(began(host, tmp_path, "crashes"))
@@ -199,11 +200,14 @@ def test_what_dies_again_and_again_waits_and_lets_others_pass(tmp_path: Path) ->
 def test_limits_for_all_runs_come_from_a_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "time=1,workers=1")
+    monkeypatch.setenv(VARIABLE, "time=1,memory=256M,workers=1")
 
     async def main() -> None:
         async with hosting(tmp_path) as host:
-            assert host.supervision == Supervision(time=1, workers=1)
+            assert host.supervision == Supervision(time=1, memory=2**28, workers=1)
+            program = host.program(host.registry.add(write_plugin(tmp_path)), "bright", {})
+            found = host.estimate(program, {"image": layer(PLANE)}, Whole())
+            assert found.available_bytes == 2**28
             job = await ended(began(host, tmp_path, "listens"))
             assert isinstance(job.failure, LimitExceeded)
         monkeypatch.setenv(VARIABLE, "time=never")

@@ -25,7 +25,8 @@ class Estimate:
     """What a run works on, and what it will need.
 
     `worker_bytes` is the worker's memory at its peak; `seconds` None: nothing is known;
-    `measured`: from earlier calls. `available_bytes` is the computer's memory that is free.
+    `measured`: from earlier calls. `available_bytes` is the computer's memory that is free, as far
+    as the worker may take it.
     """
 
     level: int
@@ -42,7 +43,9 @@ class Estimate:
     """Points, corners of shapes and rows of tables, at most."""
 
 
-def estimate(selection: Selection, needs: Sequence[Need]) -> Estimate:
+def estimate(
+    selection: Selection, needs: Sequence[Need], memory_limit: int | None = None
+) -> Estimate:
     """What running on a selection will need, given what earlier calls did."""
     voxels, inputs = selection.voxels, input_bytes(selection) + row_bytes(selection)
     telling = [need for need in needs if need.voxels >= SMALLEST]
@@ -56,6 +59,8 @@ def estimate(selection: Selection, needs: Sequence[Need]) -> Estimate:
         seconds = None
         beside = inputs + GUESS_PER_VOXEL * voxels
     worker, available = EMPTY_WORKER + beside, available_memory()
+    if memory_limit is not None:
+        available = min(available or memory_limit, memory_limit)
     return Estimate(
         level=selection.first.level if selection.parts else 0,
         axes="".join(selection.axes),

@@ -161,7 +161,7 @@ class Host:
             UsageError: it cannot be run so.
         """
         selection = select(program.operation, layers, where)
-        return estimate(selection, self._needs(program))
+        return estimate(selection, self._needs(program), self.supervision.memory)
 
     def run(
         self,
@@ -348,11 +348,15 @@ class Host:
             if not program.in_process:  # what it takes of this process, nobody knows
                 self.workspace.record_need(digest, name, need, time.time())
 
+        def told(line: str) -> None:
+            job.say(line)
+            job.progress(None, None, line)
+
         taking = asyncio.create_task(self.recorder.take(selection))
         environment: Environment | None = None
         inputs = taken(selection)
         try:
-            async with self._place(program, job.say):
+            async with self._place(program, told):
                 job.enter("preparing")
                 environment = await self._environment(program, job.say)
                 program = await self._with_repositories(program, job.say)
