@@ -27,6 +27,7 @@ from opsin.workers.environment import Environment, current
 from opsin.workers.isolation.sandbox import Sandbox
 from opsin.workers.package import worker_package
 from opsin.workers.process import WorkerProcess
+from opsin.workers.supervision import Supervision
 from tests.rpc.process import has_ended, nothing_leaks
 from tests.rpc.running import run, until
 from tests.workers.plugins import SOURCE, call, write_plugin
@@ -468,3 +469,18 @@ def assert_ends(pid: int) -> None:
     while not has_ended(pid):
         assert time.monotonic() < deadline, f"process {pid} lives on"
         time.sleep(0.01)
+
+
+def test_a_worker_that_takes_too_long_to_start_is_told_its_time(tmp_path: Path) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\ncase $* in *compileall*) exit;; esac\nexec sleep 600\n")
+    slow.chmod(0o755)
+
+    async def main() -> None:
+        granted = Supervision(start=0.5)
+        with pytest.raises(WorkerLost, match=r"did not start within 0\.5 seconds\."):
+            await WorkerProcess.start(Environment(slow, "slow"), tmp_path, supervision=granted)
+
+    with nothing_leaks():
+        run(main(), 60)
+    assert not [one for one in psutil.Process().children() if one.name() == "sleep"]
