@@ -159,6 +159,7 @@ def _said(job: ViewerJob) -> str:
         words.append(f"{job.job.seconds:.1f} s")
         if job.has_ended and job.job.isolation:
             words.append(job.job.isolation.partition(" (")[0])
+            words += [f"allowed: {', '.join(job.job.permissions)}"] * bool(job.job.permissions)
     if job.folder is not None:
         words.append(str(job.folder))
     said = " · ".join(words)

@@ -27,6 +27,7 @@ from opsin.napari.input_choosers import InputChoosers
 from opsin.napari.job_card import JobCard
 from opsin.napari.jobs import jobs_of
 from opsin.napari.jobs_panel import JobsPanel
+from opsin.napari.permission_rows import PermissionRows
 from opsin.napari.region_choosers import RegionChoosers
 from opsin.napari.scroll_area import ScrollArea
 from opsin.napari.trusted import is_trusted
@@ -73,6 +74,7 @@ class OperationForm(widgets.Container[Any]):
         self.fields: dict[str, Field] = {}
         """By the name of the parameter."""
         self.about = _text()
+        self.permissions = PermissionRows(lambda text: self._say(text, wrong=True))
         self.needs = _text()
         """What a run will need, or why there can be none."""
         self.rows: widgets.Container[Any] = widgets.Container(labels=True)
@@ -103,8 +105,9 @@ class OperationForm(widgets.Container[Any]):
         layout: Any = native.layout()
         layout.insertWidget(0, self.about)
         rows: Any = self.rows.native
-        layout.insertWidget(1, ScrollArea(rows, SEEN))
-        layout.insertWidget(2, self.needs)
+        layout.insertWidget(1, self.permissions)
+        layout.insertWidget(2, ScrollArea(rows, SEEN))
+        layout.insertWidget(3, self.needs)
         self._keys = [_shortcut(native, keys, self.run) for keys in ("Ctrl+Return", "Ctrl+Enter")]
         self._keys.append(_shortcut(native, "Escape", self.end_change))
         self.run_button.changed.connect(lambda *_: self.run())
@@ -147,8 +150,11 @@ class OperationForm(widgets.Container[Any]):
     def run(self) -> ViewerJob | None:
         """Start a job with what the form says; None if it cannot be run so, which it then says.
 
-        While a step is being changed, that is what is run.
+        While a step is being changed, that is what is run. What the plugin asks for is asked
+        before, and the job begins after the answer.
         """
+        if self._asks_first():
+            return None
         if self.changing is not None:
             return self._run_change(self.changing)
         givens: dict[str, Given | RowsGiven] = {}
@@ -163,6 +169,13 @@ class OperationForm(widgets.Container[Any]):
             self._say(str(error), wrong=True)
             return None
         return self._is_mine(job)
+
+    def _asks_first(self) -> bool:
+        """Whether the user has to be asked before a run, which begins after the answer."""
+        self._look_at_file()
+        if is_trusted(self._registered):
+            return False
+        return self.permissions.ask_first(self._registered, self.run)
 
     def _run_change(self, changing: ViewerJob) -> ViewerJob | None:
         native: Any = self.native
@@ -206,6 +219,7 @@ class OperationForm(widgets.Container[Any]):
         self.changing = None
         self.about.setText(_about(self.plugin, self.operation))
         self.about.setToolTip(self._registered.address)
+        self.permissions.look(self._registered)
         gone: list[Any] = [row.native for row in self.rows]
         self.rows.clear()
         for native in gone:
@@ -337,6 +351,7 @@ class OperationForm(widgets.Container[Any]):
     def _look(self) -> None:
         if self._is_seen():
             self._look_at_file()
+            self.permissions.look(self._registered)
             if self._due:
                 self._changed()
 
@@ -404,10 +419,6 @@ def _about(plugin: Plugin, operation: Operation) -> str:
     version = f" {plugin.version}" if plugin.version != "0" else ""
     lines = [f"<b>{escape(operation.title)}</b> · {escape(plugin.name + version)}"]
     lines += [escape(operation.description)] * bool(operation.description)
-    lines += [
-        f"Wants {one.name}{f': {escape(one.reason)}' if one.reason else ''}"
-        for one in plugin.permissions
-    ]
     return "<br>".join(lines)
 
 

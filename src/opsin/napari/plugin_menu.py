@@ -107,7 +107,12 @@ def keep_plugin(viewer: Any, path: Path) -> PluginPanel | None:
     fill()
     registered = keep(path)
     usable(registered)
-    return None if viewer is None else PluginPanel.docked(viewer, registered)
+    if viewer is None:
+        return None
+    panel = PluginPanel.docked(viewer, registered)
+    if panel.form is not None:
+        panel.form.permissions.ask_first(registered, lambda: None)
+    return panel
 
 
 def _maker(id: str, operation: Operation) -> Any:

@@ -188,7 +188,8 @@ class PluginPanel(widgets.Container[Any]):
         """Keep a plugin's file in the user's workspace, and show its first operation."""
         try:
             registered = keep(path)
-            self.choose(usable(registered).operations[0].name, registered.id)
+            form = self.choose(usable(registered).operations[0].name, registered.id)
+            form.permissions.ask_first(registered, lambda: None)
         except OpsinError as error:
             self.hint.value = str(error)
             self.hint.visible = True
