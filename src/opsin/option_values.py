@@ -11,6 +11,7 @@ import math
 import re
 
 PLUGIN_FORMS = ("py", "imjoy", "npe2")
+PLUGIN_TEMPLATES = ("filter", "labels", "points", "table")
 
 FAR = 1e30
 """A world position beyond which there is nothing."""

@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsin.errors import UsageError, WriteError
-from opsin.option_values import PLUGIN_FORMS
+from opsin.option_values import PLUGIN_FORMS, PLUGIN_TEMPLATES
 
 if TYPE_CHECKING:
     from opsin.host.registry import Registered
     from opsin.plugins.conversion import Form
+    from opsin.plugins.new_plugin import Template
 
 Say = Callable[[str], None]
 
 WORDS = {
     "list": ("",),
+    "new": ("FILE",),
     "add": ("NAME",),
     "remove": ("NAME",),
     "convert": ("IN OUT",),
@@ -37,7 +39,8 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
     plugins = commands.add_parser(
         "plugins",
         help="list plugins, add one, say what it may, write one in another format or as a bundle",
-        description="List the plugins that are at hand (`list`), keep a file (`add FILE.py`), have "
+        description="List the plugins that are at hand (`list`), write one to start from "
+        "(`new FILE.py`), keep a file (`add FILE.py`), have "
         "a plugin of napari from PyPI in an environment of its own (`add NAME`), forget either "
         "(`remove NAME`), say what plugins are allowed "
         "(`permissions [PLUGIN]`), write a plugin in another format (`convert IN OUT`), or with "
@@ -51,6 +54,14 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
         nargs="*",
         metavar="NAME|IN OUT",
         help="what to add, remove, allow something, convert or bundle, and to what",
+    )
+    plugins.add_argument(
+        "--template",
+        choices=PLUGIN_TEMPLATES,
+        default=PLUGIN_TEMPLATES[0],
+        metavar="NAME",
+        help="of new: what its operation gives, filter (an image), labels, points or table "
+        "(default: filter)",
     )
     plugins.add_argument(
         "--to",
@@ -88,6 +99,8 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
         )
     if action == "list":
         return _list(json, say)
+    if action == "new":
+        return _new(Path(words[0]), options.template, say)
     if action == "convert":
         return _convert(words[0], Path(words[1]), options.to, say, complain)
     if action == "permissions":
@@ -97,6 +110,22 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
             words[0] if words else None, options.allow, options.revoke, json=json, say=say
         )
     return _keep(action, words, say)
+
+
+def _new(path: Path, template: Template, say: Say) -> int:
+    """Write a plugin's file, and say what to do with it."""
+    from opsin.plugins.formats import read_plugin
+    from opsin.plugins.new_plugin import write_new
+
+    write_new(path, template)
+    (operation,) = read_plugin(path).operations
+    say(f"{path}  {operation.title}")
+    images = " ".join(f"{one.name}=FILE" for one in operation.inputs)
+    given = "IMAGE" if len(operation.inputs) == 1 else images
+    out = "out.csv" if operation.outputs[0].kind in ("table", "points") else "out.ome.zarr"
+    say(f"  run it:         opsin run {path}:{operation.name} {given} -o {out}")
+    say(f"  in the window:  opsin view IMAGE --plugin {path}")
+    return 0
 
 
 def _keep(action: str, words: Sequence[str], say: Say) -> int:
