@@ -141,9 +141,12 @@ SLOW = {
     "kill_rounds.py",
     "load.py",
     "napari_view.py",
+    "points.py",
     "rpc.py",
+    "rpc_soak.py",
     "view.py",
     "view_exascale.py",
+    "write_pyramid.py",
 }
 """What they run, other tests run too, without a clock."""
 PATIENCE = 400
