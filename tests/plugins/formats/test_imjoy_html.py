@@ -129,6 +129,13 @@ def test_a_file_is_a_plugin_with_one_operation(tmp_path: Path) -> None:
 def test_what_cannot_be_installed_is_said(tmp_path: Path) -> None:
     plugin = read(tmp_path, type="native-python", requirements=["numpy", "pip: scipy tifffile>=1"])
     assert plugin.requirements == ("numpy", "scipy", "tifffile>=1")
+    asked = ["conda:pytorch", "repo: https://github.com/a/models.git", "repo:https://x.org/a code"]
+    plugin = read(
+        tmp_path, type="native-python", requirements=asked, env="conda create python=3.12"
+    )
+    assert (plugin.requirements, plugin.python) == (("torch",), "==3.12.*")
+    repositories = {"models": "https://github.com/a/models.git", "code": "https://x.org/a"}
+    assert plugin.repositories == repositories
     plugin = read(tmp_path, type="native-python", requirements=["cmd: make me a sandwich"])
     assert "make me a sandwich" in plugin.operations[0].refused
 

@@ -82,6 +82,7 @@ def plugin_of(content: bytes, source: str) -> Plugin:
         description=" ".join(config.description.split()),
         python=asked.python,
         requirements=asked.requirements,
+        repositories={one.folder: one.url for one in asked.repositories},
         operations=(operation,),
     )
 
