@@ -110,7 +110,8 @@ def ask(registered: Registered, workspace: Workspace, say: Say) -> None:
     unasked = [one for one in stand if one.state == "unasked" and one.name in (names or NETWORK)]
     if not unasked:
         return
-    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
+    ends = (sys.stdin, sys.stdout, sys.stderr)  # where a question is seen, and answered
+    if not all(one is not None and one.isatty() for one in ends):
         if names:
             say(f"To allow it: {command(registered.address, [one.name for one in unasked])}")
         return

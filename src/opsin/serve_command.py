@@ -125,8 +125,8 @@ def _run(
         roots=roots,
         codec=codec,
         no_plugins=no_plugins,
+        own=own,
         trusting=not options.untrusted,
-        allowing=own and not options.untrusted,
         allowed=allowed,
         supervision=granted,
     )

@@ -223,6 +223,47 @@ def test_what_is_allowed_is_possible_and_nothing_else(
     run(work(), 120)
 
 
+@pytest.mark.parametrize("level", ISOLATED)
+def test_files_that_were_dropped_do_not_meet(
+    level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is allowed to one must not be had by another that is called like what the first imports,
+    if that is there.
+    """
+    monkeypatch.setenv("OPSIN_ISOLATION", level)
+    source = """
+from pathlib import Path
+from opsin.types import Image, Table
+try:
+    import faster
+except ImportError:
+    faster = None
+
+def meets(image: Image) -> Table:
+    try:
+        said = Path(__file__).with_name("faster.py").read_text()
+    except OSError:
+        said = ""
+    return {"met": [faster is not None or bool(said)]}
+"""
+
+    async def work() -> None:
+        async with hosting(tmp_path) as host:
+            kept = [host.workspace.keep_plugin(f"{name}.py", source) for name in ("own", "faster")]
+            own = tmp_path / "own"
+            own.mkdir()
+            for path in kept:
+                (own / path.name).write_text(source)
+            for path, met in ((kept[0], False), (own / "own.py", True)):
+                program = host.program(host.registry.add(path), None, {})
+                job = host.run(program, {"image": layer(PIXELS)}, Whole())
+                await job.wait()
+                assert job.state == "done", job.error
+                assert job.results[0].path.read_text().splitlines()[1] == str(met), path
+
+    run(work(), 60)
+
+
 def test_an_agreement_for_one_run_is_gone_after_it(
     tmp_path: Path, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:

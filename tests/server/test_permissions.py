@@ -18,6 +18,7 @@ from opsin.host.workspace import Workspace
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.memory import pair
 from opsin.server.host_service import HostService
+from opsin.server.roots import Roots
 from opsin.server.session import Session
 from tests.host.test_permissions import HEADER
 from tests.rpc.running import run
@@ -99,7 +100,7 @@ def test_others_change_nothing(trusting: bool, tmp_path: Path) -> None:
     own.answer(read_registered(path), {"network": True})
 
     async def work() -> None:
-        async with page(path, trusting=trusting, allowing=False) as (host, _):
+        async with page(path, trusting=trusting, own=False) as (host, _):
             plugin = await told(host.watch_plugins())
             assert not plugin["may_allow"]
             assert states(plugin)["network"] == ("allowed" if trusting else "unasked")
@@ -122,7 +123,7 @@ def test_a_server_gives_what_its_command_line_says(tmp_path: Path) -> None:
     given = [(plugin, Allowed(network=True))]
 
     async def work() -> None:
-        async with page(path, trusting=False, allowing=False, allowed=given) as (host, session):
+        async with page(path, trusting=False, own=False, allowed=given) as (host, session):
             found = await told(host.watch_plugins())
             assert states(found)["network"] == "allowed"
             assert session.host.agreements.allowed(plugin) == Allowed(network=True)
@@ -132,6 +133,55 @@ def test_a_server_gives_what_its_command_line_says(tmp_path: Path) -> None:
 
     run(work(), 60)
     assert not Agreements(Workspace()).allowed(read_registered(write(tmp_path))).network
+
+
+READER = """
+from pathlib import Path
+from opsin.types import Table
+
+
+def reads(file: Path) -> Table:
+    return {"text": [file.read_text()]}
+"""
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_others_hand_over_only_files_below_the_roots(own: bool, tmp_path: Path) -> None:
+    """A plugin of theirs could else read all files of the user for them."""
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    for place, text in ((shown, "shown"), (tmp_path, "secret")):
+        (place / "file").write_text(text)
+        (place / ".hidden").write_text("secret")
+    (shown / "link").symlink_to(tmp_path / "file")
+    plugin = tmp_path / "fetcher.py"
+    plugin.write_text(f"# /// script\n# [tool.opsin]\n# name = 'Fetcher'\n# ///\n{READER}")
+    where = {"region": "whole", "level": 0, "slices": "all", "position": {}}
+
+    async def work() -> None:
+        async with page(plugin, own=own, roots=Roots([shown])) as (host, session):
+            id = (await told(host.watch_plugins()))["id"]
+
+            async def read(path: Path) -> str:
+                asked = {"plugin": id, "operation": "reads", "inputs": {}, "where": where}
+                job = session.host.job(await host.run(asked | {"parameters": {"file": str(path)}}))
+                await job.wait()
+                assert job.state == "done", job.error
+                return job.results[0].path.read_text().splitlines()[1]
+
+            assert await read(shown / "file") == "shown"
+            others = (tmp_path / "file", shown / "link", shown / ".hidden", shown / "../file")
+            for path in others:
+                if own:
+                    assert await read(path) == "secret"
+                    continue
+                with pytest.raises(UsageError, match="below a folder that this server shows"):
+                    await read(path)
+            if not own:
+                with pytest.raises(UsageError, match="by its own user only"):
+                    await host.run_on_folder([], str(tmp_path), str(tmp_path / "out"))
+
+    run(work(), 60)
 
 
 @pytest.mark.parametrize("text", ["fetcher.py", "fetcher.py:gpu", "none.py:network", ":network"])

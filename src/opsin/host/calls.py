@@ -38,7 +38,7 @@ class Program:
     `axes` are those that it was asked to work on; '' if it was not. `allowed` is all that it may
     use beside what every plugin may, and `once` what of that was given for this run alone.
     `in_process`: it runs in this process, and nothing keeps it apart. `work` holds the repositories
-    that the plugin asks for.
+    that the plugin asks for. `alone`: what lies beside it has nothing to do with it.
     """
 
     registered: Registered
@@ -50,6 +50,7 @@ class Program:
     once: Allowed = NOTHING
     in_process: bool = False
     work: Path | None = None
+    alone: bool = False
 
     def call(
         self,
@@ -64,7 +65,7 @@ class Program:
             digest=self.plugin.digest,
             function=operation.name,
             inputs={given.name: inputs.get(given.name) for given in operation.inputs},
-            parameters={**self.parameters, **{name: str(path) for name, path in self._files()}},
+            parameters={**self.parameters, **{name: str(path) for name, path in self.files()}},
             outputs=tuple(output.kind for output in operation.outputs),
             paths=tuple(p.name for p in operation.parameters if p.format == "path"),
             enums={p.name: p.enum_class for p in operation.parameters if p.enum_class},
@@ -90,13 +91,14 @@ class Program:
         And what the plugin is allowed.
         """
         given = self.allowed
-        reads = [*beside(self.registered.path), *given.folders]
+        own = self.registered.path
+        reads = [*([own] if self.alone else beside(own)), *given.folders]
         reads += [] if self.work is None else [self.work]
-        for _, path in self._files():
+        for _, path in self.files():
             reads += beside(path) if self.operation.role == "reader" else [path]
         return Sandbox(tuple(dict.fromkeys(reads)), network=given.network, gpu=given.gpu)
 
-    def _files(self) -> list[tuple[str, Path]]:
+    def files(self) -> list[tuple[str, Path]]:
         """Parameters that are files, which the worker would look for in a folder of its own."""
         names = [one.name for one in self.operation.parameters if one.format == "path"]
         given = [(name, self.parameters.get(name)) for name in names]

@@ -136,7 +136,17 @@ class Host:
             )
         if in_process:
             check_in_process(plugin, found)
-        return Program(registered, plugin, found, values, axes, once=once, in_process=in_process)
+        return Program(
+            registered,
+            plugin,
+            found,
+            values,
+            axes,
+            once=once,
+            in_process=in_process,
+            # Files that were dropped came from anywhere: one must not be what another imports.
+            alone=registered.path.parent == self.workspace.plugins,
+        )
 
     def forget_plugin(self, id: str) -> None:
         """Take a plugin from the list, also from that of the next time, with what it was allowed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
@@ -24,6 +25,7 @@ from opsin.host.selection import Given, Visible, Where, Whole
 from opsin.images.image import Origin
 from opsin.images.points.rows import Rows, read_rows, rows_from_points
 from opsin.plugins.formats import read_plugin
+from opsin.plugins.manifest import Scalar
 from opsin.rpc.frames import Frame
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.websocket import HEARTBEAT, decode_message, encode_message
@@ -162,6 +164,8 @@ class HostService:
 
     async def run_on_folder(self, jobs: Any, folder: Any, out: Any) -> str:
         """Run the script of jobs on the images in a folder; gives the id of the job that does."""
+        if not self._session.own:
+            raise UsageError("Folders of this computer are worked on by its own user only.")
         ids = [_checked(one, str, "job") for one in _checked(jobs, list, "job")]
         return await self._history.run_on_folder(
             ids, _checked(folder, str, "folder"), _checked(out, str, "folder")
@@ -239,7 +243,9 @@ class HostService:
             raise UsageError(f"That is no request for a run: {error}.") from None
         host = self._session.host
         plugin = host.registry.get(asked.plugin)
-        program = host.program(plugin, asked.operation, asked.parameters, asked.axes)
+        program = self._within_roots(
+            host.program(plugin, asked.operation, asked.parameters, asked.axes)
+        )
         known = [one.name for one in program.operation.inputs]
         for name in asked.inputs:
             if name not in known:
@@ -248,6 +254,18 @@ class HostService:
                 )
         chosen = {name: self._given(one) for name, one in asked.inputs.items()}
         return program, chosen, _where(asked.where)
+
+    def _within_roots(self, program: Program) -> Program:
+        """A program whose files may be read for whoever asks."""
+        if self._session.own:
+            return program
+        real: dict[str, Scalar] = {}
+        for name, path in program.files():
+            found = self._session.library.roots.real(path)
+            if found is None:
+                raise UsageError(f"{path} is not below a folder that this server shows.")
+            real[name] = str(found)
+        return replace(program, parameters={**program.parameters, **real})
 
     def _given(self, which: int | str) -> Given:
         """The layer of that id, or the table at that address."""

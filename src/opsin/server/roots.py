@@ -51,6 +51,17 @@ class Roots:
             return None
         return real
 
+    def real(self, path: Path) -> Path | None:
+        """The real path of a file or folder that is called by its whole path; None as in `path`."""
+        try:
+            real = Path(os.path.realpath(path, strict=True))
+        except (OSError, ValueError):
+            return None
+        for name, folder in self.folders.items():
+            if real.is_relative_to(folder):
+                return self.path("/".join((name, *real.relative_to(folder).parts)))
+        return None
+
     def split(self, name: str) -> tuple[str, Path, str] | None:
         """The image that a name below the roots leads into: its own name, its path, and the rest.
 

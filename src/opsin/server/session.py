@@ -67,8 +67,8 @@ class Session:
         roots: folders below which images may be opened by name.
         codec: how chunks are compressed for other programs.
         no_plugins: a sentence that says why no plugins run here; None: they do.
-        trusting: what the user of this computer allowed plugins holds.
-        allowing: pages may change that: they are that user's.
+        own: pages are those of the user who started this; else of whoever has the token.
+        trusting: what that user allowed plugins holds, and can be changed by their own pages.
         allowed: what plugins may, as long as this runs.
         supervision: what their workers are granted; None: what `OPSIN_LIMITS` says.
     """
@@ -85,8 +85,8 @@ class Session:
         codec: CodecName = "none",
         no_plugins: str | None = None,
         *,
+        own: bool = True,
         trusting: bool = True,
-        allowing: bool = True,
         allowed: Sequence[tuple[Registered, Allowed]] = (),
         supervision: Supervision | None = None,
     ) -> None:
@@ -130,7 +130,8 @@ class Session:
         self._host: Host | None = None
         self._no_plugins = no_plugins
         self._supervision = supervision
-        self._trusting, self._allowing, self._allowed = trusting, allowing, allowed
+        self.own = own
+        self._trusting, self._allowed = trusting, allowed
         self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
         """The layers that the results of ended jobs became."""
@@ -338,7 +339,9 @@ class Session:
     def _start_host(self) -> None:
         try:
             workspace = Workspace()
-            agreements = Agreements(workspace, remembered=self._trusting, changeable=self._allowing)
+            agreements = Agreements(
+                workspace, remembered=self._trusting, changeable=self._trusting and self.own
+            )
             self._host = Host(
                 workspace, front_end="browser", supervision=self._supervision, agreements=agreements
             )
