@@ -44,7 +44,7 @@ def test_what_waits_for_bubblewrap_for_ever_is_ended() -> None:
             pass
         outer.kill()
         outer.wait()
-        if found and "eventfd" in open_files(int(found[0])):
+        if found and waits_for_ever(int(found[0])):
             waits = int(found[0])
     assert not has_ended(waits)
     made = wrapped("print('here', flush=True); input()")
@@ -69,10 +69,15 @@ def wrapped(program: str) -> Launch:
     return launch(current(), HERE, level, sandbox, lambda parent: ["-c", program])
 
 
-def open_files(pid: int) -> str:
-    """What a process that does not begin any more has open; '' once it has ended, or goes on."""
-    try:
-        time.sleep(0.05)
-        return " ".join(str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return ""
+def waits_for_ever(pid: int) -> bool:
+    """Whether a process has an eventfd open, as before it begins, and nothing happens in it."""
+    seen = []
+    for _ in range(2):
+        time.sleep(0.3)
+        try:
+            status = Path(f"/proc/{pid}/status").read_text().splitlines()
+            files = " ".join(str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:  # it has ended
+            return False
+        seen.append(("eventfd" in files, [line for line in status if "ctxt_switches" in line]))
+    return seen[0] == seen[1] and seen[0][0]
