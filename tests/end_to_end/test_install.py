@@ -69,11 +69,11 @@ def test_an_install_is_watched_cancelled_and_tried_again(
             panel.run()
             card = panel.job()
             assert wheels.asked.wait(60)
-            expect(card).to_contain_text("Preparing")
-            expect(card).to_contain_text("Resolving msgspec")  # before it has ended
+            expect(card).to_contain_text("Preparing", timeout=PATIENCE)
+            expect(card).to_contain_text("Resolving msgspec", timeout=PATIENCE)  # meanwhile
             card.get_by_role("button", name="Log").click()
             log = card.get_by_role("region", name="Log")
-            expect(log).to_contain_text(f"{NAME} is not installed")
+            expect(log).to_contain_text(f"{NAME} is not installed", timeout=PATIENCE)
             assert installers(server)
             card.get_by_role("button", name="Cancel").click()
             expect(card).to_contain_text("cancelled", timeout=PATIENCE)
@@ -85,8 +85,10 @@ def test_an_install_is_watched_cancelled_and_tried_again(
             card.get_by_role("button", name="Run again").click()
             card = panel.job()
             expect(card).to_contain_text(f"{NAME} cannot be fetched", timeout=PATIENCE)
-            expect(card).to_contain_text("its server does not have it")
-            expect(card).to_contain_text("name a folder of wheels or another index")
+            expect(card).to_contain_text("its server does not have it", timeout=PATIENCE)
+            expect(card).to_contain_text(
+                "name a folder of wheels or another index", timeout=PATIENCE
+            )
             assert made(environments) == []
 
             wheels.is_there = True
@@ -95,6 +97,6 @@ def test_an_install_is_watched_cancelled_and_tried_again(
             assert panel.result("Versed")["kind"] == "image"
             card.get_by_role("button", name="Log").click()
             log = card.get_by_role("region", name="Log")
-            expect(log).to_contain_text(f"+ {NAME}=={VERSION}")
-            expect(log).to_contain_text(f"version {VERSION}")
+            expect(log).to_contain_text(f"+ {NAME}=={VERSION}", timeout=PATIENCE)
+            expect(log).to_contain_text(f"version {VERSION}", timeout=PATIENCE)
             assert len(made(environments)) == 3  # the environment, when it was used, its lock
