@@ -429,8 +429,8 @@ def _add_viewing(parser: argparse.ArgumentParser) -> None:
         "--allow",
         action="append",
         default=[],
-        metavar="PLUGIN:PERMISSION",
-        help="what a plugin may as long as this runs, such as nuclei.py:network, if it asks for "
+        metavar="PERMISSION",
+        help="what a plugin may as long as this runs, such as fetcher.py:network, if it asks for "
         "it; may be given several times",
     )
     _add_limits(parser)
