@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from opsin.errors import LimitExceeded, WorkerLost
 from opsin.workers.back_off import QUICK, BackOff
@@ -22,6 +22,8 @@ from opsin.workers.process import Output, WorkerProcess
 from opsin.workers.supervision import DEFAULT, Supervision
 
 MOST_IDLE = 3
+REST_AFTER = 0.2
+"""Seconds after which one that is idle gives back memory, which takes a while."""
 SURPLUS_SECONDS = 2.0
 """For how long those are kept that are more."""
 MOST_KNOWN = 1000
@@ -29,6 +31,19 @@ MOST_KNOWN = 1000
 
 Kind: TypeAlias = tuple[str, str, Sandbox | None, int | None]
 """Environment, program, sandbox and memory of a worker."""
+
+
+class _Idle(NamedTuple):
+    """A worker that has nothing to do, and what will become of it."""
+
+    kind: Kind
+    worker: WorkerProcess
+    timers: tuple[asyncio.TimerHandle, ...]
+
+    def wake(self) -> None:
+        """It is needed, or ended: nothing more becomes of it."""
+        for timer in self.timers:
+            timer.cancel()
 
 
 class WorkerPool:
@@ -47,7 +62,7 @@ class WorkerPool:
         self._supervision = supervision
         self._most_idle = most_idle
         self._forkservers = Forkservers(folder, idle_seconds=supervision.idle)
-        self._idle: list[tuple[Kind, WorkerProcess, asyncio.TimerHandle]] = []
+        self._idle: list[_Idle] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._count = 0
         self._in_turn = asyncio.Lock()
@@ -123,15 +138,15 @@ class WorkerPool:
 
     def end_idle(self, begins: str) -> None:
         """Stop workers that have nothing to do, of programs whose names begin so."""
-        for kind, worker, _ in list(self._idle):
-            if kind[1].startswith(begins):
-                self._expire(worker)
+        for entry in list(self._idle):
+            if entry.kind[1].startswith(begins):
+                self._expire(entry.worker)
 
     async def close(self) -> None:
         """Stop all workers that are idle, wait for those that are being stopped; end the rest."""
-        for _, worker, timer in self._idle:
-            timer.cancel()
-            self._stop(worker)
+        for entry in self._idle:
+            entry.wake()
+            self._stop(entry.worker)
         self._idle.clear()
         while self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
@@ -177,7 +192,7 @@ class WorkerPool:
                     self._count += 1
                     return None
                 if self._idle:
-                    self._expire(self._idle[0][1])
+                    self._expire(self._idle[0].worker)
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -200,12 +215,12 @@ class WorkerPool:
 
     def _take(self, kind: Kind) -> WorkerProcess | None:
         for entry in reversed(self._idle):
-            if entry[0] == kind:
+            if entry.kind == kind:
                 self._idle.remove(entry)
-                entry[2].cancel()
-                if entry[1].is_alive and entry[1].is_current():
-                    return entry[1]
-                self._stop(entry[1])
+                entry.wake()
+                if entry.worker.is_alive and entry.worker.is_current():
+                    return entry.worker
+                self._stop(entry.worker)
         return None
 
     def _keep(self, kind: Kind, worker: WorkerProcess) -> None:
@@ -215,16 +230,19 @@ class WorkerPool:
         idle = self._supervision.idle
         if len(self._idle) >= self._most_idle:  # it may be needed again at once
             idle = min(idle, SURPLUS_SECONDS)
-        timer = asyncio.get_running_loop().call_later(idle, self._expire, worker)
-        self._idle.append((kind, worker, timer))
+        later = asyncio.get_running_loop().call_later
+        timers = later(REST_AFTER, self._rest, worker), later(idle, self._expire, worker)
+        self._idle.append(_Idle(kind, worker, timers))
         self._changed.set()
+
+    def _rest(self, worker: WorkerProcess) -> None:
         self._run(worker.rest())
 
     def _expire(self, worker: WorkerProcess) -> None:
         for entry in self._idle:
-            if entry[1] is worker:
+            if entry.worker is worker:
                 self._idle.remove(entry)
-                entry[2].cancel()
+                entry.wake()
                 self._stop(worker)
                 return
 
