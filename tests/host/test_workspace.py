@@ -190,3 +190,17 @@ def test_a_table_that_a_killed_run_wrote_is_removed(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 1
     Workspace(tmp_path).close()
     assert not folder.exists()
+
+
+def test_half_a_package_for_workers_is_removed(tmp_path: Path) -> None:
+    Workspace(tmp_path).close()
+    environments = tmp_path / "environments"
+    script = (
+        "import os, pathlib, shutil, opsin.workers.package as package\n"
+        "shutil.copyfile = lambda source, target: os.kill(os.getpid(), 9)\n"
+        f"package.worker_package(pathlib.Path({str(environments)!r}))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert len(list(environments.iterdir())) == 1
+    Workspace(tmp_path).close()
+    assert list(environments.iterdir()) == []

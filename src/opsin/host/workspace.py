@@ -249,7 +249,7 @@ class Workspace:
     def _clear_up(self) -> None:
         """Remove what runs left half written whose process was killed."""
         self.logs.clear_up()
-        for folder in (self.plugins, self.results, self.inputs):
+        for folder in (self.plugins, self.results, self.inputs, self.environments):
             remove_dead_drafts(folder)
         for folder in self.results.iterdir():
             if any(folder.glob(".*.part")):

@@ -7,12 +7,12 @@ agree with those of the plugin. So a worker gets a folder with these modules, an
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from opsin.images.draft import draft_name
 from opsin.workers.environment import Environment
 
 NEEDED = (
@@ -22,6 +22,7 @@ NEEDED = (
     "types.py",
     "worker_main.py",
     "worker_napari.py",
+    "worker_trial.py",
     "rpc",
     "sandbox",
 )
@@ -44,8 +45,7 @@ def worker_package(folder: Path) -> Path:
     made = folder / f"worker-{digest.hexdigest()[:16]}"
     if made.is_dir():
         return made
-    draft = folder / f".{made.name}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = folder / draft_name(made.name)
     try:
         for path in sources:
             copy = draft / "opsin" / path.relative_to(_HOME)
