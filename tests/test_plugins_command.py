@@ -106,6 +106,36 @@ def test_a_file_is_added_and_removed(
     assert not kept.exists()
 
 
+def test_operations_are_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "trial.py"
+    file.write_text(
+        "import numpy as np\nfrom opsin.types import Image\n\n"
+        "def twice(image: Image) -> Image:\n    return image * 2.0\n\n"
+        "def noisy(image: Image, much: float = 1) -> Image:\n"
+        "    return image + np.random.random(image.shape) * much\n\n"
+        "def needs(image: Image, much: float) -> Image:\n    return image * much\n"
+    )
+    assert main(["plugins", "check", str(file)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == f"{file} trial"
+    assert lines[1:3] == [
+        "twice (image: image) → image",
+        "functional: equal results for equal inputs, wherever and whenever it was tried",
+    ]
+    assert lines[3] == "noisy (image: image) → image, with much"
+    assert lines[4] == "not functional: it gives other results for the same input"
+    assert "not tried: needs needs a value for much" in lines[6]
+    assert main(["plugins", "check", str(file), "--functional", "--json"]) == 2
+    said = capsys.readouterr()
+    about = json.loads(said.out)["operations"]
+    assert {name: one["functional"] for name, one in about.items()} == {
+        "twice": True,
+        "noisy": False,
+        "needs": None,
+    }
+    assert "Not a pure function, as far as is known: noisy, needs." in said.err
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

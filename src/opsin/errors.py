@@ -69,6 +69,10 @@ class PluginError(OpsinError):
     """A plugin's file or manifest cannot be understood; the message names the file and line."""
 
 
+class NotFunctional(OpsinError):
+    """A function does what its result may depend on, beside what it is given."""
+
+
 class EnvironmentFailed(OpsinError):
     """The packages that a plugin runs with cannot be installed."""
 

@@ -25,6 +25,7 @@ Say = Callable[[str], None]
 WORDS = {
     "list": ("",),
     "new": ("FILE",),
+    "check": ("FILE",),
     "add": ("NAME",),
     "remove": ("NAME",),
     "convert": ("IN OUT",),
@@ -40,7 +41,7 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
         "plugins",
         help="list plugins, add one, say what it may, write one in another format or as a bundle",
         description="List the plugins that are at hand (`list`), write one to start from "
-        "(`new FILE.py`), keep a file (`add FILE.py`), have "
+        "(`new FILE.py`), try one out (`check FILE.py`), keep a file (`add FILE.py`), have "
         "a plugin of napari from PyPI in an environment of its own (`add NAME`), forget either "
         "(`remove NAME`), say what plugins are allowed "
         "(`permissions [PLUGIN]`), write a plugin in another format (`convert IN OUT`), or with "
@@ -62,6 +63,11 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
         metavar="NAME",
         help="of new: what its operation gives, filter (an image), labels, points or table "
         "(default: filter)",
+    )
+    plugins.add_argument(
+        "--functional",
+        action="store_true",
+        help="of check: fail unless each operation is a pure function of what it is given",
     )
     plugins.add_argument(
         "--to",
@@ -99,6 +105,10 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
         )
     if action == "list":
         return _list(json, say)
+    if action == "check":
+        from opsin.check_command import check
+
+        return check(Path(words[0]), functional=options.functional, json=json, say=say)
     if action == "new":
         return _new(Path(words[0]), options.template, say)
     if action == "convert":

@@ -35,13 +35,14 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 import numpy as np
 
-from opsin.errors import PluginError
+from opsin.errors import NotFunctional, PluginError
 from opsin.rpc import progress
 from opsin.rpc.peer import Peer
 from opsin.rpc.pool import default_pool
 from opsin.rpc.shared_arrays import SharedArrays, available
 from opsin.rpc.transports.unix_stream import UnixTransport
 from opsin.types import Metadata, reporting
+from opsin.worker_trial import trial
 
 INTERVAL = 0.02
 """Seconds between two reports of progress, at least."""
@@ -70,6 +71,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         role: how such a function is called, see `opsin.plugins.manifest.Operation`.
         layers: kind and place of the inputs that are given as layers of napari.
         seed: of the random numbers of Python and NumPy.
+        trial: see `opsin.worker_trial`; 0: it is none.
         work: a folder whose folders are to lie in the working folder, and on Python's path.
     """
 
@@ -86,6 +88,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     role: str = "function"
     layers: dict[str, dict[str, Any]] = {}
     seed: int = 0
+    trial: int = 0
     work: str = ""
 
 
@@ -172,7 +175,7 @@ class Worker:
             gc.collect()
         before = _restart_peak()
         try:
-            with reporting(CallReporter(reporter)):
+            with reporting(CallReporter(reporter)), trial(call.trial, call.file) as found:
                 if call.work and call.work not in sys.path:
                     _work_in(call.work, linked=self._isolated)
                 function, arguments = self._modules.prepared(call)
@@ -181,6 +184,8 @@ class Worker:
                 start = time.perf_counter()
                 given = function(**arguments)
                 seconds = time.perf_counter() - start
+            if found:
+                raise NotFunctional(found[0])
             outputs = checked_outputs(call.function, given, call.outputs)
             del given, arguments
         except (SystemExit, KeyboardInterrupt) as error:  # which must not end this process

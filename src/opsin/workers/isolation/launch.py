@@ -178,7 +178,7 @@ def launch(
         return Launch((python, *arguments(os.getpid())), dict(os.environ), environment, NONE)
     environment.python.stat()
     reads = [package, *visible.of_environment(environment), *sandbox.reads]
-    variables = visible.variables(os.environ, sandbox.network)
+    variables = visible.variables(os.environ, sandbox.network) | dict(sandbox.variables)
     if level.name == "bubblewrap":
         bwrap = bubblewrap.program()
         if bwrap is None:

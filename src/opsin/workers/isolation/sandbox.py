@@ -45,6 +45,7 @@ class Sandbox:
     Attributes:
         reads: files and folders that are handed over to be read.
         network: it may talk to other computers.
+        variables: that it gets beside those that tell how to compute, or instead.
         gpu: it may use graphics cards.
     """
 
@@ -52,6 +53,7 @@ class Sandbox:
     network: bool = False
     gpu: bool = False
     limits: Limits = field(default_factory=Limits)
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
