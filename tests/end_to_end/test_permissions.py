@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -89,9 +90,11 @@ def test_the_user_is_asked_allows_and_takes_back(
     with opsin_view([PICTURE]) as server:
         app.open(server)
         page.get_by_role("button", name="Plugins", exact=True).click()
+        expect(panel.region).to_be_visible()
+        expect(panel.region.get_by_text("Connecting to the host")).to_have_count(0, timeout=WAIT)
         add()
         dialog.get_by_role("button", name="Not now").click()
-        expect(line(panel)).to_contain_text("Not allowed")
+        expect(line(panel)).to_have_class(re.compile("refused"), timeout=WAIT)
         run(panel, 1)  # without asking again
         assert not door.somebody_came()
         panel.job().get_by_role("button", name="Log").click()

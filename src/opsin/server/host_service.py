@@ -121,8 +121,8 @@ class HostService:
         """Forget a plugin."""
         self._session.host.forget_plugin(_checked(id, str, "plugin"))
 
-    async def answer(self, id: Any, answers: Any, terms: Any) -> None:
-        """Keep what the user answers to what a plugin asks for."""
+    async def answer(self, id: Any, answers: Any, terms: Any) -> dict[str, Any]:
+        """Keep what the user answers to what a plugin asks for; the plugin as it is then."""
         try:
             given = msgspec.convert(answers, dict[str, bool | list[str]])
         except msgspec.ValidationError as error:
@@ -136,6 +136,7 @@ class HostService:
         await asyncio.to_thread(
             host.agreements.answer, plugin, made, _checked(terms, str, "agreement")
         )
+        return self._entry(plugin)
 
     async def estimate(self, request: Any) -> dict[str, Any]:
         """What a run would need."""

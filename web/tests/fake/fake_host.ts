@@ -113,7 +113,7 @@ export class FakeHost implements Serving {
     this.showPlugins(this.plugins.filter((plugin) => plugin.id !== id));
   }
 
-  answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): void {
+  answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): Plugin {
     this.#called("answer", id, answers, terms);
     this.showPlugins(
       this.plugins.map((plugin) => {
@@ -128,6 +128,9 @@ export class FakeHost implements Serving {
         return { ...plugin, permissions };
       }),
     );
+    const found = this.plugins.find((plugin) => plugin.id === id);
+    if (!found) throw new Error("That plugin is not here any more.");
+    return found;
   }
 
   estimate(request: RunRequest): Estimate | Promise<Estimate> {

@@ -35,7 +35,7 @@ export class HostFace implements HostParts {
       dial,
       computed(() => desk.connection.value === "open"),
     );
-    this.#permits = new Permits(this.#link, desk.notices);
+    this.#permits = new Permits(this.#link, desk.notices, (plugin) => this.#shelf.replace(plugin));
     this.#shelf = new PluginShelf(
       this.#link,
       desk.notices,

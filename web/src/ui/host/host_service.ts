@@ -187,7 +187,7 @@ export interface HostService {
   watch_plugins(): AsyncIterable<readonly Plugin[]>;
   add_plugin(file_name: string, text: string): Plugin;
   remove_plugin(id: string): void;
-  answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): void;
+  answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): Plugin;
   estimate(request: RunRequest): Estimate;
   run(request: RunRequest): string;
   script(jobs: readonly string[]): string;

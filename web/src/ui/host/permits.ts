@@ -19,10 +19,13 @@ export class Permits {
   readonly question = signal<Question | null>(null);
   readonly #link: HostLink;
   readonly #notices: Notices;
+  readonly #changed: (plugin: Plugin) => void;
 
-  constructor(link: HostLink, notices: Notices) {
+  /** `changed`: what to do with a plugin as it is after an answer, which news may tell later. */
+  constructor(link: HostLink, notices: Notices, changed: (plugin: Plugin) => void) {
     this.#link = link;
     this.#notices = notices;
+    this.#changed = changed;
   }
 
   /** Ask for what the user has not been asked for yet. False: what was to come after it is off. */
@@ -46,7 +49,7 @@ export class Permits {
 
   async answer(plugin: Plugin, answers: Answers): Promise<boolean> {
     try {
-      await this.#link.host.answer(plugin.id, answers, plugin.terms);
+      this.#changed(await this.#link.host.answer(plugin.id, answers, plugin.terms));
       return true;
     } catch (error) {
       const text = `“${plugin.name}” is allowed what it was before: ${sentenceOf(error)}`;

@@ -103,6 +103,12 @@ export class PluginShelf {
     }
   }
 
+  /** Show a plugin as it is now. */
+  replace(plugin: Plugin): void {
+    const plugins = this.plugins.peek() ?? [];
+    this.plugins.value = plugins.map((one) => (one.id === plugin.id ? plugin : one));
+  }
+
   async remove(plugin: Plugin): Promise<void> {
     try {
       await this.#link.host.remove_plugin(plugin.id);

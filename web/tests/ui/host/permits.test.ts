@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Plugin } from "../../../src/ui/host/host_service.ts";
 import { Permits } from "../../../src/ui/host/permits.ts";
 import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 import { asked, plugin } from "../../fake/plugins.ts";
@@ -14,11 +15,13 @@ async function permitsOf() {
   const fixture = hostFixture();
   fixture.host.plugins = [FETCHER];
   await connected(fixture);
-  return { ...fixture, permits: new Permits(fixture.link, fixture.notices) };
+  const changed: Plugin[] = [];
+  const permits = new Permits(fixture.link, fixture.notices, (plugin) => changed.push(plugin));
+  return { ...fixture, permits, changed };
 }
 
 test("who was not asked yet is asked, and the answer is about what was shown", async () => {
-  const { host, permits } = await permitsOf();
+  const { host, permits, changed } = await permitsOf();
   const asking = permits.askFor(FETCHER);
   expect(permits.question.value?.permissions.map(({ name }) => name)).toEqual(["network"]);
   permits.question.value?.settle({ network: true });
@@ -26,6 +29,7 @@ test("who was not asked yet is asked, and the answer is about what was shown", a
   expect(await asking).toBe(true);
   expect(permits.question.value).toBeNull();
   expect(host.calls).toContain('answer "fetcher.py" {"network":true} "those of 1.0"');
+  expect(changed.map(({ permissions }) => permissions[0]?.state)).toEqual(["allowed"]);
 });
 
 test("not now is an answer, and thinking better of it is none", async () => {
