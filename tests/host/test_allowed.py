@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,27 @@ def meets(image: Image) -> Table:
                 assert job.results[0].path.read_text().splitlines()[1] == str(met), path
 
     run(work(), 60)
+
+
+@pytest.mark.parametrize("level", ISOLATED)
+def test_folders_may_lie_among_temporary_files(
+    level: str, tmp_path: Path, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSIN_ISOLATION", level)
+    path = write_plugin(tmp_path, asks="files = 'reads models'")
+
+    async def work(models: Path) -> None:
+        async with hosting(tmp_path) as host:
+            outside.folder = models.parent
+            could, _ = await tried(host, path, outside, [f"files={models}"])
+            assert could["reads"]
+            assert not could["writes"]
+
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        models = Path(folder, "models")
+        models.mkdir()
+        (models / "model").write_text("a model")
+        run(work(models), 60)
 
 
 def test_an_agreement_for_one_run_is_gone_after_it(

@@ -20,6 +20,7 @@ from opsin.workers.isolation.sandbox import Level, Limits, Sandbox
 from opsin.workers.isolation.visible import SYSTEM, gpus, outermost, system
 
 FOLDER = "/tmp"
+OLD_FOLDER = "/var/tmp"
 HOME = f"{FOLDER}/home"
 PARENT = 1
 """The parent of a worker, as it sees it."""
@@ -61,8 +62,11 @@ def command(bwrap: str, reads: Iterable[Path], sandbox: Sandbox) -> list[str]:
     line += ["--size", str(limits.disk), "--perms", "1777", "--tmpfs", "/dev/shm"]
     line += ["--size", str(limits.disk), "--perms", "1777", "--tmpfs", FOLDER]
     line += _binds("--dev-bind-try", gpus() * sandbox.gpu)
-    line += ["--dir", HOME, "--symlink", FOLDER, "/var/tmp", "--dir", "/run"]
-    line += _binds("--ro-bind-try", outermost(reads))
+    given = outermost(reads)
+    line += ["--dir", HOME, "--dir", "/run"]
+    if not any(path.is_relative_to(OLD_FOLDER) for path in given):  # which no link can hold
+        line += ["--symlink", FOLDER, OLD_FOLDER]
+    line += _binds("--ro-bind-try", given)
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", FOLDER, "--"]
 
 
