@@ -147,6 +147,18 @@ def test_what_a_plugin_raises_is_shown_with_its_traceback(folder: Path) -> None:
     assert not (folder / "o.ome.zarr").exists()
 
 
+def test_last_words_of_a_plugin_that_dies_are_shown_once(folder: Path) -> None:
+    (folder / "dies.py").write_text(
+        "import os\nfrom opsin.types import Image\n\n"
+        "def dies(image: Image) -> Image:\n    print('last words')\n    os.kill(os.getpid(), 9)\n"
+    )
+    done = opsin(folder, "dies.py:dies", "stack.tif", "-o", "o.ome.zarr")
+    assert done.returncode == 1
+    words, reason = done.stderr.splitlines()
+    assert words == "last words"
+    assert reason.startswith("opsin: The worker ended: it was killed by signal 9")
+
+
 def test_a_full_disk_is_one_line(folder: Path) -> None:
     disk = folder / "disk"
     disk.mkdir()

@@ -75,6 +75,12 @@ def run_operation(
     return asyncio.run(_until_signal(work))
 
 
+def _without_shown(message: str, shown: list[str]) -> str:
+    """An error without the last lines of output that explain it, where they stand just above."""
+    first, *rest = message.split("\n")
+    return first if rest == shown[len(shown) - len(rest) :] else message
+
+
 async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     """Let SIGTERM and SIGHUP cancel what runs, as Ctrl-C does, so that nothing is left behind."""
     taken: list[int] = []
@@ -150,7 +156,7 @@ async def _run(
         complain(job.error.traceback.rstrip())
         complain(f"{operation.name} failed with {job.error.type}: {job.error.message}")
     else:
-        complain(job.error.message)
+        complain(_without_shown(job.error.message, list(job.log)))
     return 1
 
 
