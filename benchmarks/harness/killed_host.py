@@ -42,7 +42,7 @@ from opsin.types import Image, progress
 
 
 def steps(image: Image) -> Image:
-    for _ in progress(range(10)):
+    for _ in progress(range(8)):
         time.sleep(0.02)
     return image * 2
 
@@ -60,7 +60,7 @@ def forks(image: Image) -> Image:
     for _ in range(3):
         child = os.fork()
         if child == 0:
-            time.sleep(0.1)
+            time.sleep(0.05)
             os._exit(0)
         os.waitpid(child, 0)
     return image * 2

@@ -96,7 +96,7 @@ def began(host: Host, folder: Path, operation: str, **limits: Any) -> Job:
     return host.run(program, {"image": layer(PLANE)}, Whole(), supervision=granted)
 
 
-@pytest.mark.parametrize("operation", ["listens", "stuck"])
+@pytest.mark.parametrize("operation", ["listens", "sleeps"])
 def test_a_run_that_takes_too_long_is_ended_and_says_so(tmp_path: Path, operation: str) -> None:
     async def main() -> None:
         async with hosting(tmp_path) as host:
