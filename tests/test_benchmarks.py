@@ -140,12 +140,15 @@ SLOW = {
     "exascale.py",
     "kill_rounds.py",
     "load.py",
+    "look.py",
     "napari_view.py",
     "points.py",
     "rpc.py",
     "rpc_soak.py",
     "view.py",
     "view_exascale.py",
+    "whole_image.py",
+    "worker_start.py",
     "write_pyramid.py",
 }
 """What they run, other tests run too, without a clock."""

@@ -24,7 +24,14 @@ def stage(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     stage.close()
 
 
-@pytest.mark.parametrize("name", ["form", "points", "debugger"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "points",
+        pytest.param("form", marks=pytest.mark.slow),
+        pytest.param("debugger", marks=pytest.mark.slow),
+    ],
+)
 def test_the_pictures_of_the_guide_are_true(stage: Stage, tmp_path: Path, name: str) -> None:
     kept, taken = ROOT / "docs" / "images" / f"napari-{name}.png", tmp_path / "taken.png"
     more = {"manifest": MANIFEST} if name == "debugger" else {}
