@@ -70,3 +70,21 @@ def test_overlays_are_chosen_and_stay_with_the_view(app: App, movie: Path) -> No
         page.get_by_role("button", name="Overlays").click()
         page.get_by_label("Scale bar", exact=True).uncheck()
         expect(bar).not_to_be_visible()
+
+
+def test_a_view_is_kept_that_was_changed_a_moment_before_the_page_is_loaded_again(
+    app: App, movie: Path
+) -> None:
+    """Though what the server is told then comes too late."""
+    with opsin_view([movie]) as server:
+        app.open(server)
+        page = app.page
+        page.route(
+            "**/api/view",
+            lambda route: route.abort() if route.request.method == "PUT" else route.continue_(),
+        )
+        page.evaluate("window.opsin.viewer.setCamera({ zoom: 3.5 })")
+        page.reload()
+        app.ready()
+        assert page.evaluate("window.opsin.viewer.camera.zoom") == 3.5
+        app.errors[:] = [one for one in app.errors if "ERR_FAILED" not in one]

@@ -3,6 +3,7 @@ import { effect, untracked } from "@preact/signals";
 import { chooseDisplayed } from "../viewer/camera.ts";
 import type { LayerSettings } from "../viewer/types.ts";
 import type { Desk } from "./desk.ts";
+import { leave, returned } from "./left_view.ts";
 import { USUAL } from "./overlays/switches.ts";
 import type { LinkedViews } from "./quad/linked_views.ts";
 import {
@@ -54,7 +55,10 @@ export class ViewKeeper {
       if (this.#restored) this.#writeSoon();
     });
     const followHash = () => this.#followHash();
-    const flush = () => this.flush();
+    const flush = () => {
+      this.flush();
+      if (this.#saves && this.#written !== "") leave(this.#written);
+    };
     addEventListener("hashchange", followHash);
     addEventListener("pagehide", flush);
     this.#cleanup.push(
@@ -87,7 +91,7 @@ export class ViewKeeper {
   }
 
   #restore(saved: unknown): void {
-    const fromHash = decodeHash(location.hash);
+    const fromHash = decodeHash((this.#saves && returned()) || location.hash);
     this.#report(fromHash);
     if (fromHash.state) {
       this.#apply(fromHash.state, true);

@@ -117,6 +117,33 @@ test("leaving the page writes what waits", () => {
   expect(server.saves.at(-1)?.camera?.zoom).toBe(3);
 });
 
+test("a page that is loaded again shows what it did, though its address is older", () => {
+  const kept = new Map<string, string>();
+  vi.stubGlobal("sessionStorage", {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => kept.set(key, value),
+    removeItem: (key: string) => kept.delete(key),
+  });
+  let way = "navigate";
+  vi.stubGlobal("performance", { getEntriesByType: () => [{ type: way }] });
+  start(null);
+  viewer.show(PLATE);
+  viewer.setCamera(CAMERA);
+  listeners.get("pagehide")?.();
+  keeper.dispose();
+  for (way of ["reload", "navigate"]) {
+    page.hash = "";
+    viewer = new FakeViewer();
+    start(null);
+    viewer.show(PLATE);
+    if (way === "reload") expect(viewer.camera).toMatchObject(CAMERA);
+    else expect(viewer.camera).not.toMatchObject(CAMERA);
+    if (way === "reload") listeners.get("pagehide")?.();
+    keeper.dispose();
+  }
+  expect(kept.size).toBe(0);
+});
+
 test("another view in the address is followed, one's own is not", () => {
   start(null);
   viewer.show(PLATE);
