@@ -31,6 +31,8 @@ from opsin.sandbox import kernel
 PAUSE = 500
 """Milliseconds between two looks for processes that nobody has any more."""
 LONGEST = 256
+FOLDER = "worker-{}"
+"""Where each worker writes, in the folder of the sandbox."""
 WORKER = ctypes.create_string_buffer(b"opsin-worker")
 """What a worker is called in a list of processes."""
 DUMPABLE, NAME = 4, 15
@@ -148,7 +150,7 @@ def _children() -> set[int]:
 
 def folder_of(number: int) -> Path:
     """The folder of a worker, in that of the sandbox."""
-    return Path(tempfile.gettempdir(), f"worker-{number}")
+    return Path(tempfile.gettempdir(), FOLDER.format(number))
 
 
 def main(descriptor: int, parent: int, isolated: bool) -> NoReturn:

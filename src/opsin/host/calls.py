@@ -110,6 +110,20 @@ def output_axes(operation: Operation, output: Output) -> tuple[str, ...]:
     return tuple(output.axes or operation.axes or DEFAULT_AXES)
 
 
+def plain_metadata(program: Program, name: str, value: Any) -> dict[str, Any]:
+    """Where an array lies of which nothing more is known."""
+    axes = tuple(program.operation.axes)
+    ndim = getattr(value, "ndim", len(axes))
+    axes = axes[-ndim:] if ndim <= len(axes) else tuple(f"d{i}" for i in range(ndim))
+    return {
+        "axes": axes,
+        "scale": (1.0,) * ndim,
+        "translation": (0.0,) * ndim,
+        "units": (None,) * ndim,
+        "name": name,
+    }
+
+
 async def call_once(
     program: Program,
     selection: Selection,

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from opsin.errors import NotFunctional, RemoteError
-from opsin.host.calls import Program
+from opsin.host.calls import Program, plain_metadata
 from opsin.host.workspace import Workspace
 from opsin.images.source import Array
 from opsin.plugins.manifest import DEFAULT_AXES, Input
@@ -84,7 +84,9 @@ async def verify(
             if not worker.level.is_isolated:
                 return Verdict(None, "plugins cannot be isolated on this computer")
             for place, number in enumerate(order):
-                call = program.call(dict(inputs[number]), _metadata(program, inputs[number]))
+                given = inputs[number]
+                about = {name: plain_metadata(program, name, one) for name, one in given.items()}
+                call = program.call(dict(given), about)
                 call = msgspec.structs.replace(call, trial=trial, seed=100 * trial + place)
                 try:
                     async with asyncio.timeout(LONGEST):
@@ -165,17 +167,6 @@ def _example(given: Input, program: Program, number: int) -> Array:
         return labels
     noisy = draw.normal(30, 6, shape) + 25 * labels
     return np.asarray(noisy.clip(0, 255), np.uint8)
-
-
-def _metadata(program: Program, inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    axes = tuple(program.operation.axes or DEFAULT_AXES)
-    about = {
-        "axes": axes,
-        "scale": (1.0,) * len(axes),
-        "translation": (0.0,) * len(axes),
-        "units": (None,) * len(axes),
-    }
-    return {name: {**about, "name": name} for name in inputs}
 
 
 def _sandbox(program: Program, trial: int) -> Sandbox:

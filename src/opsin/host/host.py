@@ -15,7 +15,7 @@ from typing import Any
 from opsin.errors import UsageError
 from opsin.host.added_plugins import forget_kept
 from opsin.host.agreements import Agreements
-from opsin.host.calls import Program
+from opsin.host.calls import Program, plain_metadata
 from opsin.host.estimate import Estimate, estimate
 from opsin.host.in_process import check_in_process
 from opsin.host.job import Job, NewLines
@@ -230,7 +230,7 @@ class Host:
 
         Raises whatever the plugin does.
         """
-        metadata = {name: _metadata(program, name, value) for name, value in inputs.items()}
+        metadata = {name: plain_metadata(program, name, value) for name, value in inputs.items()}
         if program.in_process:
             inputs = apart(dict(inputs))
         granted = supervision or self.supervision
@@ -450,17 +450,3 @@ def _key(program: Program) -> str:
 def _place_of(registered: Registered) -> str:
     """What the keys of all programs of a plugin begin with."""
     return f"{registered.path} "
-
-
-def _metadata(program: Program, name: str, value: Any) -> dict[str, Any]:
-    """Of an array of which nothing more is known."""
-    axes = tuple(program.operation.axes)
-    ndim = getattr(value, "ndim", len(axes))
-    axes = axes[-ndim:] if ndim <= len(axes) else tuple(f"d{i}" for i in range(ndim))
-    return {
-        "axes": axes,
-        "scale": (1.0,) * ndim,
-        "translation": (0.0,) * ndim,
-        "units": (None,) * ndim,
-        "name": name,
-    }

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from opsin.errors import WorkerLost
+from opsin.forkserver import FOLDER
 from opsin.workers.environment import Environment
 from opsin.workers.isolation.bubblewrap import SIGNALLED
 from opsin.workers.isolation.sandbox import Sandbox
@@ -53,7 +54,7 @@ class Forked:
     def folder(self) -> Path | None:
         """Where it writes, if it has no file system of its own."""
         folder = self.launched.folder
-        return None if folder is None else folder.path / f"worker-{self._number}"
+        return None if folder is None else folder.path / FOLDER.format(self._number)
 
     async def wait(self) -> int | None:
         """See `Running`."""
