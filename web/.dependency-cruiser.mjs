@@ -29,7 +29,7 @@ export default {
       name: "ui-knows-only-viewer",
       comment: "ui/ may import itself, viewer/ and packages; main.tsx does the wiring.",
       severity: "error",
-      from: { path: "^src/ui/", pathNot: "^src/ui/host/" },
+      from: { path: "^src/ui/", pathNot: "^src/ui/(host|plugins)/" },
       to: { path: "^src/", pathNot: "^src/(ui|viewer)/" },
     },
     {
@@ -40,10 +40,24 @@ export default {
       to: { path: "^src/", pathNot: "^src/(ui|viewer|rpc)/" },
     },
     {
+      name: "plugins-run-in-the-page",
+      comment: "ui/plugins/ shows what plugins do; imjoy/ and workers/ run them.",
+      severity: "error",
+      from: { path: "^src/ui/plugins/" },
+      to: { path: "^src/", pathNot: "^src/(ui|viewer|rpc|imjoy|workers)/" },
+    },
+    {
+      name: "plugins-are-loaded-later",
+      comment: "Windows and dialogs of plugins come when there are some.",
+      severity: "error",
+      from: { path: "^src/(ui|main)", pathNot: "^src/ui/plugins/" },
+      to: { path: "^src/ui/plugins/", dependencyTypesNot: ["type-only", "dynamic-import"] },
+    },
+    {
       name: "host-is-loaded-later",
       comment: "The canvas waits for no plugin: the app knows of ui/host/ by its types only.",
       severity: "error",
-      from: { path: "^src/(ui|main)", pathNot: "^src/ui/host/" },
+      from: { path: "^src/(ui|main)", pathNot: "^src/ui/(host|plugins)/" },
       to: {
         path: "^src/(ui/host|rpc)/",
         dependencyTypesNot: ["type-only", "dynamic-import"],
