@@ -18,6 +18,7 @@ from opsin.option_values import PLUGIN_FORMS, PLUGIN_TEMPLATES
 if TYPE_CHECKING:
     from opsin.host.registry import Registered
     from opsin.plugins.conversion import Form
+    from opsin.plugins.manifest import Plugin
     from opsin.plugins.new_plugin import Template
 
 Say = Callable[[str], None]
@@ -26,6 +27,7 @@ WORDS = {
     "list": ("",),
     "new": ("FILE",),
     "check": ("FILE",),
+    "show": ("PLUGIN",),
     "add": ("NAME",),
     "remove": ("NAME",),
     "convert": ("IN OUT",),
@@ -41,7 +43,8 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
         "plugins",
         help="list plugins, add one, say what it may, write one in another format or as a bundle",
         description="List the plugins that are at hand (`list`), write one to start from "
-        "(`new FILE.py`), try one out (`check FILE.py`), keep a file (`add FILE.py`), have "
+        "(`new FILE.py`), try one out (`check FILE.py`), print what is known of it without running "
+        "it (`show PLUGIN`), keep a file (`add FILE.py`), have "
         "a plugin of napari from PyPI in an environment of its own (`add NAME`), forget either "
         "(`remove NAME`), say what plugins are allowed "
         "(`permissions [PLUGIN]`), write a plugin in another format (`convert IN OUT`), or with "
@@ -109,6 +112,8 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
         from opsin.check_command import check
 
         return check(Path(words[0]), functional=options.functional, json=json, say=say)
+    if action == "show":
+        return _show(words[0], json, say)
     if action == "new":
         return _new(Path(words[0]), options.template, say)
     if action == "convert":
@@ -138,6 +143,19 @@ def _new(path: Path, template: Template, say: Say) -> int:
     return 0
 
 
+def _show(address: str, json: bool, say: Say) -> int:
+    """Print what is known of a plugin without running it: as words, or its manifest as JSON."""
+    from opsin.plugins.formats import read_plugin
+    from opsin.plugins.manifest import encode
+
+    plugin = read_plugin(address)
+    if json:
+        say(json_text.dumps(json_text.loads(encode(plugin)), indent=2, ensure_ascii=False))
+    else:
+        say("\n".join([f"{address}  {_title(plugin)}", *_operations(plugin)]))
+    return 0
+
+
 def _keep(action: str, words: Sequence[str], say: Say) -> int:
     """Add, remove or bundle a plugin."""
     from opsin.host.added_plugins import add_file, add_from_index, remove_added
@@ -156,7 +174,7 @@ def _keep(action: str, words: Sequence[str], say: Say) -> int:
             say(f"{target}  {len(packages)} packages, {target.stat().st_size / 2**20:.1f} MiB")
         elif action == "add" and words[0].endswith(ENDING):
             found = asyncio.run(add_bundle(Path(words[0]), workspace, _print_line))
-            say(f"{found.address}  {_title(found)}")
+            say(f"{found.address}  {_title(found.plugin)}")
             ask(found, workspace, say)
         elif action == "add":
             path = Path(words[0])
@@ -164,7 +182,7 @@ def _keep(action: str, words: Sequence[str], say: Say) -> int:
                 found = add_file(workspace, path)
             else:
                 found = asyncio.run(add_from_index(workspace, words[0], _print_line))
-            say(f"{found.address}  {_title(found)}")
+            say(f"{found.address}  {_title(found.plugin)}")
             ask(found, workspace, say)
         else:
             remove_added(workspace, words[0])
@@ -205,18 +223,22 @@ def _list(json: bool, say: Say) -> int:
 
 
 def _text(one: Registered, address: str) -> str:
-    lines = [f"{address}  {_title(one)}".rstrip()]
     if one.plugin is None:
-        return f"{lines[0]}\n  {one.error}"
-    width = max((len(operation.name) for operation in one.plugin.operations), default=0)
-    for operation in one.plugin.operations:
+        return f"{address}\n  {one.error}"
+    return "\n".join([f"{address}  {_title(one.plugin)}", *_operations(one.plugin)])
+
+
+def _operations(plugin: Plugin) -> list[str]:
+    """A line for each operation."""
+    width = max((len(operation.name) for operation in plugin.operations), default=0)
+    lines = []
+    for operation in plugin.operations:
         title = f"{operation.title} (not here: {operation.refused})" if operation.refused else ""
         lines.append(f"  {operation.name:{width}}  {title or operation.title}")
-    return "\n".join(lines)
+    return lines
 
 
-def _title(one: Registered) -> str:
-    plugin = one.plugin
+def _title(plugin: Plugin | None) -> str:
     if plugin is None:
         return ""
     return plugin.name if plugin.version == "0" else f"{plugin.name} {plugin.version}"

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from opsin.cli import main
 from opsin.errors import PluginError, UsageError
 from opsin.plugins.formats import read_plugin
 from opsin.plugins.manifest import Input, Operation, Parameter, Plugin, decode, encode, schema
@@ -74,6 +77,37 @@ def test_the_schema_of_manifests_names_every_field() -> None:
     assert "multipleOf" in definitions["Parameter"]["properties"]
 
 
+PUBLISHED = Path("docs/reference/manifest.schema.json")
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    """Write it anew with `json.dumps(schema(), indent=2)` and an end of line."""
+    assert PUBLISHED.read_text() == json.dumps(schema(), indent=2) + "\n"
+
+
+def test_the_page_shows_a_real_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path("docs/reference/manifest.md").read_text()
+    source = re.search(r"write_text\('''(.*?)'''\)", page, re.DOTALL)
+    shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert source
+    assert shown
+    monkeypatch.chdir(tmp_path)
+    Path("bright.py").write_text(source[1])
+    assert json.loads(shown[1]) == json.loads(encode(read_plugin("bright.py")))
+
+
+def test_others_find_manifests_valid_by_the_published_schema() -> None:
+    validator = Draft202012Validator(json.loads(PUBLISHED.read_text()))
+    Draft202012Validator.check_schema(validator.schema)
+    for path in sorted(Path("examples/plugins").iterdir()):
+        if path.is_file():
+            validator.validate(json.loads(encode(read_plugin(path))))
+    odd = json.loads(encode(read_plugin("examples/plugins/gaussian.py")))
+    assert not validator.is_valid({**odd, "kind": "browser"})
+    odd["operations"][0]["parameters"][0]["type"] = "text"
+    assert not validator.is_valid(odd)
+
+
 @pytest.mark.parametrize(
     "document",
     ["", "[]", "{}", '{"name": 3}', b"\xff", '{"name": "a", "kind": "window"}', "[" * 100_000],
@@ -91,6 +125,16 @@ def test_any_bytes_are_a_manifest_or_a_plugin_error(junk: bytes, start: int, cut
     for document in (junk, DOCUMENT[:start] + junk[:4] + DOCUMENT[start + cut :]):
         with suppress(PluginError):
             assert isinstance(decode(document), Plugin)
+
+
+def test_the_command_line_prints_manifests(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in EXAMPLES:
+        assert main(["plugins", "show", str(path), "--json"]) == 0
+        assert decode(capsys.readouterr().out) == read_plugin(path)
+    assert main(["plugins", "show", "examples/plugins/gaussian.py"]) == 0
+    assert "  smooth_in_world  Smooth in world\n" in capsys.readouterr().out
+    assert main(["plugins", "show", "README.md"]) == 1
+    assert "is no plugin that Opsin understands" in capsys.readouterr().err
 
 
 def test_axes_that_an_operation_is_asked_to_work_on() -> None:

@@ -6,6 +6,7 @@ JSON it has the fields below, and those of a parameter are the keywords of JSON 
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -34,6 +35,8 @@ Scalar: TypeAlias = bool | int | float | str | None
 LARGEST_INTEGER = 2**53
 """Whole numbers beyond this are not the same in every language."""
 DEFAULT_AXES = "yx"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+"""Of JSON Schema, in which a manifest is described."""
 
 
 class Permission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -239,8 +242,11 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a manifest."""
-    return msgspec.json.schema(Plugin)
+    """The JSON Schema of a manifest, as `docs/reference/manifest.schema.json` publishes it."""
+    found = msgspec.json.schema(Plugin)
+    for one in found["$defs"].values():
+        one["description"] = cleandoc(one["description"])
+    return {"$schema": DIALECT, "title": "Manifest of a plugin of Opsin", **found}
 
 
 def encode(plugin: Plugin) -> bytes:
