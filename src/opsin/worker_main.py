@@ -15,6 +15,7 @@ import contextvars
 import faulthandler
 import gc
 import hashlib
+import importlib
 import importlib.util
 import os
 import pathlib
@@ -67,7 +68,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         outputs: the kinds of what the function gives; `tuples` alone are what a reader of napari
             gives, with arrays that stay lazy (`opsin.worker_napari.tuples_of`).
         entry: the function as `module:name`, if it stands in a package; `file` is then that which
-            describes it, and is not run. See `opsin.worker_napari`.
+            describes it, and is not run.
+        napari: the package is a plugin of napari, see `opsin.worker_napari`.
         role: how such a function is called, see `opsin.plugins.manifest.Operation`.
         layers: kind and place of the inputs that are given as layers of napari.
         seed: of the random numbers of Python and NumPy.
@@ -85,6 +87,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     enums: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
     entry: str = ""
+    napari: bool = False
     role: str = "function"
     layers: dict[str, dict[str, Any]] = {}
     seed: int = 0
@@ -224,13 +227,11 @@ class Modules:
 
     def prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
         """The function that a call asks for, and its arguments; the call has no inputs then."""
-        if call.entry:
-            return self._prepared_for_napari(call)
-        module = self._module(call.file, call.digest)
         arguments = {name: _writable(value) for name, value in call.inputs.items()}
         arguments |= call.parameters
+        function, module = self._function(call)
         for name in call.paths:
-            if arguments[name] is not None:
+            if arguments[name] is not None and call.role == "function":
                 arguments[name] = pathlib.Path(arguments[name])
         for name, cls in call.enums.items():
             if arguments[name] is not None:
@@ -242,23 +243,19 @@ class Modules:
 
             arguments |= worker_napari.as_layers(arguments, call.layers)
         call.inputs.clear()
-        return getattr(module, call.function), arguments
-
-    def _prepared_for_napari(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
-        from opsin import worker_napari
-
-        function, module = worker_napari.prepared(call.entry, call.role)
-        arguments = {name: _writable(value) for name, value in call.inputs.items()}
-        arguments |= call.parameters
-        call.inputs.clear()
-        for name in call.paths:
-            if arguments[name] is not None and call.role == "function":
-                arguments[name] = pathlib.Path(arguments[name])
-        for name, cls in call.enums.items():
-            if arguments[name] is not None:
-                arguments[name] = getattr(module, cls)[arguments[name]]
-        arguments |= worker_napari.as_layers(arguments, call.layers)
         return function, arguments
+
+    def _function(self, call: Call) -> tuple[Callable[..., Any], types.ModuleType]:
+        """The function of a call, and the module that defines it."""
+        if call.napari:
+            from opsin import worker_napari
+
+            return worker_napari.prepared(call.entry, call.role)
+        if call.entry:
+            _import_beside(pathlib.Path(call.file))
+            return function_of(call.entry)
+        module = self._module(call.file, call.digest)
+        return getattr(module, call.function), module
 
     def files(self, file: str) -> dict[str, int]:
         """Modules beside the plugin, which `Answer` names."""
@@ -285,8 +282,7 @@ class Modules:
         name = _module_name(path)
         module = types.ModuleType(name)
         module.__file__ = file
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))  # last: a neighbour must not hide a package
+        _import_beside(path)
         sys.modules[name] = module
         try:
             exec(compile(source, file, "exec"), module.__dict__)
@@ -295,6 +291,31 @@ class Modules:
             raise
         self.loaded[file, digest] = module
         return module
+
+
+def function_of(entry: str) -> tuple[Callable[..., Any], types.ModuleType]:
+    """The function `module:name` of a package, and the module that defines it.
+
+    Raises:
+        PluginError: there is none.
+    """
+    name, _, attribute = entry.partition(":")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # something that the package needs
+        raise PluginError(f"There is no module {name} in the environment of this plugin.") from None
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        raise PluginError(f"{name} has no function {attribute}.")
+    return found, sys.modules.get(getattr(found, "__module__", None) or name, module)
+
+
+def _import_beside(path: pathlib.Path) -> None:
+    """Let what lies beside a file be imported, after all else: it must not hide a package."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
 
 
 def _work_in(folder: str, *, linked: bool) -> None:

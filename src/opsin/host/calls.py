@@ -75,6 +75,7 @@ class Program:
                 if about in metadata
             },
             entry=operation.entry,
+            napari=self.plugin.kind == "napari",
             role=operation.role,
             layers={
                 given.name: {"kind": given.kind, **metadata.get(given.name, {})}

@@ -130,8 +130,8 @@ def _why_not_tried(program: Program) -> str:
     operation = program.operation
     if operation.refused:
         return operation.refused
-    if operation.role != "function" or operation.entry:
-        return "only functions of typed files are tried"
+    if program.plugin.kind != "native-python":
+        return "only functions of typed files, and those that stubs name, are tried"
     if not operation.inputs:
         return "it takes no image, labels or points"
     for given in operation.inputs:

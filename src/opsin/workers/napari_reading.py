@@ -83,6 +83,7 @@ class _Readers:
             parameters={"path": str(path)},
             outputs=("tuples",),
             entry=entry,
+            napari=True,
             role="first reader",
         )
         try:

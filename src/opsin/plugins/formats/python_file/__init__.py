@@ -14,7 +14,7 @@ from pathlib import Path
 
 from opsin.errors import PluginError
 from opsin.plugins.formats.python_file.docstring import Docstring
-from opsin.plugins.formats.python_file.header import read_header
+from opsin.plugins.formats.python_file.header import Header, read_header
 from opsin.plugins.formats.python_file.names import Names
 from opsin.plugins.formats.python_file.operations import read_operations
 from opsin.plugins.manifest import Plugin
@@ -49,6 +49,11 @@ def parse(content: bytes, source: str) -> Plugin:
         PluginError: something in it cannot be understood, or it has no operation. The message
             names `source`, the line, and what to do.
     """
+    return parse_typed(content, source)[0]
+
+
+def parse_typed(content: bytes, source: str, *, is_stub: bool = False) -> tuple[Plugin, Header]:
+    """As `parse`, and what stands in the header, which a stub may say more in."""
     if len(content) > LARGEST_FILE:
         raise PluginError(
             f"{source} is larger than {LARGEST_FILE // 2**10} KiB, too large for a plugin: "
@@ -60,13 +65,13 @@ def parse(content: bytes, source: str) -> Plugin:
         line = content[: error.start].count(b"\n") + 1
         raise PluginError(f"{source}, line {line}: this is not UTF-8: save it as UTF-8.") from error
     tree = tree_of(text, source)
-    header = read_header(text, source)
+    header = read_header(text, source, is_stub=is_stub)
     try:
         operations = read_operations(Names(tree, source))
     except RecursionError as error:
         raise PluginError(f"{source} is nested too deeply to be read.") from error
-    return Plugin(
-        name=header.name or _name(source),
+    plugin = Plugin(
+        name=header.name or name_of(source),
         kind="native-python",
         source=source,
         digest=hashlib.sha256(content).hexdigest(),
@@ -77,6 +82,7 @@ def parse(content: bytes, source: str) -> Plugin:
         permissions=header.permissions,
         operations=operations,
     )
+    return plugin, header
 
 
 def tree_of(text: str, source: str) -> ast.Module:
@@ -98,6 +104,6 @@ def tree_of(text: str, source: str) -> ast.Module:
         raise PluginError(f"{source}: this is not Python: {error}.") from error
 
 
-def _name(source: str) -> str:
+def name_of(source: str) -> str:
     """The name of a plugin whose header gives none: that of its file."""
-    return re.split(r"[/\\]", source)[-1].removesuffix(".py") or "plugin"
+    return re.sub(r"\.pyi?$", "", re.split(r"[/\\]", source)[-1]) or "plugin"

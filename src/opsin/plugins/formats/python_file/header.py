@@ -28,13 +28,21 @@ _CLOSING = "# ///"
 _PYTHON = re.compile(r"[\s\d.,*<>=!~a-z+-]{1,200}")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][^\r\n\0]{0,999}")
 _KEYS = ("name", "version", "description", "permissions")
+_OF_STUBS = ("module", "functions")
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_FUNCTION = re.compile(rf"{_MODULE.pattern}(:[^\W\d]\w*)?")
 _MOST_TEXT = 2000
 _LARGEST = 2**15
 """Characters of a header. The reader of TOML takes long for odd ones."""
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What stands in the header; each as in `Plugin`, and empty if it is not given."""
+    """What stands in the header; each as in `Plugin`, and empty if it is not given.
+
+    Attributes:
+        module, functions: of a stub, where the library's functions are: all of them, and those for
+            which that is not so, as `module` or `module:name`.
+    """
 
     name: str = ""
     version: str = "0"
@@ -42,9 +50,11 @@ class Header(msgspec.Struct, frozen=True):
     python: str = ""
     requirements: tuple[str, ...] = ()
     permissions: tuple[Permission, ...] = ()
+    module: str = ""
+    functions: dict[str, str] = {}
 
 
-def read_header(text: str, source: str) -> Header:
+def read_header(text: str, source: str, *, is_stub: bool = False) -> Header:
     """The header of the file with this text; an empty one if it has none.
 
     Raises:
@@ -67,9 +77,10 @@ def read_header(text: str, source: str) -> Header:
     ours = tools.get("opsin", {}) if isinstance(tools, dict) else {}
     if not isinstance(ours, dict):
         raise PluginError(f"{place}: tool.opsin is not a table: write [tool.opsin].")
+    keys = (*_KEYS, *_OF_STUBS) if is_stub else _KEYS
     for key in ours:
-        if key not in _KEYS:
-            known = ", ".join(_KEYS)
+        if key not in keys:
+            known = ", ".join(keys)
             raise PluginError(f"{place}: tool.opsin has no key {key!r}: it has {known}.")
     return Header(
         name=_text(ours, "name", place),
@@ -78,6 +89,8 @@ def read_header(text: str, source: str) -> Header:
         python=_python(table, place),
         requirements=_requirements(table, place),
         permissions=_permissions(ours, place),
+        module=_module(ours, place),
+        functions=_functions(ours, place),
     )
 
 
@@ -126,6 +139,24 @@ def _requirements(table: dict[str, Any], place: str) -> tuple[str, ...]:
         if not isinstance(item, str) or not _REQUIREMENT.fullmatch(item.strip()):
             raise PluginError(f'{place}: a dependency is like "scipy>=1.15", not {item!r:.60}.')
     return tuple(item.strip() for item in value)
+
+
+def _module(ours: dict[str, Any], place: str) -> str:
+    value = _text(ours, "module", place)
+    if value and not _MODULE.fullmatch(value):
+        raise PluginError(f'{place}: module is not like "skimage.filters".')
+    return value
+
+
+def _functions(ours: dict[str, Any], place: str) -> dict[str, str]:
+    value = ours.get("functions", {})
+    if not isinstance(value, dict) or not all(
+        isinstance(one, str) and _FUNCTION.fullmatch(one) for one in value.values()
+    ):
+        raise PluginError(
+            f'{place}: functions is not like {{ smooth = "skimage.filters:gaussian" }}.'
+        )
+    return value
 
 
 def _permissions(ours: dict[str, Any], place: str) -> tuple[Permission, ...]:

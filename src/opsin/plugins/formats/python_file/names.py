@@ -128,6 +128,8 @@ class Names:
         constant = node.value
         if isinstance(constant, str) and constant.encode(errors="replace").decode() != constant:
             raise self.refused(node, "this text holds half a character.")
+        if constant is Ellipsis:
+            raise self.refused(node, "... does not say which value it is: write it out.")
         if constant is None or isinstance(constant, (bool, str)):
             return constant
         if isinstance(constant, int) and abs(constant) <= LARGEST_INTEGER:
