@@ -127,7 +127,7 @@ class Worker:
     def __init__(self, isolated: bool = False) -> None:
         self._isolated = isolated
         self._looked_at: set[str] = set()
-        self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[_Asked | Callable[[], None]] = queue.SimpleQueue()
         self._busy = threading.Lock()
         self._modules = Modules()
         self._used = 0
@@ -151,6 +151,21 @@ class Worker:
         answer = done.result()
         return msgspec.structs.asdict(answer)
 
+    async def imjoy(self, host: Any, name: str, constants: dict[str, Any], work: str = "") -> Any:
+        """Become the worker of an ImJoy plugin; nothing else can be run here from now on.
+
+        Args:
+            host: what its `api` calls, see `opsin.worker_imjoy.runtime.Runtime`, which this gives.
+            work: as in `Call`.
+        """
+        from opsin.worker_imjoy.runtime import Runtime
+
+        if work and work not in sys.path:
+            _work_in(work, linked=self._isolated)
+        runtime = Runtime(host, name, constants)
+        self._asked.put(runtime.run_for_ever)
+        return runtime
+
     def idle(self) -> None:
         """Wait until no plugin's code runs."""
         with self._busy:
@@ -165,6 +180,9 @@ class Worker:
         """What the main thread does."""
         while True:
             asked = self._asked.get()
+            if not isinstance(asked, _Asked):
+                asked()
+                continue
             with self._busy:
                 try:
                     asked.done.set_result(asked.context.run(self._run, asked.call))

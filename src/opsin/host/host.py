@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opsin.errors import UsageError
+from opsin.errors import PluginError, UsageError
 from opsin.host.added_plugins import forget_kept
 from opsin.host.agreements import Agreements
 from opsin.host.calls import Program, plain_metadata
@@ -21,14 +21,17 @@ from opsin.host.in_process import check_in_process
 from opsin.host.job import Job, NewLines
 from opsin.host.layers_run import LayersRun, arrays_of, gives_layers
 from opsin.host.lazy_types import register as register_lazy_types
-from opsin.host.permissions import from_words, said_of
+from opsin.host.lent_workers import is_kept, lent_workers, more_places
+from opsin.host.permissions import NOTHING, from_words, said_of
 from opsin.host.recorder import Recorder
 from opsin.host.registry import Registered, Registry
 from opsin.host.run import Run, suffix_of
 from opsin.host.run_limits import within
 from opsin.host.selection import Given, Selection, Visible, Where, select
 from opsin.host.step import taken
+from opsin.host.verified import verified
 from opsin.host.workspace import Need, Workspace
+from opsin.plugins.manifest import Plugin
 from opsin.plugins.parameters import complete
 from opsin.rpc.pool import default_pool
 from opsin.worker_main import Answer
@@ -113,6 +116,7 @@ class Host:
         axes: str = "",
         allow: Iterable[str] = (),
         in_process: bool = False,
+        anew: bool = False,
     ) -> Program:
         """An operation with its parameters, checked and completed.
 
@@ -121,6 +125,7 @@ class Host:
                 those that it declares, or planes.
             allow: what the plugin may in this run beside what it was allowed, as `network`.
             in_process: the user trusts the plugin as this program itself: it runs in it.
+            anew: it runs, whatever is kept of earlier runs.
 
         Raises:
             PluginError: the plugin cannot be used, or has no such operation.
@@ -144,9 +149,24 @@ class Host:
             axes,
             once=once,
             in_process=in_process,
+            anew=anew,
             # Files that were dropped came from anywhere: one must not be what another imports.
             alone=registered.path.parent == self.workspace.plugins,
         )
+
+    def imjoy_program(self, registered: Registered, plugin: Plugin) -> Program:
+        """A plugin of ImJoy, which a worker runs as a whole.
+
+        Args:
+            plugin: as it was read for one of its tags.
+
+        Raises:
+            PluginError: it cannot be run here; the message says why.
+        """
+        (found,) = plugin.operations
+        if found.refused:
+            raise PluginError(f"{plugin.name} cannot be run by Opsin. {found.refused}")
+        return Program(registered, plugin, found, {}, alone=True)
 
     def forget_plugin(self, id: str) -> None:
         """Take a plugin from the list, also from that of the next time, with what it was allowed.
@@ -285,10 +305,66 @@ class Host:
         """A worker in the environment of a program, for this block alone."""
         environment = await self._environment(program, output)
         program = self._with_what_is_allowed(await self._with_repositories(program, output))
-        async with self._worker(program, environment, output, granted) as worker:
-            if line := _goes_without(program, worker, environment):
-                output(line)
+
+        @asynccontextmanager
+        async def lend() -> AsyncIterator[Worker]:
+            async with self._worker(program, environment, output, granted) as worker:
+                if line := _goes_without(program, worker, environment):
+                    output(line)
+                yield worker
+
+        words = await self._verified(program, environment)
+        async with lent_workers(lend, words, self.workspace.answers) if words else lend() as worker:
             yield worker
+
+    @asynccontextmanager
+    async def _workers(
+        self,
+        job: Job,
+        program: Program,
+        environment: Environment,
+        selection: Selection,
+        granted: Supervision,
+    ) -> AsyncIterator[tuple[Worker, int]]:
+        """What runs the calls of a job, and how many at the same time.
+
+        A verified operation gets as many places as nobody else needs now.
+        """
+
+        @asynccontextmanager
+        async def lend() -> AsyncIterator[Worker]:
+            async with self._worker(program, environment, job.say, granted) as worker:
+                if not job.isolation:
+                    job.isolation = str(worker.level)
+                    if line := _goes_without(program, worker, environment):
+                        job.say(line)
+                yield worker
+
+        words = await self._verified(program, environment)
+        if not words:
+            async with lend() as worker:
+                yield worker, 1
+            return
+        needed = estimate(selection, self._needs(program), granted.memory)
+        room = needed.available_bytes // 2 // max(1, needed.worker_bytes)
+        async with (
+            more_places(self._places, min(selection.calls, room)) as width,
+            lent_workers(lend, words, self.workspace.answers, width) as workers,
+        ):
+            yield workers, width
+            if workers.kept:
+                share = "" if workers.kept == selection.calls else f" of {selection.calls}"
+                job.say(
+                    f"{workers.kept}{share} results are those of an earlier run, which was given "
+                    "the same."
+                )
+
+    async def _verified(self, program: Program, environment: Environment) -> str:
+        """What the results of a program depend on beside what it is given; '' if nobody knows."""
+        lazy = any(given.lazy for given in program.operation.inputs)
+        if program.anew or program.in_process or program.allowed != NOTHING or lazy:
+            return ""
+        return await asyncio.to_thread(verified, self.workspace, program, environment)
 
     @asynccontextmanager
     async def _worker(
@@ -355,7 +431,7 @@ class Host:
         def measured(voxels: int, answer: Answer) -> None:
             need = Need(voxels, answer.memory, answer.seconds)
             digest, name = program.plugin.digest, program.operation.name
-            if not program.in_process:  # what it takes of this process, nobody knows
+            if not program.in_process and not is_kept(answer):  # of this process, nobody knows
                 self.workspace.record_need(digest, name, need, time.time())
 
         def told(line: str) -> None:
@@ -372,11 +448,8 @@ class Host:
                 program = await self._with_repositories(program, job.say)
                 program = self._with_what_is_allowed(program)
                 job.permissions = program.allowed.words()
-                async with self._worker(program, environment, job.say, granted) as worker:
-                    job.isolation = str(worker.level)
-                    if line := _goes_without(program, worker, environment):
-                        job.say(line)
-                    run = kind(job, program, selection, targets, worker, measured)
+                async with self._workers(job, program, environment, selection, granted) as given:
+                    run = kind(job, program, selection, targets, given[0], measured, given[1])
                     async with within(granted):
                         job.results = await run.run()
             await asyncio.wait([taking], timeout=TAKING)

@@ -25,9 +25,16 @@ CREATE TABLE IF NOT EXISTS needs (
     digest TEXT, operation TEXT, voxels INTEGER, bytes INTEGER, seconds REAL, at REAL
 );
 CREATE INDEX IF NOT EXISTS needs_by_operation ON needs (digest, operation);
+CREATE TABLE IF NOT EXISTS verified (
+    digest TEXT, operation TEXT, packages TEXT, files TEXT, at REAL,
+    PRIMARY KEY (digest, operation, packages)
+);
 CREATE TABLE IF NOT EXISTS agreements (
     plugin TEXT, terms TEXT, name TEXT, allowed INTEGER, folders TEXT, at REAL,
     PRIMARY KEY (plugin, terms, name)
+);
+CREATE TABLE IF NOT EXISTS plugin_settings (
+    plugin TEXT, name TEXT, value TEXT, PRIMARY KEY (plugin, name)
 );
 """
 ADDED = {"step": "ALTER TABLE runs ADD COLUMN step TEXT"}

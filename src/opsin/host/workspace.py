@@ -1,11 +1,14 @@
 """Workspace: where a user's plugins, results, environments and the record of all runs are kept.
 
 plugins/             files that were dropped onto a window; names of those that were added
+sources/             plugins that were given as text, or fetched
 results/<job>/       what runs gave, if it was not asked for elsewhere
 logs/                what runs printed
 inputs/              what runs took that was in no file, so that they can be repeated
+answers/             what verified operations gave, to be given again
 environments/        packages of plugins, shared by those with an equal lock
-workspace.sqlite     every run, what each operation was seen to need, what plugins are allowed
+workspace.sqlite     every run, what each operation was seen to need, which are verified, what
+                     plugins are allowed
 """
 
 from __future__ import annotations
@@ -25,12 +28,15 @@ import platformdirs
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.job_logs import JobLogs
+from opsin.host.kept_answers import KeptAnswers
 from opsin.host.permissions import Agreement
 from opsin.host.records import Records, Write
 from opsin.images.draft import draft_name, remove_dead_drafts
 
 NAMES_MANIFEST = ".napari"
 """What the name of a file ends with that names the manifest of a plugin of napari."""
+KEPT = (".py", ".imjoy.html")
+"""What the names of plugins end with that are kept as they are."""
 LONGEST_PATH = 4096
 MOST_NEEDS = 20
 """Runs of an operation that are looked at, and kept."""
@@ -61,14 +67,16 @@ class Workspace:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _default_folder()
         self.plugins = self.folder / "plugins"
+        self.sources = self.folder / "sources"
         self.results = self.folder / "results"
         self.inputs = self.folder / "inputs"
         self.environments = self.folder / "environments"
         logs = self.folder / "logs"
         self.logs = JobLogs(logs)
+        self.answers = KeptAnswers(self.folder / "answers")
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            kept = (self.plugins, self.results, logs, self.inputs, self.environments)
+            kept = (self.plugins, self.sources, self.results, logs, self.inputs, self.environments)
             for one in (self.folder, *kept):
                 one.mkdir(mode=0o700, exist_ok=True)
             self._records = Records(self.folder / "workspace.sqlite")
@@ -94,7 +102,8 @@ class Workspace:
 
     def kept_files(self) -> list[Path]:
         """The files of plugins that lie here themselves, in the order of their names."""
-        return sorted(path for path in self.plugins.glob("*.py") if path.is_file())
+        found = (path for suffix in KEPT for path in self.plugins.glob(f"*{suffix}"))
+        return sorted(path for path in found if path.is_file())
 
     def keep_plugin(self, file_name: str, text: str) -> Path:
         """Keep a plugin's file; one of the same name is replaced.
@@ -102,23 +111,37 @@ class Workspace:
         Raises:
             PluginError: this cannot be a file's name, or it cannot be written.
         """
-        if not re.fullmatch(r"[\w-][\w. -]{0,80}\.py", file_name):
+        if not re.fullmatch(r"[\w-][\w. -]{0,80}(\.py|\.imjoy\.html)", file_name):
             raise PluginError(
                 f"{file_name[:80]!r} is no name for a plugin: use letters, digits, - and _, "
-                "and .py at the end."
+                "and .py or .imjoy.html at the end."
             )
-        path = self.plugins / file_name
-        draft = path.with_name(draft_name(path.name))
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-        except OSError as error:
-            raise PluginError(f"{path} cannot be written: {error.strerror}.") from error
-        except UnicodeError:
-            raise PluginError(f"{file_name} is no text: save it as UTF-8.") from None
-        finally:
-            draft.unlink(missing_ok=True)
-        return path
+        return _written(self.plugins / file_name, text)
+
+    def keep_source(self, digest: str, text: str) -> Path:
+        """Keep the text of an ImJoy plugin that came without a file, by its SHA-256.
+
+        Raises:
+            PluginError: it cannot be written.
+        """
+        path = self.sources / f"{digest[:32]}.imjoy.html"
+        return path if path.is_file() else _written(path, text)
+
+    def plugin_setting(self, plugin: str, name: str) -> str | None:
+        """What an ImJoy plugin has kept under a name."""
+        query = "SELECT value FROM plugin_settings WHERE plugin = ? AND name = ?"
+        rows = self._records.read(query, (plugin, name))
+        return rows[0]["value"] if rows else None
+
+    def keep_plugin_setting(self, plugin: str, name: str, value: str | None) -> None:
+        """Keep it; None: keep nothing. It neither waits nor raises."""
+        values = {"plugin": plugin, "name": name, "value": value}
+        if value is None:
+            which = "plugin = :plugin AND name = :name"
+            self._records.write(f"DELETE FROM plugin_settings WHERE {which}", values)
+        else:
+            columns = "plugin_settings VALUES (:plugin, :name, :value)"
+            self._records.write(f"INSERT OR REPLACE INTO {columns}", values)
 
     def kept_manifests(self) -> list[Path]:
         """The files that name manifests, which lie in environments, in the order of their names."""
@@ -192,6 +215,37 @@ class Workspace:
         query = f"SELECT voxels, bytes, seconds FROM needs WHERE {_LATEST}"
         return [Need(**row) for row in self._records.read(query, which)]
 
+    def verified(self, digest: str, operation: str) -> list[dict[str, Any]]:
+        """With which packages and modules an operation was found functional, latest first."""
+        which = {"digest": digest, "operation": operation}
+        query = f"SELECT packages, files FROM verified WHERE {_WHICH} ORDER BY at DESC"
+        return self._records.read(query, which)
+
+    def verified_operations(self) -> set[tuple[str, str]]:
+        """The operations that were ever found functional: digest of the plugin, and name."""
+        rows = self._records.read("SELECT DISTINCT digest, operation FROM verified", ())
+        return {(row["digest"], row["operation"]) for row in rows}
+
+    def record_verified(
+        self, digest: str, operation: str, packages: str, files: dict[str, str]
+    ) -> None:
+        """Keep that an operation was found functional; it neither waits nor raises."""
+        self._records.write(
+            "INSERT OR REPLACE INTO verified VALUES (:digest, :operation, :packages, :files, :at)",
+            {
+                "digest": digest,
+                "operation": operation,
+                "packages": packages,
+                "files": json.dumps(files, sort_keys=True),
+                "at": time.time(),
+            },
+        )
+
+    def forget_verified(self, digest: str, operation: str) -> None:
+        """Keep that it was not; it neither waits nor raises."""
+        which = {"digest": digest, "operation": operation}
+        self._records.write(f"DELETE FROM verified WHERE {_WHICH}", which)
+
     def agreements(self) -> list[Agreement]:
         """What the user answered to plugins that ask to be allowed something; none if unknown."""
         rows = self._records.read("SELECT * FROM agreements ORDER BY at", ())
@@ -249,8 +303,10 @@ class Workspace:
     def _clear_up(self) -> None:
         """Remove what runs left half written whose process was killed."""
         self.logs.clear_up()
-        for folder in (self.plugins, self.results, self.inputs, self.environments):
+        for folder in (self.plugins, self.sources, self.results, self.inputs, self.environments):
             remove_dead_drafts(folder)
+        if self.answers.folder.is_dir():
+            remove_dead_drafts(self.answers.folder)
         for folder in self.results.iterdir():
             if any(folder.glob(".*.part")):
                 remove_dead_drafts(folder)
@@ -276,6 +332,20 @@ class Workspace:
         except (ImportError, OSError):  # in use, or a file system that has no locks
             return False
         return True
+
+
+def _written(path: Path, text: str) -> Path:
+    draft = path.with_name(draft_name(path.name))
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise PluginError(f"{path} cannot be written: {error.strerror}.") from error
+    except UnicodeError:
+        raise PluginError(f"{path.name} is no text: save it as UTF-8.") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
 
 
 def _named_in(path: Path) -> Path:

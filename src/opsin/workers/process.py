@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from opsin.errors import ConnectionLost, LimitExceeded, WorkerLost
+from opsin.rpc.objects import by_reference
 from opsin.rpc.peer import Peer
 from opsin.rpc.progress import Listener, progress_to
 from opsin.rpc.shared_arrays import SharedArrays, available
@@ -204,6 +205,37 @@ class WorkerProcess:
             )
         await self._wait_for_output()
         return answer
+
+    async def imjoy(
+        self, host: object, name: str, constants: dict[str, Any], work: Path | None
+    ) -> Any:
+        """Let it be the worker of one ImJoy plugin for the rest of its life.
+
+        Args:
+            host: answers the calls of the plugin's `api`; its public methods are called.
+            name: of the plugin, for messages.
+            constants: what of the `api` is no function.
+            work: a folder whose folders are to lie in the working folder.
+
+        Gives the remote of `opsin.worker_imjoy.runtime.Runtime`.
+
+        Raises:
+            WorkerLost: the process ended meanwhile.
+        """
+        self.is_busy = True
+        try:
+            folder = "" if work is None else str(work)
+            return await self._root.imjoy(by_reference(host), name, constants, folder)
+        except ConnectionLost:
+            raise await self._why_it_ended("ended") from None
+
+    async def why_it_ended(self) -> WorkerLost:
+        """After its link was lost: how its process ended, for a message."""
+        return await self._why_it_ended("ended")
+
+    async def until_ended(self) -> None:
+        """Wait until its process has ended."""
+        await asyncio.wait([self._watching])
 
     async def answers(self) -> bool:
         """Whether it is there: one that was killed a moment ago may still look alive."""

@@ -23,7 +23,6 @@ SUFFIX = ".imjoy.html"
 LARGEST_FILE = 2**24
 """Bytes. Attachments lie in the file."""
 _KINDS = get_args(ImjoyKind)
-_NOT_YET = "Opsin reads ImJoy's files, but does not run their {} plugins yet."
 
 
 def recognises(path: Path) -> bool:
@@ -48,18 +47,18 @@ def read(path: Path, source: str) -> Plugin:
         raise PluginError(f"{source}: {error}") from None
 
 
-def plugin_of(content: bytes, source: str) -> Plugin:
-    """The plugin that a file describes.
+def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
+    """The plugin that a file describes, for one of its tags (by default the first).
 
     Raises:
-        PluginError: it describes none.
+        PluginError: it describes none, or has no such tag.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise PluginError("It is no text in UTF-8.") from None
     blocks = read_blocks(text)
-    config = read_config(blocks)
+    config = read_config(blocks, tag)
     if config.type not in _KINDS:
         known = ", ".join(_KINDS)
         raise PluginError(f"There are no plugins of type {config.type!r:.60}: there are {known}.")
@@ -70,7 +69,7 @@ def plugin_of(content: bytes, source: str) -> Plugin:
         title=config.name,
         description=" ".join(config.description.split()),
         parameters=form.parameters,
-        refused=refused or _NOT_YET.format(config.type),
+        refused=refused,
         line=_line(blocks),
     )
     return Plugin(

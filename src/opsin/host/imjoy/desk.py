@@ -1,0 +1,502 @@
+"""Desk: the ImJoy plugins that one face has loaded, with their windows and services.
+
+async with Desk(host, face) as desk:
+    await desk.run("denoise.imjoy.html", {"config": {"sigma": 2}})
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from opsin.errors import ConnectionLost, OpsinError, PluginError, UsageError
+from opsin.host.host import Host
+from opsin.host.imjoy.api import NAMES, PluginApi
+from opsin.host.imjoy.face import Face, Tell
+from opsin.host.imjoy.file_choice import FileChoice, MustRestart
+from opsin.host.imjoy.frame import code_of, python_of
+from opsin.host.imjoy.loaded import Line, Loaded
+from opsin.host.imjoy.native import Native
+from opsin.host.imjoy.plugin_settings import PluginSettings
+from opsin.host.imjoy.services import Services
+from opsin.host.imjoy.shelf import Shelf
+from opsin.host.imjoy.window import Window
+from opsin.host.imjoy.windows import Windows
+from opsin.host.job import explained
+
+EXIT_WITHIN = 1.0
+"""Seconds that a plugin has for its `exit()`."""
+ENGINE = "opsin"
+"""What plugins in a worker get for the address of their engine."""
+
+
+class Desk:
+    """What one face has loaded. Belongs to the event loop of its host.
+
+    Args:
+        face: who sits there.
+        base: what the addresses begin with at which frames find what the host serves.
+        name: of the workspace, as plugins get it.
+    """
+
+    def __init__(self, host: Host, face: Face, *, base: str = "", name: str = "default") -> None:
+        self.host = host
+        self.face = face
+        self.name = name
+        self.services = Services()
+        self.settings = PluginSettings(host.workspace)
+        self.shelf = Shelf(host, base)
+        self.files = FileChoice(host, face)
+        self._windows = Windows(self)
+        self._loaded: dict[str, Loaded] = {}
+        self._beginning: dict[str, asyncio.Task[None]] = {}
+        self._hubs: dict[str, Window] = {}
+        self._numbers = itertools.count(1)
+        self._changed: set[asyncio.Event] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Desk:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all that is loaded. Idempotent."""
+        await asyncio.gather(*(self.stop(id) for id in list(self._loaded)), return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------ plugins
+
+    async def load(
+        self, source: str, tag: str = "", namespace: str = "", again: bool = False
+    ) -> Loaded:
+        """Load a plugin, with what it depends on; one that is there already is not loaded anew.
+
+        Args:
+            source: an id of the registry, the name of one that is known, a file, an ImJoy URI, an
+                address, or the text of a file.
+            tag: the variant.
+            again: also if it is there.
+
+        Raises:
+            PluginError: it cannot be read, or exports nothing.
+            RemoteError and others: its code fails.
+        """
+        file, registered = await self.shelf.read(source, tag)
+        known = self.named(file.name)
+        if known is not None:
+            is_same = (known.file.plugin.digest, known.tag) == (file.plugin.digest, file.config.tag)
+            if is_same and not again and known.state in ("loading", "ready"):
+                await self._begun(known)
+                return known
+            await self.stop(known.id)
+        number = next(self._numbers)
+        id = f"{file.name.strip().replace(' ', '_')}_{number}"
+        loaded = Loaded(id, file, registered, namespace, self._tell, self._logged)
+        self._loaded[id] = loaded
+        self._tell()
+        self._beginning[id] = asyncio.create_task(self._begin(loaded))
+        await self._begun(loaded)
+        return loaded
+
+    async def run(self, source: str, context: dict[str, Any] | None = None, tag: str = "") -> Any:
+        """What a click on a plugin does: load it if need be, and call its `run`.
+
+        Args:
+            context: `{config, data}`: the values of its form, and what it is to work on.
+
+        Gives what that gives, carried. What is shown of it, is in a window.
+        """
+        loaded = await self.load(source, tag)
+        run = loaded.function("run")
+        if run is None:
+            raise UsageError(f"{loaded.name} has nothing to run: other plugins use it.")
+        given = context or {}
+        data = dict(given.get("data") or {})
+        loaded.runs += 1
+        self._tell()
+        try:
+            result = await run(
+                {
+                    "_variables": data.pop("_variables", None),
+                    "_workflow_id": data.pop("_workflow_id", None),
+                    "config": dict(given.get("config") or {}),
+                    "data": data,
+                    "name": str(data.get("name", "")),
+                    "type": str(data.get("type", "")),
+                }
+            )
+        except ConnectionLost:
+            if isinstance(loaded.runner, Native):
+                raise await loaded.runner.why_it_ended() from None
+            raise
+        except Exception as error:
+            self._say_error(loaded, error)
+            raise
+        finally:
+            loaded.runs -= 1
+            loaded.progress = None
+            self._tell()
+        if isinstance(result, dict) and result.get("type") and result.get("data") is not None:
+            await self._windows.create(result, loaded)
+        return result
+
+    async def stop(self, id: str) -> None:
+        """End a loaded plugin and its windows. Does nothing if it is not there."""
+        loaded = self._loaded.pop(id, None)
+        if loaded is None:
+            return
+        beginning = self._beginning.pop(id, None)
+        if beginning is not None and not beginning.done():
+            beginning.cancel()
+            await asyncio.wait([beginning])
+        await self._windows.close_of(id)
+        leave = loaded.function("exit")
+        if leave is not None and loaded.state == "ready":
+            with suppress(TimeoutError, OpsinError, Exception):
+                async with asyncio.timeout(EXIT_WITHIN):
+                    await leave()
+        if loaded.runner is not None:
+            with suppress(ConnectionLost):
+                await loaded.runner.stop()
+        self.services.forget(id)
+        self._hubs.pop(id, None)
+        loaded.interface.clear()
+        loaded.enter("ended")
+
+    def stop_soon(self, id: str) -> None:
+        """The same, when what goes on now has been answered."""
+        self._in_background(self.stop(id))
+
+    async def reload(self, id: str) -> Loaded:
+        """End a plugin, and load what its file holds now."""
+        loaded = self.get(id)
+        return await self.load(str(loaded.registered.path), loaded.tag, loaded.namespace, True)
+
+    def get(self, id: str) -> Loaded:
+        """The loaded plugin of that id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        try:
+            return self._loaded[id]
+        except KeyError:
+            raise UsageError("That plugin is not loaded any more.") from None
+
+    def named(self, name: str) -> Loaded | None:
+        """The loaded plugin of that name."""
+        found = (one for one in self._loaded.values() if one.name == name)
+        return next(found, None)
+
+    async def loaded_named(self, name: str, tag: str = "") -> Loaded:
+        """The plugin of that name; one that is known but not loaded is loaded.
+
+        Raises:
+            UsageError: there is none.
+        """
+        known = self.named(name)
+        if known is not None and tag in ("", known.tag):
+            await self._begun(known)
+            return known
+        source = self.shelf.known(name)
+        if source is None:
+            raise UsageError(f"There is no plugin called {name!r:.80}: add it first.")
+        return await self.load(source, tag)
+
+    async def watch(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """All loaded plugins, now and after every change."""
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        try:
+            while True:
+                changed.clear()
+                yield [one.entry() for one in self._loaded.values()]
+                await changed.wait()
+                await asyncio.sleep(0.02)  # what changes together is told once
+        finally:
+            self._changed.discard(changed)
+
+    # ------------------------------------------------------------------ what plugins ask for
+
+    async def plugin_api(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What a plugin exports, as others get it: by `src`, `id` or `name`.
+
+        Raises:
+            UsageError: there is none.
+        """
+        tag, namespace = str(asked.get("tag") or ""), str(asked.get("namespace") or "")
+        if asked.get("src"):
+            loaded = await self.load(str(asked["src"]), tag, namespace)
+        elif asked.get("id") in self._loaded:
+            loaded = self._loaded[asked["id"]]
+        elif asked.get("name"):
+            loaded = await self.loaded_named(str(asked["name"]), tag)
+        else:
+            raise UsageError("Say which plugin is meant: its name, or where it is (src).")
+        config = {
+            "id": loaded.id,
+            "name": loaded.name,
+            "workspace": self.name,
+            "type": loaded.file.kind,
+            "namespace": loaded.namespace,
+            "tag": loaded.tag,
+        }
+        return {**loaded.interface, "config": config, "_rintf": True}
+
+    async def call(self, plugin: str, name: str, *args: Any) -> Any:
+        """Call a function that a loaded plugin exports.
+
+        Raises:
+            UsageError: there is no such plugin or function.
+        """
+        loaded = await self.loaded_named(plugin)
+        function = loaded.function(name)
+        if function is None:
+            raise UsageError(f"{plugin} exports no function {name!r:.60}.")
+        return await function(*args)
+
+    async def create_window(self, config: dict[str, Any], owner: Loaded | None) -> dict[str, Any]:
+        """Open a window; see `Windows.create`."""
+        return await self._windows.create(config, owner)
+
+    def window(self, query: dict[str, Any]) -> Window | None:
+        """A window that is open; see `Windows.find`."""
+        return self._windows.find(query)
+
+    def events_of(self, loaded: Loaded, name: str) -> Window:
+        """Where a plugin without a window has its events.
+
+        Raises:
+            UsageError: this is for windows alone.
+        """
+        if name not in ("on", "off", "emit", "onClose"):
+            raise UsageError(f"{loaded.name} has no window, so it cannot {name} it.")
+        return self._hubs.setdefault(loaded.id, Window(loaded.id, loaded.name, "", loaded.id))
+
+    async def choose_files(self, loaded: Loaded, asked: dict[str, Any]) -> list[Any] | None:
+        """Let the user choose files that the plugin may then read."""
+        try:
+            return await self.files.choose(loaded, asked)
+        except MustRestart:
+            self._in_background(self._quietly(self.reload(loaded.id)))
+            raise
+
+    def shared_address(self, loaded: Loaded, path: str) -> str:
+        """Where a file of a plugin can be fetched."""
+        return self.files.address(loaded, path)
+
+    async def install(self, source: str, tag: str, about: dict[str, Any]) -> None:
+        """Keep a plugin and load it, if the user agrees."""
+        file, _ = await self.shelf.read(source, tag)
+        words = f"{about['name']} wants to install the plugin {file.name} from {source[:200]}."
+        if not await self.face.confirm(about, {"title": "Install a plugin?", "content": words}):
+            raise UsageError(f"{file.name} was not installed: the user did not want it.")
+        await self.load(self.shelf.keep(file), tag)
+
+    async def uninstall(self, name: str, about: dict[str, Any]) -> None:
+        """Remove a plugin, if the user agrees."""
+        found = self.shelf.known(name)
+        if found is None:
+            raise UsageError(f"There is no plugin called {name!r:.80}.")
+        words = f"{about['name']} wants to remove the plugin {name}."
+        if not await self.face.confirm(about, {"title": "Remove a plugin?", "content": words}):
+            raise UsageError(f"{name} was not removed: the user did not want it.")
+        if (loaded := self.named(name)) is not None:
+            await self.stop(loaded.id)
+        self.host.forget_plugin(found)
+
+    async def frame(self, loaded: Loaded, window: dict[str, Any] | None = None) -> dict[str, Any]:
+        """How the page is told to run a plugin; see `Frame` in protocol/IMJOY.md."""
+        file, entries = loaded.file, loaded.file.config.entries
+        allowed = self.host.agreements.allowed(loaded.registered)
+        page, worker = str(entries.get("base_frame") or ""), str(entries.get("base_worker") or "")
+        python = None
+        if file.kind == "web-python":
+            python = await self.shelf.pyodide(python_of(file))
+
+        def say(text: str) -> None:
+            loaded.say(text, "info")
+
+        return {
+            "id": loaded.id if window is None else f"{loaded.id}-{window['id']}",
+            "plugin": loaded.registered.id,
+            "name": file.name,
+            "kind": file.kind,
+            "version": file.config.version,
+            "api_version": file.config.api_version,
+            "tag": loaded.tag,
+            "namespace": loaded.namespace,
+            "workspace": self.name,
+            "lang": file.lang,
+            "page": await self.shelf.page(page, network=allowed.network),
+            "worker": await self.shelf.served(worker) if worker else "",
+            "python": python,
+            "permissions": list(file.config.permissions),
+            "network": allowed.network,
+            "allow_execution": True,
+            "passive": file.is_passive,
+            "code": await code_of(file, self.shelf.served, say),
+            "names": list(NAMES),
+            "constants": self.constants(loaded),
+            "window": window,
+        }
+
+    def constants(self, loaded: Loaded) -> dict[str, Any]:
+        """What of the `api` is no function."""
+        is_native = loaded.file.kind == "native-python"
+        engine = {"engine": ENGINE, "file_manager": ENGINE} if is_native else {}
+        config = {"tag": loaded.tag or None, "workspace": self.name, **engine}
+        urls = {"ENGINE_URL": ENGINE, "FILE_MANAGER_URL": ENGINE} if is_native else {}
+        return {"TAG": loaded.tag or None, "WORKSPACE": self.name, "config": config, **urls}
+
+    def told_by(self, loaded: Loaded, window: Window | None = None) -> Tell:
+        """What a face tells of a frame."""
+
+        async def told(event: str, details: dict[str, Any]) -> None:
+            if event == "failed":
+                self._say_text(loaded, details)
+                if window is None:
+                    loaded.enter("failed", str(details.get("message")))
+            elif event == "log":
+                is_error = details.get("level") == "error"
+                words = " ".join(map(str, details.get("items", ())))
+                loaded.say(words, "error" if is_error else "log")
+            elif event == "exported" and window is None:
+                loaded.interface = dict(details.get("interface") or {})
+                self._tell()
+            elif window is not None:
+                await window.told(event, details)
+
+        return told
+
+    # ------------------------------------------------------------------ inside
+
+    async def _begun(self, loaded: Loaded) -> None:
+        """Until it is ready.
+
+        Raises what kept it from that.
+        """
+        beginning = self._beginning.get(loaded.id)
+        if beginning is not None:
+            try:
+                await asyncio.shield(beginning)
+            except asyncio.CancelledError:
+                if beginning.cancelled():
+                    raise PluginError(f"{loaded.name} was stopped while it was loaded.") from None
+                raise
+
+    async def _begin(self, loaded: Loaded) -> None:
+        try:
+            await self._load_needed(loaded)
+            await self._start(loaded)
+            self._offer(loaded)
+            setup = loaded.function("setup")
+            if setup is not None and not loaded.file.is_window:
+                await setup()
+        except asyncio.CancelledError:
+            await self._undo(loaded)
+            raise
+        except Exception as error:
+            self._say_error(loaded, error)
+            loaded.enter("failed", str(error))
+            await self._undo(loaded)
+            raise
+        loaded.enter("ready")
+
+    def _offer(self, loaded: Loaded) -> None:
+        """A plugin is an operator, too, by its own name."""
+        config = loaded.file.config
+        kept = {key: config.entries.get(key) for key in ("inputs", "outputs")}
+        service = {"type": "operator", "name": loaded.name, "ui": config.ui, **kept}
+        run = {"run": loaded.function("run")}
+        self.services.register({**service, **run}, loaded.name, loaded.id)
+
+    async def _load_needed(self, loaded: Loaded) -> None:
+        """Load what a plugin depends on; what cannot be is told in its log."""
+        for needed in loaded.file.config.dependencies:
+            try:
+                source = self.shelf.beside(loaded.file, loaded.registered, needed)
+                await self.load(source, namespace=loaded.namespace)
+            except Exception as error:
+                loaded.say(f"{needed}, which it depends on, is not there: {error}", "error")
+
+    async def _start(self, loaded: Loaded) -> None:
+        file = loaded.file
+        if file.kind == "collection":
+            return
+        if file.is_window:
+            loaded.interface = self._proxy(loaded)
+            return
+        api = PluginApi(self, loaded)
+        if file.kind == "native-python":
+            constants = self.constants(loaded)
+            loaded.runner = Native(self.host, loaded, api, constants, api.exported)
+            await loaded.runner.start()
+            return
+        frame = await self.frame(loaded)
+        started = await self.face.start(frame, api.call, self.told_by(loaded))
+        loaded.runner = _Frame(started)
+        loaded.interface = dict(started.get("interface") or {})
+
+    def _proxy(self, loaded: Loaded) -> dict[str, Any]:
+        """What a window plugin exports as long as no window is meant: how to open one."""
+
+        async def setup(*_: Any) -> None:
+            return None
+
+        async def run(context: Any = None, *_: Any) -> dict[str, Any]:
+            given = context if isinstance(context, dict) else {}
+            kept = {key: given.get(key) for key in ("config", "data", "window_id", "id")}
+            window = await self._windows.open(loaded, {**loaded.file.config.defaults, **kept})
+            return window.api()
+
+        return {"setup": setup, "run": run}
+
+    async def _undo(self, loaded: Loaded) -> None:
+        if loaded.runner is not None:
+            with suppress(ConnectionLost):
+                await loaded.runner.stop()
+
+    def _say_error(self, loaded: Loaded, error: BaseException) -> None:
+        told = explained(error)
+        self._say_text(loaded, {"message": told.message, "traceback": told.traceback})
+
+    def _say_text(self, loaded: Loaded, details: dict[str, Any]) -> None:
+        text = str(details.get("traceback") or details.get("message") or "It failed.")
+        loaded.say(text, "error")
+
+    def _logged(self, loaded: Loaded, line: Line) -> None:
+        told = {"time": line.time, "level": line.level, "text": line.text, "image": line.image}
+        self._in_background(self._quietly(self.face.log(loaded.about, told)))
+
+    async def _quietly(self, work: Awaitable[Any]) -> None:
+        with suppress(OpsinError):  # the face is gone
+            await work
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _tell(self) -> None:
+        for changed in self._changed:
+            changed.set()
+
+
+class _Frame:
+    """The runner of a plugin that runs in the page."""
+
+    def __init__(self, started: dict[str, Any]) -> None:
+        self._started = started
+
+    async def stop(self) -> None:
+        stop: Callable[[], Awaitable[None]] | None = self._started.pop("stop", None)
+        if stop is not None:
+            await stop()

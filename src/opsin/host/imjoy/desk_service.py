@@ -1,0 +1,63 @@
+"""Desk service: a desk, as a page calls it (protocol/IMJOY.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from opsin.host.imjoy.desk import Desk
+from opsin.host.imjoy.loaded import Line
+from opsin.rpc.objects import by_reference
+
+
+@by_reference
+class DeskService:
+    """A desk, as a page calls it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def load(self, source: Any, tag: Any = "") -> dict[str, Any]:
+        """Load a plugin."""
+        return (await self._desk.load(str(source), str(tag or ""))).entry()
+
+    async def run(self, source: Any, context: Any = None) -> Any:
+        """Run one."""
+        return await self._desk.run(str(source), context if isinstance(context, dict) else None)
+
+    async def stop(self, id: Any) -> None:
+        """End one."""
+        await self._desk.stop(str(id))
+
+    async def reload(self, id: Any) -> dict[str, Any]:
+        """End one, and load it as its file is now."""
+        return (await self._desk.reload(str(id))).entry()
+
+    def watch(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """All that are loaded, now and after every change."""
+        return self._desk.watch()
+
+    async def log(self, id: Any) -> AsyncIterator[dict[str, Any]]:
+        """The lines of one's log: those that are kept, and all that come."""
+        loaded = self._desk.get(str(id))
+        queue: asyncio.Queue[Line] = asyncio.Queue()
+        for line in loaded.lines:
+            queue.put_nowait(line)
+        loaded.listeners.append(queue.put_nowait)
+        try:
+            while True:
+                line = await queue.get()
+                yield {
+                    "time": line.time,
+                    "level": line.level,
+                    "text": line.text,
+                    "image": line.image,
+                }
+        finally:
+            loaded.listeners.remove(queue.put_nowait)
+
+    async def open_window(self, name: Any, data: Any = None) -> str:
+        """Open a window of a plugin."""
+        config = {"type": str(name), "data": data}
+        return str((await self._desk.create_window(config, None))["config"]["window_id"])

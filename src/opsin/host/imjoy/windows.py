@@ -1,0 +1,204 @@
+"""Windows: those that a desk has open, and how one is opened."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from opsin.errors import UsageError
+from opsin.host.imjoy.api import PluginApi
+from opsin.host.imjoy.loaded import Loaded
+from opsin.host.imjoy.window import Window
+
+if TYPE_CHECKING:
+    from opsin.host.imjoy.desk import Desk
+
+OWN = "imjoy/"
+"""What the type of a window of Opsin's own begins with."""
+PLACES = ("w", "h", "x", "y", "fullscreen", "standalone")
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+
+
+class Windows:
+    """The windows of one desk, by their ids."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._windows: dict[str, Window] = {}
+        self._numbers = itertools.count(1)
+
+    async def create(self, config: dict[str, Any], owner: Loaded | None) -> dict[str, Any]:
+        """Open a window as `api.createWindow` is asked to; what others get of it.
+
+        Raises:
+            UsageError: it is none.
+            PluginError, RemoteError and others: its plugin cannot be loaded, or fails.
+        """
+        kind = config.get("type") or ("imjoy/joy" if config.get("ui") else "")
+        if isinstance(kind, str) and kind.startswith(OWN) and not config.get("src"):
+            return (await self._own(kind, config, owner)).api()
+        loaded = await self._plugin_of(config, str(kind or ""))
+        if not loaded.file.is_window:
+            raise UsageError(f"{loaded.name} is a {loaded.file.kind}, and no window.")
+        return (await self.open(loaded, config)).api()
+
+    async def open(self, loaded: Loaded, config: dict[str, Any]) -> Window:
+        """A new window of a plugin; its `setup` and `run` are called."""
+        desk = self._desk
+        window = self._new(config, loaded.name, loaded.name, loaded.id)
+        loaded.windows.append(window.id)
+        window.config = {
+            "id": f"{loaded.id}-{window.id}",
+            "name": loaded.name,
+            "workspace": desk.name,
+            "type": loaded.file.kind,
+            "namespace": loaded.namespace,
+            "tag": loaded.tag,
+            "flags": list(loaded.file.config.flags),
+            "window_id": window.id,
+        }
+        window.when_closed(lambda one: _let_go(loaded, one))
+        api = PluginApi(desk, loaded, window)
+        try:
+            frame = await desk.frame(loaded, self._described(window, config, loaded))
+            started = await desk.face.start(frame, api.call, desk.told_by(loaded, window))
+            window.begun(started)
+            await _awaited(window.interface.get("setup"))
+            await _awaited(window.interface.get("run"), _context(loaded, config))
+        except BaseException as error:
+            loaded.say(f"{window.name}: {error}", "error")
+            await window.close()
+            raise
+        loaded.changed()
+        return window
+
+    def find(self, query: dict[str, Any]) -> Window | None:
+        """The first that is open with this `window_id`, or `plugin_id`, or `name` and `type`."""
+        for window in self._windows.values():
+            if query.get("window_id"):
+                if query["window_id"] == window.id:
+                    return window
+            elif query.get("plugin_id"):
+                if query["plugin_id"] in (window.owner, window.config.get("id")):
+                    return window
+            elif (query.get("name") or query.get("type")) and all(
+                query.get(key) in (None, "", getattr(window, key)) for key in ("name", "type")
+            ):
+                return window
+        return None
+
+    async def close_of(self, owner: str) -> None:
+        """Close all windows of a plugin."""
+        for window in list(self._windows.values()):
+            if window.owner == owner:
+                await window.close()
+
+    async def _own(self, kind: str, config: dict[str, Any], owner: Loaded | None) -> Window:
+        name = owner.id if owner is not None else ""
+        window = self._new(config, kind, kind, name)
+        window.config = {"name": window.name, "type": kind, "window_id": window.id}
+        told: dict[str, Any] = {
+            "type": kind,
+            "data": config.get("data"),
+            "config": config.get("config"),
+            "ui": config.get("ui"),
+            **self._described(window, config, owner),
+        }
+        try:
+            window.begun(await self._desk.face.built_in(told, window.told))
+        except BaseException:
+            await window.close()
+            raise
+        return window
+
+    async def _plugin_of(self, config: dict[str, Any], kind: str) -> Loaded:
+        desk, source = self._desk, config.get("src")
+        tag, namespace = str(config.get("tag") or ""), str(config.get("namespace") or "")
+        if not source:
+            return await desk.loaded_named(kind, tag)
+        if is_page(str(source)):
+            text = page_plugin(str(source), config)
+            return await desk.load(text, namespace=namespace)
+        return await desk.load(str(source), tag, namespace)
+
+    def _new(self, config: dict[str, Any], name: str, kind: str, owner: str) -> Window:
+        id = str(config.get("window_id") or f"plugin_window_{next(self._numbers)}")
+        if id in self._windows:  # the id of an element in a page that asks twice
+            id = f"{id}_{next(self._numbers)}"
+        window = Window(id, str(config.get("name") or name), kind, owner)
+        self._windows[id] = window
+        window.when_closed(self._forget)
+        return window
+
+    def _forget(self, window: Window) -> None:
+        self._windows.pop(window.id, None)
+
+    def _described(
+        self, window: Window, config: dict[str, Any], loaded: Loaded | None
+    ) -> dict[str, Any]:
+        """Where and how it is shown."""
+        defaults = loaded.file.config.defaults if loaded is not None else {}
+        given = {**defaults, **{key: one for key, one in config.items() if one is not None}}
+        return {
+            "id": window.id,
+            "window_id": window.id,
+            "title": window.name,
+            "dialog": bool(given.get("dialog") or given.get("as_dialog")),
+            **{key: given.get(key) for key in PLACES},
+        }
+
+
+def is_page(source: str) -> bool:
+    """Whether this is the address of a page that is a window itself, and not of a plugin's file."""
+    if "\n" in source or not _ADDRESS.match(source):
+        return False
+    path = re.split(r"[?#@]", source.partition("://")[2])[0]
+    is_github = "github.com" in source and ("/blob/" in source or "gist.github.com" in source)
+    return not (path.endswith(".imjoy.html") or is_github)
+
+
+def page_plugin(address: str, config: dict[str, Any]) -> str:
+    """The file of a plugin whose window is a page of its own."""
+    name = str(config.get("type") or config.get("name") or address.partition("?")[0])
+    entries = {
+        "name": name.replace("/", "∕"),  # which a name cannot have
+        "type": "rpc-window",
+        "api_version": "0.1.8",
+        "version": "0",
+        "description": f"The page at {address}",
+        "base_frame": address,
+        "passive": bool(config.get("passive")),
+    }
+    return f'<config lang="json">\n{json.dumps(entries, indent=2)}\n</config>\n'
+
+
+def _context(loaded: Loaded, config: dict[str, Any]) -> dict[str, Any]:
+    """What `run` of a window gets."""
+    data = config.get("data")
+    if data is None:
+        data = {}
+    if isinstance(data, dict) and "_rtype" not in data:
+        data = {**data, "_source_op": data.get("_op"), "_op": loaded.name}
+        data.setdefault("_workflow_id", None)
+    return {
+        "_variables": config.get("_variables"),
+        "_op": config.get("_op"),
+        "_source_op": config.get("_source_op"),
+        "_transfer": config.get("_transfer"),
+        "_workflow_id": config.get("_workflow_id"),
+        "config": config.get("config"),
+        "data": data,
+    }
+
+
+async def _awaited(function: Callable[..., Awaitable[Any]] | None, *args: Any) -> Any:
+    return None if function is None else await function(*args)
+
+
+def _let_go(loaded: Loaded, window: Window) -> None:
+    if window.id in loaded.windows:
+        loaded.windows.remove(window.id)
+        loaded.changed()
