@@ -26,6 +26,20 @@ export default {
       to: { pathNot: "^src/rpc/" },
     },
     {
+      name: "imjoy-stands-alone",
+      comment: "imjoy/ imports only itself: it runs in frames too, which need be small.",
+      severity: "error",
+      from: { path: "^src/imjoy/" },
+      to: { pathNot: "^src/imjoy/" },
+    },
+    {
+      name: "workers-know-no-ui",
+      comment: "workers/ starts frames for whoever asks; what runs in them knows imjoy/ only.",
+      severity: "error",
+      from: { path: "^src/workers/" },
+      to: { path: "^src/", pathNot: "^src/(workers|imjoy|rpc)/" },
+    },
+    {
       name: "ui-knows-only-viewer",
       comment: "ui/ may import itself, viewer/ and packages; main.tsx does the wiring.",
       severity: "error",
@@ -74,7 +88,10 @@ export default {
       name: "no-orphans",
       comment: "A module that nothing imports is dead; workers are named by URL, not imported.",
       severity: "error",
-      from: { orphan: true, pathNot: "(^src/main\\.tsx|worker\\.ts|\\.d\\.ts|\\.css)$" },
+      from: {
+        orphan: true,
+        pathNot: "(^src/main\\.tsx|^src/workers/runtime/.*|worker\\.ts|\\.d\\.ts|\\.css)$",
+      },
       to: {},
     },
     {

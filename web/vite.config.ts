@@ -1,8 +1,37 @@
 /** How the app is built: to static files that the Python server serves at `/`, and nothing else. */
+import { build, type Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+/** What runs in frames of plugins: a file each, without imports, since they are run as plain scripts. */
+const PLUGIN_SCRIPTS = {
+  plugin_frame: "src/workers/runtime/frame_page.ts",
+  plugin_worker: "src/workers/runtime/worker_scope.ts",
+  plugin_loader: "src/workers/runtime/loader_page.ts",
+  plugin_outside: "src/workers/runtime/outside_page.ts",
+};
+
+const pluginScripts: Plugin = {
+  name: "plugin-scripts",
+  apply: "build",
+  closeBundle: async () => {
+    for (const [name, entry] of Object.entries(PLUGIN_SCRIPTS)) {
+      await build({
+        configFile: false,
+        logLevel: "warn",
+        build: {
+          outDir: "../src/opsin/server/static",
+          emptyOutDir: false,
+          target: "es2023",
+          lib: { entry, name: "opsinPlugin", formats: ["iife"], fileName: () => `${name}.js` },
+        },
+      });
+    }
+  },
+};
 
 export default defineConfig({
   base: "./",
+  plugins: [pluginScripts],
   build: {
     outDir: "../src/opsin/server/static",
     emptyOutDir: true,

@@ -38,7 +38,21 @@ def reading_token(token: str) -> str:
     It follows from the server's token, but not the other way round: who is given such an address
     can read, and nothing else.
     """
-    digest = hmac.digest(token.encode(), b"opsin: read OME-Zarr", hashlib.sha256)
+    return _following(token, b"opsin: read OME-Zarr")
+
+
+def frame_token(token: str) -> str:
+    """The token of frames of plugins: with it they load what they are made of, and nothing else."""
+    return _following(token, b"opsin: frames of plugins")
+
+
+def network_frame_token(token: str) -> str:
+    """The one of frames that may reach the network: others must not come to know it."""
+    return _following(token, b"opsin: frames of plugins, with the network")
+
+
+def _following(token: str, what: bytes) -> str:
+    digest = hmac.digest(token.encode(), what, hashlib.sha256)
     return base64.urlsafe_b64encode(digest[:24]).decode()
 
 
@@ -51,7 +65,8 @@ class Access:
 
     Below `/zarr/` and `/embed/` the token, or the one for reading, is in the path, and in nothing
     else; whoever knows it may come from any site, since viewers in a browser do. Nothing can be
-    changed there.
+    changed there. So it is below `/plugin/`, with tokens of its own: what runs there has an opaque
+    origin.
 
     Args:
         app: what is behind it.
@@ -66,6 +81,7 @@ class Access:
     ) -> None:
         self._app = app
         self._tokens = (token.encode(), reading_token(token).encode())
+        self._frame_tokens = (frame_token(token).encode(), network_frame_token(token).encode())
         self._token = token.encode()
         self._cookie = f"opsin-token-{port}"
         self._port = port
@@ -99,6 +115,12 @@ class Access:
             given = path.split("/", 3)[2].encode(errors="replace")
             is_view = scope["type"] == "websocket" and path.startswith("/embed/")
             if (scope["type"] == "http" or is_view) and self._may_read(given):
+                return None
+            return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
+        if path.startswith("/plugin/"):
+            given = path.split("/", 3)[2].encode(errors="replace")
+            known = [hmac.compare_digest(given, token) for token in self._frame_tokens]
+            if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and any(known):
                 return None
             return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
         own = {*self._origins, f"http://{host}"}

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -13,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from opsin.errors import UsageError
 from opsin.images.readers import readers
 from opsin.render import colormaps
 from opsin.server import web_app
 from opsin.server.access import Access
 from opsin.server.embedding import embedding
+from opsin.server.plugin_frames import frame_source, plugin_frames
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
 from opsin.server.zarr_routes import ZarrApp
@@ -46,6 +49,7 @@ def make_app(
             "img-src 'self' data: blob:",
             "style-src 'self' 'unsafe-inline'",
             "worker-src 'self' blob:",
+            "frame-src {frames}",
             "object-src 'none'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -63,17 +67,24 @@ def make_app(
             {
                 "Content-Security-Policy": policy.replace(
                     "{sockets}", " ".join(f"ws://{host}" for host in hosts)
-                ),
+                ).replace("{frames}", " ".join(map(frame_source, hosts))),
                 "Referrer-Policy": "no-referrer",
                 "X-Content-Type-Options": "nosniff",
             }
         )
         return page
 
+    def frames_folder() -> Path | None:
+        try:
+            return session.host.workspace.folder / "frames"
+        except UsageError:  # plugins are switched off
+            return None
+
     app = Starlette(
         routes=[
             Route("/", index),
             *routes(),
+            *plugin_frames(token, frames_folder),
             Mount("/zarr", ZarrApp(session)),
             embedding(),
             Mount("/", web_app.web_app),

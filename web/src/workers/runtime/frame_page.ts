@@ -1,0 +1,58 @@
+/** What runs in Opsin's own frame: says hello, and becomes the page of a plugin, or starts its worker. */
+import { portLink } from "../../imjoy/messages.ts";
+import { randomId } from "../../imjoy/stores.ts";
+import { isPlain, type Plain } from "../../imjoy/values.ts";
+import { joinPage, tellFailures } from "./joined.ts";
+import { installLoader } from "./loader.ts";
+import { runInPage } from "./page_orders.ts";
+import { shim } from "./shims.ts";
+import { blobOf, workerText } from "./worker_shim.ts";
+
+const id = randomId();
+/** Kinds that run beside the page. */
+const WORKERS = ["web-worker", "rpc-worker", "web-python"];
+const own = document.currentScript instanceof HTMLScriptElement ? document.currentScript.src : "";
+
+shim();
+installLoader();
+window.addEventListener("message", initialize);
+window.parent.postMessage({ type: "imjoyRPCReady", config: {}, peer_id: id }, "*");
+
+function initialize(event: MessageEvent): void {
+  const { data, source, ports } = event;
+  const isOurs = source === window.parent && isPlain(data) && data["type"] === "initialize";
+  const port = ports[0];
+  if (!isOurs || data["peer_id"] !== id || !port) return;
+  window.removeEventListener("message", initialize);
+  const config = isPlain(data["config"]) ? data["config"] : {};
+  if (WORKERS.includes(String(config["type"]))) startWorker(config, port);
+  else {
+    const link = portLink(port);
+    tellFailures(link);
+    void joinPage(link, config, runInPage);
+  }
+}
+
+/** Opsin's own worker takes the port; one of the plugin speaks as ImJoy's do, and is handed on. */
+function startWorker(config: Plain, port: MessagePort): void {
+  const name = String(config["name"] ?? "");
+  const { base_worker: base } = config;
+  const address = typeof base === "string" ? base : new URL("worker.js", own).href;
+  const worker = new Worker(blobOf(workerText(address, false)), { name });
+  worker.addEventListener("error", (event) => {
+    const message = event.message || `${address} cannot be run as a worker.`;
+    port.postMessage({ type: "initialized", error: message });
+    port.postMessage({ type: "error", message });
+  });
+  if (typeof base !== "string") {
+    worker.postMessage({ type: "initialize", config }, [port]);
+    return;
+  }
+  worker.addEventListener("message", ({ data }) => {
+    if (isPlain(data) && data["type"] === "imjoyRPCReady") {
+      worker.postMessage({ type: "initialize", config, peer_id: data["peer_id"] });
+    } else port.postMessage(data);
+  });
+  port.addEventListener("message", ({ data }) => worker.postMessage(data));
+  port.start();
+}
