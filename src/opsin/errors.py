@@ -24,9 +24,32 @@ A message is one sentence that says what happened, and where there is something 
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
+Reason: TypeAlias = Literal[
+    "",
+    "bad_config",
+    "bad_tag",
+    "dead_address",
+    "needs_conda",
+    "needs_engine",
+    "needs_input",
+    "needs_network",
+    "needs_python",
+    "no_wheel",
+]
+"""Why a plugin cannot be run, in one word for programs."""
+
 
 class OpsinError(Exception):
-    """Base of all errors that Opsin raises on purpose."""
+    """Base of all errors that Opsin raises on purpose.
+
+    `reason` is why a plugin cannot be run, where that is what happened; otherwise it is empty.
+    """
+
+    def __init__(self, *message: object, reason: Reason = "") -> None:
+        super().__init__(*message)
+        self.reason: Reason = reason
 
 
 class UsageError(OpsinError):

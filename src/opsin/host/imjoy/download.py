@@ -1,0 +1,183 @@
+"""Download: what lies at an address on the web, at most so much of it, in at most so much time.
+
+Errors are sentences that name the address, and have a `reason`: `dead_address` where nothing will
+come from there, `needs_network` where something may come another time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from email.message import Message
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from opsin.errors import PluginError
+from opsin.workers.package_sources import shown
+
+SECONDS = 60.0
+"""In which all of it must have come."""
+SILENCE = 20.0
+"""Seconds in which something must come."""
+REDIRECTS = 5
+_PIECE = 2**16
+_KNOWN = ("github.com", "www.wikipedia.org")
+"""If one of these has an address, then the network is there, and a name without one is dead."""
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What came.
+
+    Attributes:
+        content: all of it.
+        content_type: as the server says, without parameters; '' if it does not.
+        address: where it came from in the end.
+    """
+
+    content: bytes
+    content_type: str
+    address: str
+
+
+async def download(
+    address: str, *, limit: int, accept: str = "*/*", seconds: float = SECONDS
+) -> Download:
+    """Fetch what lies at an address.
+
+    Args:
+        address: `http` or `https`.
+        limit: bytes that it may have at most.
+        accept: kinds of content to ask for.
+        seconds: that it may take.
+
+    Raises:
+        PluginError: it did not come; the message says why.
+    """
+    return await asyncio.to_thread(_fetch, address, limit, accept, seconds)
+
+
+def dead(address: str, why: str) -> PluginError:
+    """The error for an address from which nothing will come."""
+    return PluginError(
+        f"Nothing can be had from {shown(address)}: {why}. "
+        "Name another address in the plugin's file, or put what it needs into an attachment.",
+        reason="dead_address",
+    )
+
+
+def unreachable(address: str, why: str) -> PluginError:
+    """The error for an address from which something may come another time."""
+    return PluginError(
+        f"{shown(address)} cannot be reached: {why}. "
+        "Connect this computer to the network, and load the plugin again: it is fetched once.",
+        reason="needs_network",
+    )
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """A few, and none that gives up encryption."""
+
+    max_redirections = REDIRECTS
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
+            raise urllib.error.URLError("it leads to an address without encryption")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """For `http` and `https` alone, and the proxies that the environment names."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        _Redirects(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _fetch(address: str, limit: int, accept: str, seconds: float) -> Download:
+    plain, _, _ = address.partition("#")
+    headers = {"Accept": accept, "User-Agent": "Opsin", "Accept-Encoding": "identity"}
+    until = time.monotonic() + seconds
+    try:
+        if urlsplit(plain).scheme not in ("http", "https"):
+            raise dead(address, "it is no http or https address")
+        request = urllib.request.Request(plain, headers=headers)
+        with _opener().open(request, timeout=min(SILENCE, seconds)) as answer:
+            content = _read(answer, limit, until, address)
+            about: Message = answer.headers
+            kind = about.get_content_type() if about.get("Content-Type") else ""
+            return Download(content, kind, answer.geturl())
+    except urllib.error.HTTPError as error:
+        error.close()
+        told = f"it answers {error.code} {error.reason or ''}".strip()
+        passes = error.code in _PASSING
+        raise (unreachable if passes else dead)(address, told) from None
+    except urllib.error.URLError as error:
+        raise _explained(address, error.reason) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _explained(address, error) from None
+    except ValueError as error:  # no address at all
+        raise dead(address, f"it is no address ({error})") from None
+
+
+def _read(answer: Any, limit: int, until: float, address: str) -> bytes:
+    pieces, size = [], 0
+    while piece := answer.read1(_PIECE):
+        size += len(piece)
+        if size > limit:
+            raise PluginError(
+                f"{shown(address)} holds more than the {limit / 2**20:.3g} MiB that are taken.",
+                reason="dead_address",
+            )
+        if time.monotonic() > until:
+            raise TimeoutError
+        pieces.append(piece)
+    if answer.length:  # the connection ended before
+        raise http.client.IncompleteRead(b"")
+    return b"".join(pieces)
+
+
+def _explained(address: str, error: object) -> PluginError:
+    if isinstance(error, socket.gaierror):
+        host = urlsplit(address).hostname or ""
+        if not _is_local(host) and any(map(_has_address, _KNOWN)):
+            return dead(address, f"there is no computer called {host} any more")
+        return unreachable(address, f"the name {host} is not found")
+    if isinstance(error, TimeoutError):
+        return unreachable(address, "it does not answer in time")
+    if isinstance(error, http.client.IncompleteRead | ConnectionError):
+        return unreachable(address, "the connection was lost or refused")
+    return unreachable(address, str(error).rstrip(".") or type(error).__name__)
+
+
+def _is_local(host: str) -> bool:
+    return "." not in host
+
+
+def _has_address(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, 443))
+    except OSError:
+        return False
