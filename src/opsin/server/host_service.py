@@ -18,6 +18,9 @@ from opsin.errors import ConnectionLost, PluginError, UsageError
 from opsin.host.agreements import Agreements
 from opsin.host.calls import Program
 from opsin.host.host import Host
+from opsin.host.imjoy.desk import Desk
+from opsin.host.imjoy.desk_service import DeskService
+from opsin.host.imjoy.face import Face
 from opsin.host.job import Job
 from opsin.host.permissions import Agreement, Answer, to_be_asked
 from opsin.host.registry import Registered
@@ -28,6 +31,7 @@ from opsin.plugins.formats import read_plugin
 from opsin.plugins.manifest import Scalar
 from opsin.rpc.frames import Frame
 from opsin.rpc.peer import Peer
+from opsin.rpc.remote import Remote, typed
 from opsin.rpc.transports.websocket import HEARTBEAT, decode_message, encode_message
 from opsin.server.history import History, table_address
 from opsin.server.session import Session
@@ -40,6 +44,9 @@ SENT_LINES = 100
 """Newest lines of a log."""
 LARGEST_PLUGIN = 2**18
 """Letters of a plugin's file."""
+IMJOY = ".imjoy.html"
+LARGEST_IMJOY = 2**24
+"""Letters of one of ImJoy's, in which attachments lie."""
 LARGEST_NUMBER = 1e100
 """Of a view: one can compute with it."""
 
@@ -81,6 +88,25 @@ class HostService:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._history = History(session, self._started)
+        self._desks: list[Desk] = []
+
+    async def close(self) -> None:
+        """The page is gone, and what it had loaded goes, too. Idempotent."""
+        while self._desks:
+            await self._desks.pop().close()
+
+    async def desk(self, face: Any) -> DeskService:
+        """Where this page's ImJoy plugins are loaded; the one that it had before is cleared.
+
+        Args:
+            face: what is asked of the page, see protocol/IMJOY.md.
+        """
+        if not isinstance(face, Remote):
+            raise UsageError("A desk has a face, which the page answers.")
+        await self.close()
+        desk = Desk(self._session.host, typed(face, Face))
+        self._desks.append(desk)
+        return DeskService(desk)
 
     async def watch_plugins(self) -> AsyncIterator[list[dict[str, Any]]]:
         """All plugins, now and whenever that list changes. Their files are watched meanwhile."""
@@ -110,8 +136,10 @@ class HostService:
         """Keep a plugin's file in the user's workspace, if it can be used."""
         if not isinstance(file_name, str) or not isinstance(text, str):
             raise UsageError("A plugin is the text of a file, and its name.")
-        if len(text) > LARGEST_PLUGIN:
-            raise UsageError(f"{file_name[:80]} is too large for a plugin (256 KiB at most).")
+        is_imjoy = file_name.lower().endswith(IMJOY)
+        if len(text) > (LARGEST_IMJOY if is_imjoy else LARGEST_PLUGIN):
+            most = "16 MiB" if is_imjoy else "256 KiB"
+            raise UsageError(f"{file_name[:80]} is too large for a plugin ({most} at most).")
         host = self._session.host
         check_plugin(file_name, text)
         path = await asyncio.to_thread(host.workspace.keep_plugin, file_name, text)
@@ -325,7 +353,7 @@ def _where(where: VisibleRegion | WholeLevel) -> Where:
 def check_plugin(file_name: str, text: str) -> None:
     """Raise PluginError unless a plugin can be read of the text of a file."""
     with TemporaryDirectory(prefix="opsin-") as folder:
-        path = Path(folder) / "plugin.py"
+        path = Path(folder) / f"plugin{IMJOY if file_name.lower().endswith(IMJOY) else '.py'}"
         path.write_text(text, encoding="utf-8", errors="surrogateescape")
         try:
             read_plugin(path)
@@ -441,5 +469,9 @@ async def host_link(socket: WebSocket) -> None:
     session: Session = socket.app.state.session
     await socket.accept()
     transport = SocketTransport(socket)
-    async with Peer(transport, HostService(session), heartbeat=HEARTBEAT) as peer:
-        await peer.until_ended()
+    service = HostService(session)
+    try:
+        async with Peer(transport, service, heartbeat=HEARTBEAT) as peer:
+            await peer.until_ended()
+    finally:
+        await service.close()

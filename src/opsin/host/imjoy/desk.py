@@ -17,15 +17,15 @@ from opsin.host.host import Host
 from opsin.host.imjoy.api import NAMES, PluginApi
 from opsin.host.imjoy.face import Face, Tell
 from opsin.host.imjoy.file_choice import FileChoice, MustRestart
-from opsin.host.imjoy.frame import code_of, python_of
+from opsin.host.imjoy.frame import frame_of
 from opsin.host.imjoy.loaded import Line, Loaded
 from opsin.host.imjoy.native import Native
+from opsin.host.imjoy.plugin_run import PluginRun
 from opsin.host.imjoy.plugin_settings import PluginSettings
 from opsin.host.imjoy.services import Services
 from opsin.host.imjoy.shelf import Shelf
 from opsin.host.imjoy.window import Window
 from opsin.host.imjoy.windows import Windows
-from opsin.host.job import explained
 
 EXIT_WITHIN = 1.0
 """Seconds that a plugin has for its `exit()`."""
@@ -38,24 +38,27 @@ class Desk:
 
     Args:
         face: who sits there.
-        base: what the addresses begin with at which frames find what the host serves.
         name: of the workspace, as plugins get it.
+        front_end: where runs are asked for, if not where all of the host are.
     """
 
-    def __init__(self, host: Host, face: Face, *, base: str = "", name: str = "default") -> None:
+    def __init__(
+        self, host: Host, face: Face, *, name: str = "default", front_end: str = ""
+    ) -> None:
         self.host = host
         self.face = face
         self.name = name
+        self.front_end = front_end
         self.services = Services()
         self.settings = PluginSettings(host.workspace)
-        self.shelf = Shelf(host, base)
+        self.shelf = Shelf(host)
         self.files = FileChoice(host, face)
         self._windows = Windows(self)
         self._loaded: dict[str, Loaded] = {}
         self._beginning: dict[str, asyncio.Task[None]] = {}
         self._hubs: dict[str, Window] = {}
         self._numbers = itertools.count(1)
-        self._changed: set[asyncio.Event] = set()
+        self._listeners: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Desk:
@@ -98,9 +101,9 @@ class Desk:
             await self.stop(known.id)
         number = next(self._numbers)
         id = f"{file.name.strip().replace(' ', '_')}_{number}"
-        loaded = Loaded(id, file, registered, namespace, self._tell, self._logged)
+        loaded = Loaded(id, file, registered, namespace, self.changed, self._logged)
         self._loaded[id] = loaded
-        self._tell()
+        self.changed()
         self._beginning[id] = asyncio.create_task(self._begin(loaded))
         await self._begun(loaded)
         return loaded
@@ -114,35 +117,10 @@ class Desk:
         Gives what that gives, carried. What is shown of it, is in a window.
         """
         loaded = await self.load(source, tag)
-        run = loaded.function("run")
-        if run is None:
+        if loaded.function("run") is None:
             raise UsageError(f"{loaded.name} has nothing to run: other plugins use it.")
-        given = context or {}
-        data = dict(given.get("data") or {})
-        loaded.runs += 1
-        self._tell()
-        try:
-            result = await run(
-                {
-                    "_variables": data.pop("_variables", None),
-                    "_workflow_id": data.pop("_workflow_id", None),
-                    "config": dict(given.get("config") or {}),
-                    "data": data,
-                    "name": str(data.get("name", "")),
-                    "type": str(data.get("type", "")),
-                }
-            )
-        except ConnectionLost:
-            if isinstance(loaded.runner, Native):
-                raise await loaded.runner.why_it_ended() from None
-            raise
-        except Exception as error:
-            self._say_error(loaded, error)
-            raise
-        finally:
-            loaded.runs -= 1
-            loaded.progress = None
-            self._tell()
+        given = PluginRun(self, loaded, context or {})
+        result = await (given.run() if loaded.file.is_window else given.as_job(self.front_end))
         if isinstance(result, dict) and result.get("type") and result.get("data") is not None:
             await self._windows.create(result, loaded)
         return result
@@ -213,7 +191,7 @@ class Desk:
     async def watch(self) -> AsyncIterator[list[dict[str, Any]]]:
         """All loaded plugins, now and after every change."""
         changed = asyncio.Event()
-        self._changed.add(changed)
+        stop = self.listen(changed.set)
         try:
             while True:
                 changed.clear()
@@ -221,7 +199,7 @@ class Desk:
                 await changed.wait()
                 await asyncio.sleep(0.02)  # what changes together is told once
         finally:
-            self._changed.discard(changed)
+            stop()
 
     # ------------------------------------------------------------------ what plugins ask for
 
@@ -314,35 +292,12 @@ class Desk:
 
     async def frame(self, loaded: Loaded, window: dict[str, Any] | None = None) -> dict[str, Any]:
         """How the page is told to run a plugin; see `Frame` in protocol/IMJOY.md."""
-        file, entries = loaded.file, loaded.file.config.entries
         allowed = self.host.agreements.allowed(loaded.registered)
-        page, worker = str(entries.get("base_frame") or ""), str(entries.get("base_worker") or "")
-        python = None
-        if file.kind == "web-python":
-            python = await self.shelf.pyodide(python_of(file))
-
-        def say(text: str) -> None:
-            loaded.say(text, "info")
-
+        frame = await frame_of(loaded, self.shelf, network=allowed.network)
         return {
+            **frame,
             "id": loaded.id if window is None else f"{loaded.id}-{window['id']}",
-            "plugin": loaded.registered.id,
-            "name": file.name,
-            "kind": file.kind,
-            "version": file.config.version,
-            "api_version": file.config.api_version,
-            "tag": loaded.tag,
-            "namespace": loaded.namespace,
             "workspace": self.name,
-            "lang": file.lang,
-            "page": await self.shelf.page(page, network=allowed.network),
-            "worker": await self.shelf.served(worker) if worker else "",
-            "python": python,
-            "permissions": list(file.config.permissions),
-            "network": allowed.network,
-            "allow_execution": True,
-            "passive": file.is_passive,
-            "code": await code_of(file, self.shelf.served, say),
             "names": list(NAMES),
             "constants": self.constants(loaded),
             "window": window,
@@ -361,7 +316,8 @@ class Desk:
 
         async def told(event: str, details: dict[str, Any]) -> None:
             if event == "failed":
-                self._say_text(loaded, details)
+                text = details.get("traceback") or details.get("message") or "It failed."
+                loaded.say(str(text), "error")
                 if window is None:
                     loaded.enter("failed", str(details.get("message")))
             elif event == "log":
@@ -370,7 +326,7 @@ class Desk:
                 loaded.say(words, "error" if is_error else "log")
             elif event == "exported" and window is None:
                 loaded.interface = dict(details.get("interface") or {})
-                self._tell()
+                self.changed()
             elif window is not None:
                 await window.told(event, details)
 
@@ -404,7 +360,7 @@ class Desk:
             await self._undo(loaded)
             raise
         except Exception as error:
-            self._say_error(loaded, error)
+            loaded.say_error(error)
             loaded.enter("failed", str(error))
             await self._undo(loaded)
             raise
@@ -464,14 +420,6 @@ class Desk:
             with suppress(ConnectionLost):
                 await loaded.runner.stop()
 
-    def _say_error(self, loaded: Loaded, error: BaseException) -> None:
-        told = explained(error)
-        self._say_text(loaded, {"message": told.message, "traceback": told.traceback})
-
-    def _say_text(self, loaded: Loaded, details: dict[str, Any]) -> None:
-        text = str(details.get("traceback") or details.get("message") or "It failed.")
-        loaded.say(text, "error")
-
     def _logged(self, loaded: Loaded, line: Line) -> None:
         told = {"time": line.time, "level": line.level, "text": line.text, "image": line.image}
         self._in_background(self._quietly(self.face.log(loaded.about, told)))
@@ -485,9 +433,15 @@ class Desk:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _tell(self) -> None:
-        for changed in self._changed:
-            changed.set()
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every change, until the returned function is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def changed(self) -> None:
+        """Something of what is loaded is not as it was."""
+        for listener in list(self._listeners):
+            listener()
 
 
 class _Frame:

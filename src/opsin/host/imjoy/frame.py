@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.imjoy.imjoy_file import ImjoyFile
+from opsin.host.imjoy.loaded import Loaded
 from opsin.plugins.formats.imjoy_html.blocks import Block
 
 Served = Callable[[str], Awaitable[str]]
@@ -16,6 +16,53 @@ Say = Callable[[str], None]
 PAGE_WORDS = ("http://", "https://")
 _PREFIXES = {"js": "script", "css": "style", "mjs": "module", "cache": "cache"}
 _ENDINGS = {".js": "script", ".css": "style", ".mjs": "module"}
+
+
+class Sources(Protocol):
+    """Where what a frame needs comes from."""
+
+    async def served(self, address: str) -> str:
+        """Fetch what stands at an address, once, and give the address at which it is served."""
+
+    async def page(self, address: str, *, network: bool) -> str:
+        """The address of a page of its own; '' for Opsin's own frame."""
+
+    async def pyodide(self, needs: dict[str, list[str]]) -> dict[str, Any]:
+        """What Pyodide is told."""
+
+
+async def frame_of(loaded: Loaded, sources: Sources, *, network: bool) -> dict[str, Any]:
+    """What the page is told of a plugin: `Frame` of protocol/IMJOY.md, as far as this is known.
+
+    Raises:
+        PluginError: a script cannot be had, which the message names.
+        UsageError: its page is not to be had.
+    """
+    file, entries = loaded.file, loaded.file.config.entries
+    page, worker = str(entries.get("base_frame") or ""), str(entries.get("base_worker") or "")
+    python = file.kind == "web-python"
+
+    def say(text: str) -> None:
+        loaded.say(text, "info")
+
+    return {
+        "plugin": loaded.registered.id,
+        "name": file.name,
+        "kind": file.kind,
+        "version": file.config.version,
+        "api_version": file.config.api_version,
+        "tag": loaded.tag,
+        "namespace": loaded.namespace,
+        "lang": file.lang,
+        "page": await sources.page(page, network=network),
+        "worker": await sources.served(worker) if worker else "",
+        "python": await sources.pyodide(python_of(file)) if python else None,
+        "permissions": list(file.config.permissions),
+        "network": network,
+        "allow_execution": True,
+        "passive": file.is_passive,
+        "code": await code_of(file, sources.served, say),
+    }
 
 
 async def code_of(file: ImjoyFile, served: Served, say: Say) -> list[dict[str, Any]]:
@@ -75,11 +122,6 @@ def python_of(file: ImjoyFile) -> dict[str, list[str]]:
             continue  # ImJoy passes over others, too
         packages += name.replace(",", " ").split()
     return {"packages": packages, "wheels": wheels}
-
-
-async def all_served(addresses: Iterable[str], served: Served) -> list[str]:
-    """Where each of these is served."""
-    return list(await asyncio.gather(*(served(one) for one in addresses)))
 
 
 async def _block(

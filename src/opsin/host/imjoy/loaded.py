@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from opsin.host.imjoy.imjoy_file import ImjoyFile
+from opsin.host.job import explained
 from opsin.host.registry import Registered
 
 State = Literal["loading", "ready", "running", "failed", "ended"]
@@ -94,6 +95,11 @@ class Loaded:
         for listener in list(self.listeners):
             listener(line)
         self.logged(self, line)
+
+    def say_error(self, error: BaseException) -> None:
+        """Add an error to its log, with where it was raised, if that is the plugin's own code."""
+        told = explained(error)
+        self.say(told.traceback or told.message, "error")
 
     def function(self, name: str) -> Callable[..., Awaitable[Any]] | None:
         """What it exports under a name; None if that is no function."""

@@ -16,13 +16,11 @@ SUFFIX = ".imjoy.html"
 class Shelf:
     """Reads plugins, and has what they need fetched and served.
 
-    Args:
-        base: what the addresses begin with at which frames find what the host serves.
+    Addresses at which something is served are those below `/plugin/TOKEN/` (protocol/IMJOY.md).
     """
 
-    def __init__(self, host: Host, base: str) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._base = base
 
     async def read(self, source: str, tag: str = "") -> tuple[ImjoyFile, Registered]:
         """The plugin that `source` names; see `Desk.load`.
@@ -88,7 +86,7 @@ class Shelf:
 
     async def pyodide(self, needs: dict[str, list[str]]) -> dict[str, Any]:
         """What Pyodide is told: where it is, and which packages it gets."""
-        return {"index": f"{self._base}pyodide/", **needs}
+        return {"index": "pyodide/", **needs}
 
     def _registered(self, source: str) -> Registered | None:
         for one in self._host.registry.all():
