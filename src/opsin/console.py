@@ -50,6 +50,7 @@ def run_operation(
     channel: str | None,
     axes: str = "",
     allow: Sequence[str] = (),
+    anew: bool = False,
     time_limit: float | None = None,
     memory_limit: int | None = None,
     say: Say,
@@ -65,14 +66,17 @@ def run_operation(
         channel: name or number; None: every one.
         axes: that each call works on, of an operation that declares none; '': planes.
         allow: what the plugin may in this run, beside what it was allowed.
+        anew: it is computed, even if the result of an earlier run is kept that was given the same.
         time_limit, memory_limit: seconds and bytes of the run; None: what `OPSIN_LIMITS` says.
 
     Raises:
         OpsinError: it cannot be run so.
     """
     granted = Supervision.given().but(time=time_limit, memory=memory_limit)
-    work = _run(operation, words, targets, level, channel, axes, allow, granted, say, complain)
-    return asyncio.run(_until_signal(work))
+    work = _run(
+        operation, words, targets, level, channel, axes, allow, anew, granted, say, complain
+    )
+    return asyncio.run(until_signal(work))
 
 
 def _without_shown(message: str, shown: list[str]) -> str:
@@ -81,7 +85,7 @@ def _without_shown(message: str, shown: list[str]) -> str:
     return first if rest == shown[len(shown) - len(rest) :] else message
 
 
-async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
+async def until_signal(work: Coroutine[Any, Any, int]) -> int:
     """Let SIGTERM and SIGHUP cancel what runs, as Ctrl-C does, so that nothing is left behind."""
     taken: list[int] = []
     loop = asyncio.get_running_loop()
@@ -111,6 +115,7 @@ async def _run(
     channel: str | None,
     axes: str,
     allow: Sequence[str],
+    anew: bool,
     granted: Supervision,
     say: Say,
     complain: Say,
@@ -122,7 +127,7 @@ async def _run(
             operation = registered.operation(address.operation)[1]
             paths, settings = _sorted(operation, words)
             values = from_words(operation, settings)
-            program = host.program(registered, operation.name, values, axes, allow)
+            program = host.program(registered, operation.name, values, axes, allow, anew=anew)
             layers: dict[str, Given] = {}
             kinds = {one.name: one.kind for one in operation.inputs}
             for name, path in paths.items():

@@ -38,7 +38,8 @@ class Program:
     `axes` are those that it was asked to work on; '' if it was not. `allowed` is all that it may
     use beside what every plugin may, and `once` what of that was given for this run alone.
     `in_process`: it runs in this process, and nothing keeps it apart. `work` holds the repositories
-    that the plugin asks for. `alone`: what lies beside it has nothing to do with it.
+    that the plugin asks for. `alone`: what lies beside it has nothing to do with it. `anew`: it
+    runs, whatever is kept of earlier runs.
     """
 
     registered: Registered
@@ -51,6 +52,7 @@ class Program:
     in_process: bool = False
     work: Path | None = None
     alone: bool = False
+    anew: bool = False
 
     def call(
         self,

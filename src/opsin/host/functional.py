@@ -18,10 +18,11 @@ import numpy as np
 
 from opsin.errors import NotFunctional, RemoteError
 from opsin.host.calls import Program, plain_metadata
+from opsin.host.verified import forget, remember
 from opsin.host.workspace import Workspace
 from opsin.images.source import Array
 from opsin.plugins.manifest import DEFAULT_AXES, Input
-from opsin.workers.environment import prepare
+from opsin.workers.environment import Environment, prepare
 from opsin.workers.forkservers import Forkservers
 from opsin.workers.isolation.sandbox import Sandbox
 from opsin.workers.process import WorkerProcess
@@ -53,7 +54,7 @@ async def verify(
     forkservers: Forkservers,
     output: Callable[[str], None] = lambda line: None,
 ) -> Verdict:
-    """Try an operation.
+    """Try an operation, and keep what came of it in the workspace.
 
     Args:
         forkservers: where the processes come from.
@@ -66,11 +67,29 @@ async def verify(
     refused = _why_not_tried(program)
     if refused:
         return Verdict(None, refused)
-    inputs = [_inputs(program, number) for number in range(3)]
     plugin = program.plugin
     environment = await prepare(
         plugin.requirements, plugin.python, folder=workspace.environments, output=output
     )
+    files: set[str] = set()
+    verdict = await _tried(program, workspace, environment, forkservers, output, files)
+    if verdict.is_functional:
+        remember(workspace, program, environment, files)
+    elif verdict.is_functional is False:
+        forget(workspace, program)
+    return verdict
+
+
+async def _tried(
+    program: Program,
+    workspace: Workspace,
+    environment: Environment,
+    forkservers: Forkservers,
+    output: Callable[[str], None],
+    files: set[str],
+) -> Verdict:
+    """What comes of trying it; adds to `files` the modules beside it that it imports."""
+    inputs = [_inputs(program, number) for number in range(3)]
     results: list[tuple[int, list[Any]]] = []
     for trial, order in enumerate(ORDERS, 1):
         worker = await WorkerProcess.start(
@@ -98,6 +117,7 @@ async def verify(
                 except Exception as error:
                     return Verdict(False, f"it fails on an example: {_told(error)}")
                 results.append((number, answer.outputs))
+                files.update(answer.files)
         finally:
             await worker.stop()
     return _judged(results)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin.errors import Cancelled, UsageError, WriteError
+from opsin.host.ahead import Ahead
 from opsin.host.calls import Measured, Program, call_once, output_axes
 from opsin.host.job import Job, Result
 from opsin.host.results import (
@@ -44,7 +45,11 @@ TABLES = ("table", "points", "tracks", "vectors")
 
 @dataclass(eq=False)
 class Run:
-    """One run in a worker. Not for use by several tasks."""
+    """One run in a worker. Not for use by several tasks.
+
+    Attributes:
+        worker: runs so many calls at the same time as `width` says.
+    """
 
     job: Job
     program: Program
@@ -52,6 +57,8 @@ class Run:
     targets: Sequence[Path]
     worker: Worker
     measured: Measured
+    width: int = 1
+    _ahead: Ahead | None = None
     _made: int = 0
     _calls: dict[tuple[int, ...], int] = field(default_factory=dict)
     _rows: dict[int, list[dict[str, list[Any]]]] = field(default_factory=dict)
@@ -79,6 +86,8 @@ class Run:
         positions = list(self.selection.positions())
         results: dict[int, Result] = {}
         self.job.enter("running")
+        if self.width > 1:
+            self._ahead = Ahead(self._at, positions, self.width)
         try:
             for number in images[1:]:
                 self._spools[number] = Spool(_draft(self.targets[number]))
@@ -103,6 +112,8 @@ class Run:
             await to_the_end(asyncio.to_thread(_remove, list(results.values())))
             raise
         finally:
+            if self._ahead is not None:
+                await to_the_end(self._ahead.close())
             for spool in self._spools.values():
                 spool.close()
         return [results[number] for number in sorted(results)]
@@ -134,6 +145,11 @@ class Run:
 
     async def _ask(self, position: tuple[int, ...], listener: Listener) -> list[Any]:
         """What the call at a position gives, one value for each output."""
+        if self._ahead is not None:
+            return await self._ahead.get(position)
+        return await self._at(position, listener)
+
+    async def _at(self, position: tuple[int, ...], listener: Listener | None = None) -> list[Any]:
         return await call_once(
             self.program, self.selection, position, self.worker, listener, self.measured
         )

@@ -21,22 +21,26 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.job_logs import JobLogs
-from opsin.host.kept_answers import KeptAnswers
 from opsin.host.permissions import Agreement
 from opsin.host.records import Records, Write
 from opsin.images.draft import draft_name, remove_dead_drafts
+
+if TYPE_CHECKING:
+    from opsin.host.kept_answers import KeptAnswers
 
 NAMES_MANIFEST = ".napari"
 """What the name of a file ends with that names the manifest of a plugin of napari."""
 KEPT = (".py", ".imjoy.html")
 """What the names of plugins end with that are kept as they are."""
+ANSWERS = "answers"
 LONGEST_PATH = 4096
 MOST_NEEDS = 20
 """Runs of an operation that are looked at, and kept."""
@@ -73,7 +77,6 @@ class Workspace:
         self.environments = self.folder / "environments"
         logs = self.folder / "logs"
         self.logs = JobLogs(logs)
-        self.answers = KeptAnswers(self.folder / "answers")
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             kept = (self.plugins, self.sources, self.results, logs, self.inputs, self.environments)
@@ -95,6 +98,13 @@ class Workspace:
         if self._in_use >= 0:
             os.close(self._in_use)
             self._in_use = -1
+
+    @cached_property
+    def answers(self) -> KeptAnswers:
+        """What verified operations gave."""
+        from opsin.host.kept_answers import KeptAnswers
+
+        return KeptAnswers(self.folder / ANSWERS)
 
     def plugin_files(self) -> list[Path]:
         """The plugins that are kept here, in the order of their names."""
@@ -305,8 +315,8 @@ class Workspace:
         self.logs.clear_up()
         for folder in (self.plugins, self.sources, self.results, self.inputs, self.environments):
             remove_dead_drafts(folder)
-        if self.answers.folder.is_dir():
-            remove_dead_drafts(self.answers.folder)
+        if (self.folder / ANSWERS).is_dir():
+            remove_dead_drafts(self.folder / ANSWERS)
         for folder in self.results.iterdir():
             if any(folder.glob(".*.part")):
                 remove_dead_drafts(folder)
