@@ -18,7 +18,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from opsin.errors import PluginError
-from opsin.workers.package_sources import shown
+from opsin.workers.package_sources import shown as without_password
 
 SECONDS = 60.0
 """In which all of it must have come."""
@@ -28,6 +28,15 @@ REDIRECTS = 5
 _PIECE = 2**16
 _KNOWN = ("github.com", "www.wikipedia.org")
 """If one of these has an address, then the network is there, and a name without one is dead."""
+_ENDED = {
+    "rawgit.com": "RawGit was ended in 2019",
+    "cdn.rawgit.com": "RawGit was ended in 2019",
+    "npmcdn.com": "it was ended in 2016",
+    "wzrd.in": "it was ended in 2020",
+    "jspm.io": "it was ended",
+    "bundle.run": "it was ended",
+}
+"""Services that answered plugins once, and will not again."""
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -81,6 +90,15 @@ def unreachable(address: str, why: str) -> PluginError:
     )
 
 
+def shown(address: str) -> str:
+    """An address for people: short, and without a password."""
+    try:
+        plain = without_password(address)
+    except ValueError:
+        plain = address
+    return plain if len(plain) <= 200 else f"{plain[:199]}…"
+
+
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """A few, and none that gives up encryption."""
 
@@ -131,8 +149,9 @@ def _fetch(address: str, limit: int, accept: str, seconds: float) -> Download:
             return Download(content, kind, answer.geturl())
     except urllib.error.HTTPError as error:
         error.close()
+        host = urlsplit(plain).hostname or ""
         told = f"it answers {error.code} {error.reason or ''}".strip()
-        passes = error.code in _PASSING
+        passes = error.code in _PASSING and host not in _ENDED
         raise (unreachable if passes else dead)(address, told) from None
     except urllib.error.URLError as error:
         raise _explained(address, error.reason) from None
@@ -162,6 +181,8 @@ def _read(answer: Any, limit: int, until: float, address: str) -> bytes:
 def _explained(address: str, error: object) -> PluginError:
     if isinstance(error, socket.gaierror):
         host = urlsplit(address).hostname or ""
+        if host in _ENDED:
+            return dead(address, _ENDED[host])
         if not _is_local(host) and any(map(_has_address, _KNOWN)):
             return dead(address, f"there is no computer called {host} any more")
         return unreachable(address, f"the name {host} is not found")

@@ -103,22 +103,19 @@ async def obtain(
     kept = await asyncio.to_thread(kept_resource, address, folder)
     if kept is not None:
         return kept
-    from_npm = npm_file(address)
-    if from_npm is not None:
+    wanted, failed = npm_file(address), None
+    if wanted is not None:
         try:
-            return await _from_npm(address, from_npm, folder, kind, offline)
+            return await _from_npm(address, wanted, folder, kind, offline)
         except PluginError as error:
-            if not from_npm.anywhere:  # a mirror of npm has what npm has, and nothing else
-                raise
-            failed: PluginError | None = error
-    else:
-        failed = None
-    if offline:
-        raise unreachable(address, "the network is switched off")
+            failed = error
     try:
+        if offline:
+            raise unreachable(address, "the network is switched off")
         found = await download(address, limit=LARGEST)
     except PluginError as error:
-        raise (failed if failed and failed.reason == error.reason else error) from None
+        # What a mirror of npm has, npm has, but for what was withdrawn there.
+        raise (failed if failed and wanted and not wanted.anywhere else error) from None
     if kind != "other" and found.content_type == "text/html":
         raise dead(address, f"there is a page, and no {kind}")
     name = _name(found.address, found.content_type, kind)
