@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opsin import __version__, envs_command, plugins_command
+from opsin import __version__, envs_command, plugins_command, run_command
 from opsin import option_values as values
 from opsin.errors import NotFound, OpenError, OpsinError, Unsupported, UsageError, WriteError
 from opsin.workers.offered_readers import offer_readers
@@ -274,58 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     write.set_defaults(run=_write)
 
-    run = commands.add_parser(
-        "run",
-        help="run an operation of a plugin on images",
-        description="Run an operation of a plugin on images, each plane or volume that it works on "
-        "in turn. Parameters are given as name=value.",
-        allow_abbrev=False,
-    )
-    run.add_argument(
-        "operation",
-        metavar="FILE:OPERATION",
-        help="such as nuclei.py:nuclei, or napari:NAME:OPERATION of an installed plugin of napari",
-    )
-    run.add_argument(
-        "words",
-        nargs="*",
-        metavar="INPUT|name=value",
-        help="images, points and tables, and values of parameters",
-    )
-    run.add_argument(
-        "-o",
-        "--output",
-        action="append",
-        required=True,
-        type=Path,
-        metavar="OUT",
-        help="where to write the result: .ome.zarr for an image, .csv or .parquet for a table; "
-        "once for each "
-        "result that the operation gives",
-    )
-    run.add_argument(
-        "--level", type=int, default=0, metavar="K", help="level to work on (0, the finest)"
-    )
-    run.add_argument(
-        "--channel", metavar="C", help="name or number of a channel (default: each of them)"
-    )
-    run.add_argument(
-        "--axes",
-        default="",
-        metavar="AXES",
-        help="what each call gets, such as zyx, if the operation declares no axes (default: yx)",
-    )
-    run.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PERMISSION",
-        help="what the plugin may in this run, if it asks for it: network, gpu or files=FOLDER; "
-        "may be given several times",
-    )
-    _add_limits(run)
-    run.set_defaults(run=_run)
-
+    run_command.add_to(commands, _say, _complain)
     plugins_command.add_to(commands, _say, _complain)
     envs_command.add_to(commands, _say)
 
@@ -359,22 +308,6 @@ def _parser() -> argparse.ArgumentParser:
     script.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     script.set_defaults(run=_script)
     return parser
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add what runs of plugins are granted."""
-    parser.add_argument(
-        "--time-limit",
-        type=values.seconds,
-        metavar="SECONDS",
-        help="end a run that takes longer (default: none does)",
-    )
-    parser.add_argument(
-        "--memory-limit",
-        type=values.memory,
-        metavar="SIZE",
-        help="memory that a plugin may take in a run, such as 4G (default: all that there is)",
-    )
 
 
 def _add_viewing(parser: argparse.ArgumentParser) -> None:
@@ -433,7 +366,7 @@ def _add_viewing(parser: argparse.ArgumentParser) -> None:
         help="what a plugin may as long as this runs, such as fetcher.py:network, if it asks for "
         "it; may be given several times",
     )
-    _add_limits(parser)
+    run_command.add_limits(parser)
 
 
 def _view(options: argparse.Namespace) -> int:
@@ -545,24 +478,6 @@ def _check_options(options: argparse.Namespace, others: Mapping[str, object], wh
     for name, default in others.items():
         if getattr(options, name) != default:
             raise UsageError(f"--{name} is not for {what}: see `opsin write --help`.")
-
-
-def _run(options: argparse.Namespace) -> int:
-    from opsin.console import run_operation
-
-    return run_operation(
-        options.operation,
-        options.words,
-        options.output,
-        level=options.level,
-        channel=options.channel,
-        axes=options.axes,
-        allow=options.allow,
-        time_limit=options.time_limit,
-        memory_limit=options.memory_limit,
-        say=_say,
-        complain=_complain,
-    )
 
 
 def _runs(options: argparse.Namespace) -> int:

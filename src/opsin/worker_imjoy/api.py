@@ -44,8 +44,12 @@ class Answer:
         future.add_done_callback(self._ended)
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        __tracebackhide__ = True
         self._asked = True
-        value = yield from asyncio.wrap_future(self._future).__await__()
+        try:
+            value = yield from asyncio.wrap_future(self._future).__await__()
+        except Exception as error:
+            raise error.with_traceback(None) from None
         return self._values.decode(value)
 
     def result(self, timeout: float | None = None) -> Any:

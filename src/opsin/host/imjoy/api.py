@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from opsin.errors import PluginError, UsageError
+from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.imjoy.loaded import Loaded
 from opsin.host.imjoy.native import Exported
 from opsin.host.imjoy.window import CONTROLS, Window
@@ -58,7 +58,11 @@ class PluginApi:
         answer = _ANSWERS.get(name)
         if answer is None:
             raise UsageError(f"There is no api.{name} in Opsin.")
-        return await answer(self, *_plain(args))
+        __tracebackhide__ = True
+        try:
+            return await answer(self, *_plain(args))
+        except OpsinError as error:  # what the plugin asked for, and not a fault of these lines
+            raise error.with_traceback(None) from None
 
     async def export(self, interface: dict[str, Any]) -> None:
         """The plugin says what others can call."""

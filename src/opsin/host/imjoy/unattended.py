@@ -98,6 +98,11 @@ class Unattended:
     async def built_in(self, window: dict[str, Any], tell: Tell) -> dict[str, Any]:
         raise UsageError(f"A window ({window['type']}) needs a browser: {WHERE}.")
 
+    def knows(self, message: dict[str, Any]) -> bool:
+        """Whether an answer to this question was given before."""
+        words = _words(message).lower()
+        return any(part == "*" or part.lower() in words for part in self._answers)
+
     def _answer(self, about: About, message: dict[str, Any]) -> Any:
         words = _words(message)
         for part, answer in self._answers.items():
@@ -114,7 +119,7 @@ class Unattended:
 
 def chosen_file(path: Path) -> dict[str, str]:
     """A file of this computer, as plugins get one that was chosen."""
-    return {"name": path.name, "path": str(path.absolute())}
+    return {"name": path.name, "path": str(path.expanduser().absolute())}
 
 
 def _words(message: dict[str, Any]) -> str:
