@@ -137,6 +137,8 @@ def test_no_file_names_a_registry_or_a_place_on_a_computer(pattern: str) -> None
         ("viewer/a.ts", 'import { h } from "preact";\nh("p", null);', "viewer-knows-no-ui"),
         ("ui/a.tsx", 'import "../main";', "ui-knows-only-viewer"),
         ("ui/b.tsx", 'import "../viewer/c";', "no-cycles"),
+        ("ui/a.tsx", 'import "./plugins/d";', "plugins-are-loaded-later"),
+        ("ui/plugins/d.ts", 'import "../../main";', "plugins-run-in-the-page"),
     ],
 )
 def test_the_rules_of_the_web_imports_bite(
@@ -152,6 +154,7 @@ def test_the_rules_of_the_web_imports_bite(
         "viewer/c.ts": 'import type {} from "../ui/b";\n'
         if rule == "no-cycles"
         else "export {};\n",
+        "ui/plugins/d.ts": "export {};\n",
         name: source,
     }
     for path, content in files.items():

@@ -54,7 +54,11 @@ export function App({ canvas, notices, tools }: AppProps) {
         ) : (
           <div class="panel panel-waiting" />
         ))}
-      <main class={isQuad ? "stage stage-quad" : "stage"} aria-label="Canvas">
+      <main
+        class={isQuad ? "stage stage-quad" : "stage"}
+        aria-label="Canvas"
+        style={stageStyle(host)}
+      >
         <div class="quad-panel quad-main">
           <CanvasHolder canvas={canvas} />
           {tools && <CanvasOverlays desk={tools.desk} view={tools.desk} />}
@@ -74,13 +78,22 @@ export function App({ canvas, notices, tools }: AppProps) {
         )}
         <NoticeList notices={notices} />
       </main>
+      {host && <host.Windows />}
       {tools && <DimensionSliders desk={tools.desk} playback={tools.playback} />}
       {tools?.commands.pluginsOpen.value && (host ? <host.Dock /> : <div class="dock" />)}
       {tools ? <StatusBar desk={tools.desk} host={host} /> : <div class="status" />}
       {host && <host.DropTarget />}
+      {host && <host.Dialogs />}
       {tools && <Help commands={tools.commands} />}
     </div>
   );
+}
+
+/** Windows of plugins leave the canvas a part of its cell. */
+function stageStyle(host: HostParts | null): Record<string, string> {
+  const inset = host?.imageInset.value ?? null;
+  if (inset === null) return {};
+  return inset === "hidden" ? { visibility: "hidden" } : { margin: inset };
 }
 
 /** The canvas alone, for measured runs. */

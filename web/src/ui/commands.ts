@@ -18,6 +18,7 @@ export class Commands {
   readonly pluginsOpen = signal(false);
   readonly numbersOpen = signal(false);
   readonly helpOpen = signal(false);
+  readonly paletteOpen = signal(false);
   readonly fullScreen = signal(false);
 
   readonly #desk: Desk;
@@ -82,6 +83,7 @@ export class Commands {
     redo: () => this.#desk.redo(),
     togglePanel: () => toggle(this.panelOpen),
     togglePlugins: () => toggle(this.pluginsOpen),
+    palette: () => toggle(this.paletteOpen),
     toggleNumbers: () => toggle(this.numbersOpen),
     toggleBricks: () => this.#desk.overlays.toggle("bricks"),
     freeze: () => this.#desk.freeze(!this.#desk.frozen.peek()),
@@ -99,6 +101,7 @@ export class Commands {
     if (event.defaultPrevented) return;
     const command = commandFor(event);
     if (command === null || keepsKey(focusOf(event.target), event)) return;
+    if (this.paletteOpen.peek() || document.querySelector("dialog.modal[open]")) return;
     if (this.helpOpen.peek() && command !== "help" && command !== "close") return;
     if (command === "close" && !this.helpOpen.peek()) return;
     event.preventDefault();

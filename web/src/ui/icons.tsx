@@ -40,6 +40,16 @@ const PATHS = {
   table: "M2.5 3h11v10h-11Z M2.5 6.5h11 M2.5 9.8h11 M6.5 6.5V13",
   done: "M3 8.5l3.2 3.2L13 4.8",
   remove: "M3 4.5h10 M6.5 4.5v-2h3v2 M4.5 4.5l.6 9h5.8l.6-9",
+  maximise: "M2.5 3h11v10h-11Z M2.5 5.5h11",
+  restore: "M2.5 5.5h8v8h-8Z M5 5.5v-3h8.5v8h-3",
+  float: "M2.5 6.5h7v7h-7Z M6 3.5V2.5h7.5v8h-1.5",
+  dockIn: "M2 3h12v10H2Z M9.5 3v10",
+  log: "M3 3.5h10 M3 6.5h7 M3 9.5h10 M3 12.5h5",
+  stop: "M4 4h8v8H4Z",
+  search: "M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 1 0 0 9Z M10.5 10.5l3.5 3.5",
+  edit: "M3 13l.7-3L10.5 3.2l2.3 2.3L6 12.3Z M9 4.7l2.3 2.3",
+  folder: "M2 4h4l1.5 1.5H14v7.5H2Z",
+  file: "M4 2h5.5L12.5 5v9H4Z M9 2v3.5h3.5",
   warning: "M8 2.5l6 10.5H2Z M8 6.5v3 M8 11.3v.01",
 } as const;
 

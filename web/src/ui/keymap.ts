@@ -18,6 +18,7 @@ export type CommandName =
   | "redo"
   | "togglePanel"
   | "togglePlugins"
+  | "palette"
   | "toggleNumbers"
   | "toggleBricks"
   | "freeze"
@@ -117,6 +118,13 @@ export const BINDINGS: readonly Binding[] = [
     written: ["R"],
     description: "Show or hide the plugins, to run one",
   },
+  {
+    command: "palette",
+    keys: ["k"],
+    control: true,
+    written: ["Ctrl+K"],
+    description: "Find a command, an operation or a plugin",
+  },
   { command: "fullScreen", keys: ["f"], written: ["F"], description: "Full screen" },
   {
     command: "saveScreenshot",
@@ -173,6 +181,8 @@ const SLIDER_KEYS = new Set(["Home", "End", "PageUp", "PageDown", "+", "-", "="]
 
 export function keepsKey(focus: Focus, press: KeyPress): boolean {
   if (press.key === "Escape") return false;
+  // No text is edited by it, and one looks for commands from everywhere.
+  if (press.key.toLowerCase() === "k" && (press.ctrlKey || press.metaKey)) return false;
   if (focus === "text") return true;
   if (focus === "slider") return SLIDER_KEYS.has(press.key);
   return focus === "button" && press.key === " ";

@@ -11,6 +11,8 @@ export type AppNotice = Notice & {
   readonly action?: NoticeAction;
   /** The list of jobs tells it too, so that it may go for a newer one. */
   readonly isOfJob?: boolean;
+  /** How long it is shown, where its plugin says that. */
+  readonly milliseconds?: number;
 };
 export type ShownNotice = AppNotice & { readonly key: number };
 
@@ -80,7 +82,8 @@ export class Notices {
   #leaveLater(notice: ShownNotice): void {
     this.#forget(notice.key);
     if (notice.severity === "error") return;
-    const timer = setTimeout(() => this.dismiss(notice.key), SHOWN_FOR_MS[notice.severity]);
+    const shownFor = notice.milliseconds ?? SHOWN_FOR_MS[notice.severity];
+    const timer = setTimeout(() => this.dismiss(notice.key), shownFor);
     this.#timers.set(notice.key, timer);
   }
 

@@ -24,6 +24,7 @@ export function StatusBar({ desk, host }: StatusBarProps) {
   return (
     <section class="status" aria-label="Status">
       <Pointer desk={desk} />
+      {host && <host.Activity />}
       {host && <host.JobsIndicator />}
       <Zoom desk={desk} />
       <span class={`connection connection-${connection}`} role="status">

@@ -37,7 +37,7 @@ export function DropTarget({ onFiles }: { readonly onFiles: (files: readonly Fil
       <div class="drop-card">
         <Icon name="plugin" />
         <p>Drop to add the plugin</p>
-        <p class="dim">a Python file (.py)</p>
+        <p class="dim">a Python file (.py) or an ImJoy file (.imjoy.html)</p>
       </div>
     </div>
   );

@@ -1,9 +1,11 @@
 /** All that the app shows of the host, put together. */
-import { computed } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { Layer } from "../../viewer/types.ts";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
+import { sentenceOf } from "../errors.ts";
 import { PanelWidth } from "../panel_edge.tsx";
+import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import { ChosenMemory } from "./chosen_memory.ts";
 import { DropTarget } from "./drop_target.tsx";
 import { type Dial, HostLink } from "./host_link.ts";
@@ -26,6 +28,9 @@ export class HostFace implements HostParts {
   readonly #permits: Permits;
   readonly #jobs: Jobs;
   readonly #bin: LayerBin;
+  /** Null until it was loaded. */
+  readonly #plugins = signal<PluginsParts | null>(null);
+  #isDisposed = false;
   readonly #width = new PanelWidth(innerWidth < 1200 ? 300 : 340, NARROWEST);
 
   constructor(desk: Desk, commands: Commands, dial: Dial) {
@@ -50,7 +55,7 @@ export class HostFace implements HostParts {
       }),
     );
     this.#bin = new LayerBin(desk, this.#link);
-    void this.#link.keepOpen();
+    void this.#begin();
   }
 
   readonly Dock = () => (
@@ -61,6 +66,7 @@ export class HostFace implements HostParts {
       permits={this.#permits}
       jobs={this.#jobs}
       bin={this.#bin}
+      plugins={this.#plugins.value}
       width={this.#width}
       onClose={this.#close}
     />
@@ -70,12 +76,45 @@ export class HostFace implements HostParts {
 
   readonly DropTarget = () => <DropTarget onFiles={this.#add} />;
 
+  readonly Windows = () => {
+    const plugins = this.#plugins.value;
+    return plugins && <plugins.Windows />;
+  };
+
+  readonly Dialogs = () => {
+    const plugins = this.#plugins.value;
+    return plugins && <plugins.Dialogs />;
+  };
+
+  readonly Activity = () => {
+    const plugins = this.#plugins.value;
+    return plugins && <plugins.Activity />;
+  };
+
+  readonly imageInset = computed(() => this.#plugins.value?.imageInset.value ?? null);
+
   readonly removeLayer = computed(() => (this.#link.state.value === "open" ? this.#remove : null));
 
   readonly sendToNapari = computed(() => (this.#link.state.value === "open" ? this.#send : null));
 
   dispose(): void {
+    this.#isDisposed = true;
+    this.#plugins.peek()?.dispose();
     this.#link.dispose();
+  }
+
+  /** What runs plugins hears of the link from its start. */
+  async #begin(): Promise<void> {
+    try {
+      const { PluginsFace } = await import("../plugins/plugins_face.tsx");
+      if (this.#isDisposed) return;
+      const parts = new PluginsFace(this.#desk, this.#commands, this.#link, this.#shelf);
+      this.#plugins.value = parts;
+    } catch (error) {
+      const text = `Windows of plugins cannot be shown: ${sentenceOf(error)}`;
+      this.#desk.notices.add({ severity: "error", text });
+    }
+    await this.#link.keepOpen();
   }
 
   readonly #add = (files: readonly File[]) => {

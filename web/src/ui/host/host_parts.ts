@@ -12,6 +12,14 @@ export interface HostParts {
   readonly JobsIndicator: ComponentType;
   /** Over all of the window while files are dragged over it. */
   readonly DropTarget: ComponentType;
+  /** Windows of plugins, in the cell of the canvas. */
+  readonly Windows: ComponentType;
+  /** What plugins ask, and the command palette: over all of the page. */
+  readonly Dialogs: ComponentType;
+  /** What plugins do, on the status bar. */
+  readonly Activity: ComponentType;
+  /** How far the canvas lies from the sides of its cell, as CSS; "hidden" behind others; null: it fills it. */
+  readonly imageInset: ReadonlySignal<string | null>;
   /** Takes a layer out of the scene; null while that cannot be done. */
   readonly removeLayer: ReadonlySignal<((layer: Layer) => void) | null>;
   /** Shows a layer in a running napari; null while that cannot be done. */

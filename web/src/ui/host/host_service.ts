@@ -81,6 +81,10 @@ export type Plugin = {
   /** Whether pages may answer; else that is done where the host runs. */
   readonly may_allow: boolean;
   readonly operations: readonly PluginOperation[];
+  /** Categories that its author gives; a host may not tell. */
+  readonly labels?: readonly string[];
+  /** Whether its operations were found to be functions of their input alone; a host may not tell. */
+  readonly verified?: boolean;
 };
 
 export type Where =

@@ -2,14 +2,18 @@
 import type { Desk } from "../desk.ts";
 import { IconButton } from "../icons.tsx";
 import { PanelEdge, type PanelWidth } from "../panel_edge.tsx";
+import type { PluginsParts } from "../plugins/plugins_parts.ts";
+import { AddPlugin } from "./add_plugin.tsx";
 import type { HostLink, LinkState } from "./host_link.ts";
+import { ImjoyForm } from "./imjoy_form.tsx";
+import { isImjoy } from "./imjoy_plugin.ts";
 import { JobList } from "./job_list.tsx";
 import type { Jobs } from "./jobs.ts";
 import type { LayerBin } from "./layer_bin.ts";
 import { OperationForm } from "./operation_form.tsx";
 import { PermissionDialog } from "./permission_dialog.tsx";
 import type { Permits } from "./permits.ts";
-import { AddPlugin, PluginList } from "./plugin_list.tsx";
+import { PluginList } from "./plugin_list.tsx";
 import type { PluginShelf } from "./plugin_shelf.ts";
 
 type PluginDockProps = {
@@ -19,12 +23,14 @@ type PluginDockProps = {
   readonly permits: Permits;
   readonly jobs: Jobs;
   readonly bin: LayerBin;
+  /** Null until it was loaded. */
+  readonly plugins: PluginsParts | null;
   readonly width: PanelWidth;
   readonly onClose: () => void;
 };
 
 export function PluginDock(props: PluginDockProps) {
-  const { desk, link, shelf, permits, jobs, bin, width, onClose } = props;
+  const { desk, link, shelf, permits, jobs, bin, plugins, width, onClose } = props;
   const chosen = shelf.chosen.value;
   return (
     <section class="dock" aria-label="Plugins" style={{ width: `${width.pixels}px` }}>
@@ -36,11 +42,20 @@ export function PluginDock(props: PluginDockProps) {
         <h2 class="dock-title" title={chosen?.operation.title ?? "Plugins"}>
           {chosen?.operation.title ?? "Plugins"}
         </h2>
-        {!chosen && <AddPlugin shelf={shelf} />}
+        {!chosen && <AddPlugin shelf={shelf} plugins={plugins} />}
         <IconButton icon="close" label="Close plugins" hint="R" onClick={onClose} />
       </header>
       <LinkLine state={link.state.value} />
-      {chosen ? (
+      {chosen && isImjoy(chosen.plugin) ? (
+        <ImjoyForm
+          key={chosen.plugin.id}
+          chosen={chosen}
+          draft={shelf.draftOf(chosen)}
+          permits={permits}
+          plugins={plugins}
+          isOpen={link.state.value === "open"}
+        />
+      ) : chosen ? (
         <OperationForm
           key={`${chosen.plugin.id} ${chosen.operation.name}`}
           desk={desk}
@@ -51,7 +66,7 @@ export function PluginDock(props: PluginDockProps) {
           draft={shelf.draftOf(chosen)}
         />
       ) : (
-        <PluginList shelf={shelf} permits={permits} />
+        <PluginList shelf={shelf} permits={permits} plugins={plugins} />
       )}
       <JobList
         desk={desk}

@@ -1,9 +1,12 @@
 /** The plugins and their operations, to choose one. */
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
-import { useId, useRef } from "preact/hooks";
+import { useId } from "preact/hooks";
 import { Icon, IconButton } from "../icons.tsx";
+import type { PluginsParts } from "../plugins/plugins_parts.ts";
+import { PluginFileButton } from "./add_plugin.tsx";
 import type { Plugin, PluginOperation } from "./host_service.ts";
+import { isImjoy } from "./imjoy_plugin.ts";
+import { LoadedLine } from "./loaded_line.tsx";
 import { Permissions } from "./permissions.tsx";
 import type { Permits } from "./permits.ts";
 import type { PluginShelf } from "./plugin_shelf.ts";
@@ -12,9 +15,13 @@ import type { PluginShelf } from "./plugin_shelf.ts";
 const FEW = 6;
 
 type ShelfProps = { readonly shelf: PluginShelf };
-type PluginListProps = ShelfProps & { readonly permits: Permits };
+type PluginListProps = ShelfProps & {
+  readonly permits: Permits;
+  /** Null until it was loaded. */
+  readonly plugins: PluginsParts | null;
+};
 
-export function PluginList({ shelf, permits }: PluginListProps) {
+export function PluginList({ shelf, permits, plugins: running }: PluginListProps) {
   const query = useSignal("");
   const plugins = shelf.plugins.value;
   if (plugins === null) {
@@ -41,20 +48,29 @@ export function PluginList({ shelf, permits }: PluginListProps) {
       {found.length === 0 && <p class="empty">Nothing is called that.</p>}
       <ul class="plugin-list" aria-label="Plugins">
         {found.map((plugin) => (
-          <PluginItem key={plugin.id} plugin={plugin} shelf={shelf} permits={permits} />
+          <PluginItem
+            key={plugin.id}
+            plugin={plugin}
+            shelf={shelf}
+            permits={permits}
+            plugins={running}
+          />
         ))}
       </ul>
     </div>
   );
 }
 
-function PluginItem({ plugin, shelf, permits }: PluginListProps & { readonly plugin: Plugin }) {
+type PluginItemProps = PluginListProps & { readonly plugin: Plugin };
+
+function PluginItem({ plugin, shelf, permits, plugins }: PluginItemProps) {
+  const loaded = plugins?.loaded.value.filter((one) => one.plugin === plugin.id) ?? [];
   return (
     <li class="plugin" aria-label={plugin.name}>
       <header class="plugin-header">
         <h3 class="plugin-name" title={plugin.source}>
           {plugin.name} <span class="dim">{plugin.version}</span>
-          {plugin.kind === "napari" && <span class="plugin-kind">napari</span>}
+          <Badges plugin={plugin} isolation={loaded.map((one) => one.isolation ?? "")} />
         </h3>
         <IconButton
           icon="remove"
@@ -69,6 +85,7 @@ function PluginItem({ plugin, shelf, permits }: PluginListProps & { readonly plu
         </p>
       )}
       {plugin.asks.length > 0 && <Permissions plugin={plugin} permits={permits} />}
+      {plugins && loaded.map((one) => <LoadedLine key={one.id} loaded={one} plugins={plugins} />)}
       {plugin.operations.map((operation) => (
         <OperationButton
           key={operation.name}
@@ -77,6 +94,32 @@ function PluginItem({ plugin, shelf, permits }: PluginListProps & { readonly plu
         />
       ))}
     </li>
+  );
+}
+
+type BadgesProps = { readonly plugin: Plugin; readonly isolation: readonly string[] };
+
+/** What kind of plugin it is, and what one should know before one runs it. */
+function Badges({ plugin, isolation }: BadgesProps) {
+  const badges = [
+    ...(plugin.kind === "napari" ? ["napari"] : []),
+    ...(isImjoy(plugin) ? [`ImJoy ${plugin.kind}`] : []),
+    ...(plugin.labels ?? []),
+    ...(plugin.verified ? ["verified"] : []),
+  ];
+  return (
+    <>
+      {badges.map((badge) => (
+        <span key={badge} class="plugin-kind">
+          {badge}
+        </span>
+      ))}
+      {isolation.includes("not isolated") && (
+        <span class="plugin-kind plugin-warning" title="It can do all that the host can do.">
+          not isolated
+        </span>
+      )}
+    </>
   );
 }
 
@@ -118,7 +161,8 @@ function NoPlugins({ shelf }: ShelfProps) {
       <div class="no-plugins">
         <p>No plugins yet.</p>
         <p class="dim">
-          Drop a Python file (.py) onto this window, or name one when you open an image:
+          Drop a Python file (.py) or an ImJoy file (.imjoy.html) onto this window, or name one when
+          you open an image:
         </p>
         <code>opsin view IMAGE --plugin FILE</code>
         <PluginFileButton
@@ -134,41 +178,6 @@ function NoPlugins({ shelf }: ShelfProps) {
   );
 }
 
-export function AddPlugin({ shelf }: ShelfProps) {
-  return (
-    <PluginFileButton
-      shelf={shelf}
-      button={(choose) => <IconButton icon="add" label="Add a plugin file" onClick={choose} />}
-    />
-  );
-}
-
-type PluginFileButtonProps = ShelfProps & {
-  readonly button: (choose: () => void) => ComponentChildren;
-};
-
-/** For those who do not drag. */
-function PluginFileButton({ shelf, button }: PluginFileButtonProps) {
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      {button(() => input.current?.click())}
-      <input
-        ref={input}
-        type="file"
-        accept=".py"
-        multiple
-        hidden
-        onChange={(event) => {
-          void shelf.add([...(event.currentTarget.files ?? [])]);
-          // So that choosing the same file again, after a change to it, is a change.
-          event.currentTarget.value = "";
-        }}
-      />
-    </>
-  );
-}
-
 /** Plugins whose name has the words, and the operations of others that have them. */
 export function matching(plugins: readonly Plugin[], query: string): readonly Plugin[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -177,7 +186,7 @@ export function matching(plugins: readonly Plugin[], query: string): readonly Pl
     return words.every((word) => text.includes(word));
   };
   return plugins.flatMap((plugin) => {
-    if (has(plugin.name)) return [plugin];
+    if (has(plugin.name, ...(plugin.labels ?? []))) return [plugin];
     const operations = plugin.operations.filter(({ title, name, description }) =>
       has(plugin.name, title, name, description),
     );

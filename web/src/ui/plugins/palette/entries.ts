@@ -1,0 +1,79 @@
+/** What the command palette offers: commands of the app, operations and plugins. */
+import type { Commands } from "../../commands.ts";
+import { isImjoy } from "../../host/imjoy_plugin.ts";
+import type { PluginShelf } from "../../host/plugin_shelf.ts";
+import { BINDINGS } from "../../keymap.ts";
+import type { PluginsParts } from "../plugins_parts.ts";
+
+export type PaletteProps = {
+  readonly commands: Commands;
+  readonly shelf: PluginShelf;
+  readonly plugins: PluginsParts;
+};
+
+export type Entry = {
+  readonly id: string;
+  readonly text: string;
+  /** Where it belongs: "Command", the name of a plugin. */
+  readonly group: string;
+  readonly keys: readonly string[];
+  readonly run: () => void;
+};
+
+const NOT_OFFERED: readonly string[] = ["close", "palette"];
+
+export function entriesOf(
+  commands: Commands,
+  shelf: PluginShelf,
+  plugins: PluginsParts,
+): readonly Entry[] {
+  return [...operations(commands, shelf), ...loaded(plugins), ...ofApp(commands)];
+}
+
+function ofApp(commands: Commands): readonly Entry[] {
+  return BINDINGS.filter(({ command }) => !NOT_OFFERED.includes(command)).map(
+    ({ command, description, written }) => ({
+      id: `command ${command}`,
+      text: description,
+      group: "Command",
+      keys: written,
+      run: () => commands.run(command),
+    }),
+  );
+}
+
+function operations(commands: Commands, shelf: PluginShelf): readonly Entry[] {
+  return (shelf.plugins.value ?? []).flatMap((plugin) =>
+    plugin.operations
+      .filter(({ refused }) => refused === "")
+      .map((operation) => ({
+        id: `operation ${plugin.id} ${operation.name}`,
+        text: operation.title,
+        group: isImjoy(plugin) ? "ImJoy plugin" : plugin.name,
+        keys: [],
+        run: () => {
+          commands.pluginsOpen.value = true;
+          shelf.choose(plugin, operation);
+        },
+      })),
+  );
+}
+
+function loaded(plugins: PluginsParts): readonly Entry[] {
+  return plugins.loaded.value.flatMap(({ id, name }) => [
+    {
+      id: `stop ${id}`,
+      text: `Stop ${name}`,
+      group: "Loaded plugin",
+      keys: [],
+      run: () => void plugins.stop({ id, name }),
+    },
+    {
+      id: `log ${id}`,
+      text: `Log of ${name}`,
+      group: "Loaded plugin",
+      keys: [],
+      run: () => plugins.showLog({ id, name }),
+    },
+  ]);
+}

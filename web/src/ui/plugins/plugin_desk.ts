@@ -1,0 +1,183 @@
+/** The desk of this page: the plugins that it has loaded, and what can be done with them. */
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { ConnectionLost } from "../../rpc/errors.ts";
+import { type Remote, reference } from "../../rpc/index.ts";
+import { sentenceOf } from "../errors.ts";
+import { type Host, type HostLink, NoHost } from "../host/host_link.ts";
+import type { Notices } from "../notices.ts";
+import type { Activity } from "./activity.ts";
+import type { Questions } from "./dialogs/questions.ts";
+import type { Face } from "./face.ts";
+import type { About, DeskHost, DeskService, Loaded } from "./service.ts";
+import type { Rerun, WindowMemory } from "./windows/memory.ts";
+import type { PluginWindows } from "./windows/plugin_windows.ts";
+
+export type DeskParts = {
+  readonly link: HostLink;
+  readonly face: Face;
+  readonly windows: PluginWindows;
+  readonly questions: Questions;
+  readonly activity: Activity;
+  readonly notices: Notices;
+  readonly memory: WindowMemory;
+  readonly showLog: (about: About) => void;
+};
+
+/** Windows are moved by many small steps; their places are kept after the last. */
+const KEEP_AFTER_MS = 400;
+
+export class PluginDesk {
+  readonly #parts: DeskParts;
+  readonly #loaded = signal<readonly Loaded[]>([]);
+  readonly #runs = signal<readonly Rerun[]>([]);
+  #desk: Remote<DeskService> | null = null;
+  #whyNone: string | null = null;
+  #isRestoring = true;
+  readonly #stop: () => void;
+
+  /** Those that have not ended. */
+  readonly loaded: ReadonlySignal<readonly Loaded[]> = computed(() =>
+    this.#loaded.value.filter(({ state }) => state !== "ended"),
+  );
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+    parts.link.watch(
+      (host) => this.#follow(host),
+      (loaded, isFirst) => this.#take(loaded, isFirst),
+      (error) => {
+        this.#desk = null;
+        this.#whyNone = sentenceOf(error);
+      },
+    );
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const keeping = effect(() => {
+      const kept = { layout: parts.windows.layout.value, runs: this.#shownRuns() };
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        if (!this.#isRestoring) parts.memory.keep(kept);
+      }, KEEP_AFTER_MS);
+    });
+    this.#stop = () => {
+      clearTimeout(timer);
+      keeping();
+    };
+  }
+
+  /** Of a plugin in the list, that are loaded. */
+  of(plugin: string): readonly Loaded[] {
+    return this.loaded.value.filter((one) => one.plugin === plugin);
+  }
+
+  /** Add a plugin by an address, an ImJoy URI or its source; false: it failed, and the user was told. */
+  async load(source: string): Promise<boolean> {
+    try {
+      const loaded = await this.#remote().load(source);
+      this.#parts.notices.add({ severity: "info", text: `“${loaded.name}” is loaded.` });
+      return true;
+    } catch (error) {
+      this.#fail("The plugin could not be loaded", error);
+      return false;
+    }
+  }
+
+  /** `source`: an id of the list of plugins, or what `load` takes. */
+  async run(source: string, title: string, context: unknown): Promise<void> {
+    const run: Rerun = { source, title, context };
+    this.#runs.value = [...this.#runs.peek().filter((one) => one.source !== source), run];
+    try {
+      await this.#remote().run(source, context);
+    } catch (error) {
+      const id = this.#loaded.peek().findLast((one) => one.plugin === source)?.id;
+      this.#fail(`“${title}” failed`, error, id === undefined ? null : { id, name: title });
+    }
+  }
+
+  async stop({ id, name }: About): Promise<void> {
+    this.#parts.questions.forget(id);
+    try {
+      await this.#remote().stop(id);
+    } catch (error) {
+      this.#fail(`“${name}” could not be stopped`, error);
+    }
+  }
+
+  async reload({ id, name }: About): Promise<void> {
+    try {
+      await this.#remote().reload(id);
+    } catch (error) {
+      this.#fail(`“${name}” could not be loaded again`, error, { id, name });
+    }
+  }
+
+  dispose(): void {
+    this.#stop();
+  }
+
+  async *#follow(host: Host): AsyncGenerator<readonly Loaded[]> {
+    const { face, windows } = this.#parts;
+    const desk = await (host as unknown as Remote<DeskHost>).desk(reference(face));
+    // What ran on the desk before went with its link.
+    face.forgetFrames();
+    windows.clear();
+    this.#desk = desk;
+    this.#whyNone = null;
+    yield* desk.watch();
+  }
+
+  #take(loaded: readonly Loaded[], isFirst: boolean): void {
+    const { activity, questions, notices, showLog } = this.#parts;
+    const before = new Map(this.#loaded.peek().map((one) => [one.id, one]));
+    this.#loaded.value = loaded;
+    for (const { id, name, state, error } of loaded) {
+      const was = before.get(id)?.state;
+      before.delete(id);
+      if (state === "ended" || state === "failed") activity.forget(id);
+      if (state !== "failed" || was === "failed" || was === undefined) continue;
+      notices.add({
+        severity: "error",
+        text: `“${name}” failed: ${error ?? "it does not say why."}`,
+        action: { label: "Show the log", run: () => showLog({ id, name }) },
+        isOfJob: true,
+      });
+    }
+    for (const id of before.keys()) {
+      activity.forget(id);
+      questions.forget(id);
+    }
+    if (isFirst) void this.#restore();
+  }
+
+  /** Run again what had windows before the page was loaded again, or the link was lost. */
+  async #restore(): Promise<void> {
+    const runs = this.#parts.memory.recall()?.runs ?? [];
+    this.#isRestoring = true;
+    await Promise.all(runs.map(({ source, title, context }) => this.run(source, title, context)));
+    this.#isRestoring = false;
+  }
+
+  /** Of plugins that have windows. */
+  #shownRuns(): readonly Rerun[] {
+    const shown = this.#loaded.value.filter(({ windows }) => windows.length > 0);
+    return this.#runs.value.filter(({ source }) => shown.some(({ plugin }) => plugin === source));
+  }
+
+  #remote(): Remote<DeskService> {
+    if (this.#desk) return this.#desk;
+    if (this.#parts.link.state.peek() === "open" && this.#whyNone !== null) {
+      throw new Error(`This host runs no plugins for pages: ${this.#whyNone}`);
+    }
+    throw new NoHost();
+  }
+
+  #fail(what: string, error: unknown, about: About | null = null): void {
+    if (error instanceof ConnectionLost) return;
+    const { notices, showLog } = this.#parts;
+    notices.add({
+      severity: "error",
+      text: `${what}: ${sentenceOf(error)}`,
+      isOfJob: true,
+      ...(about ? { action: { label: "Show the log", run: () => showLog(about) } } : {}),
+    });
+  }
+}

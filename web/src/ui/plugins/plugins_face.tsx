@@ -1,0 +1,147 @@
+/** All that the app shows of plugins that run, put together. */
+import "../styles/dialogs.css";
+import "../styles/running_plugins.css";
+import "../styles/windows.css";
+import { computed, type ReadonlySignal } from "@preact/signals";
+import { render } from "preact";
+import type { Commands } from "../commands.ts";
+import type { Desk } from "../desk.ts";
+import type { HostLink } from "../host/host_link.ts";
+import type { PluginShelf } from "../host/plugin_shelf.ts";
+import { Activity } from "./activity.ts";
+import { ActivityLine } from "./activity_line.tsx";
+import { QuestionDialog } from "./dialogs/question_dialog.tsx";
+import { Questions } from "./dialogs/questions.ts";
+import { WindowDialogs } from "./dialogs/window_dialogs.tsx";
+import { Face } from "./face.ts";
+import { LogView } from "./log/log_view.tsx";
+import { PluginLogs } from "./log/plugin_logs.ts";
+import { LaterPalette } from "./palette/later_palette.tsx";
+import { PluginDesk } from "./plugin_desk.ts";
+import type { PluginsParts } from "./plugins_parts.ts";
+import type { About, StartFrame } from "./service.ts";
+import { WindowMemory } from "./windows/memory.ts";
+import { PluginWindows } from "./windows/plugin_windows.ts";
+import { insetOf, WindowArea } from "./windows/window_area.tsx";
+
+const loadFrames = async (): Promise<StartFrame> =>
+  (await import("../../workers/frame.ts")).startFrame;
+
+export class PluginsFace implements PluginsParts {
+  readonly #commands: Commands;
+  readonly #shelf: PluginShelf;
+  readonly #questions = new Questions();
+  readonly #activity = new Activity();
+  readonly #logs = new PluginLogs();
+  readonly #windows: PluginWindows;
+  readonly #hidden: HTMLElement;
+  readonly #desk: PluginDesk;
+  readonly #logWindows = new Map<string, string>();
+
+  constructor(desk: Desk, commands: Commands, link: HostLink, shelf: PluginShelf) {
+    this.#commands = commands;
+    this.#shelf = shelf;
+    const memory = new WindowMemory(() => sessionStorage);
+    this.#windows = new PluginWindows(memory.recall()?.layout ?? null);
+    this.#hidden = document.createElement("div");
+    this.#hidden.className = "hidden-frames";
+    this.#hidden.inert = true;
+    document.body.append(this.#hidden);
+    const { notices } = desk;
+    const shared = { notices, windows: this.#windows, questions: this.#questions };
+    const face = new Face({
+      ...shared,
+      logs: this.#logs,
+      activity: this.#activity,
+      hidden: this.#hidden,
+      loadFrames,
+      showLog: this.showLog,
+    });
+    this.#desk = new PluginDesk({
+      ...shared,
+      link,
+      face,
+      activity: this.#activity,
+      memory,
+      showLog: this.showLog,
+    });
+  }
+
+  readonly Windows = () => <WindowArea windows={this.#windows} />;
+
+  readonly Dialogs = () => (
+    <>
+      <WindowDialogs windows={this.#windows} />
+      <QuestionDialog questions={this.#questions} onStop={this.#stopById} />
+      <LaterPalette commands={this.#commands} shelf={this.#shelf} plugins={this} />
+    </>
+  );
+
+  readonly Activity = () => (
+    <ActivityLine
+      activity={this.#activity}
+      loaded={this.loaded.value}
+      errors={this.errors.value}
+      onStop={(about) => void this.stop(about)}
+      onLog={this.showLog}
+    />
+  );
+
+  readonly imageInset = computed(() => insetOf(this.#windows));
+
+  get loaded() {
+    return this.#desk.loaded;
+  }
+
+  get errors(): ReadonlySignal<ReadonlyMap<string, number>> {
+    return this.#logs.errors;
+  }
+
+  load(source: string): Promise<boolean> {
+    return this.#desk.load(source);
+  }
+
+  run(source: string, title: string, context: unknown): Promise<void> {
+    return this.#desk.run(source, title, context);
+  }
+
+  stop(about: About): Promise<void> {
+    return this.#desk.stop(about);
+  }
+
+  reload(about: About): Promise<void> {
+    return this.#desk.reload(about);
+  }
+
+  readonly showLog = ({ id, name }: About): void => {
+    this.#logs.seen(id);
+    const open = this.#logWindows.get(id);
+    if (open !== undefined && this.#windows.find(open)) {
+      this.#windows.show(open);
+      return;
+    }
+    const title = `Log of ${name}`;
+    const spec = { name: title, title, w: 16, h: 8, fullscreen: false, isDialog: false };
+    const window = this.#windows.add(spec, {
+      closed: async () => this.#logWindows.delete(id),
+      focused: () => this.#logs.seen(id),
+    });
+    this.#logWindows.set(id, window.key);
+    render(
+      <LogView name={name} lines={this.#logs.of(id)} onClear={() => this.#logs.clear(id)} />,
+      window.element,
+    );
+  };
+
+  dispose(): void {
+    this.#desk.dispose();
+    this.#windows.dispose();
+    this.#hidden.remove();
+  }
+
+  readonly #stopById = (id: string) => {
+    const found = this.loaded.peek().find((one) => one.id === id);
+    this.#questions.forget(id);
+    if (found) void this.stop(found);
+  };
+}
