@@ -178,10 +178,7 @@ class _Found:
         elif colon and kind == "repo":
             self._add_repository(rest)
         elif colon and kind == "cmd":
-            raise PluginError(
-                f"The plugin wants to run a command to install itself ({_short(rest)}), which "
-                "Opsin does not do: ask for packages with pip:, and for repositories with repo:."
-            )
+            self._add_command(rest)
         elif _is_of_pages(text) or (colon and kind in _OF_PAGES):
             raise PluginError(
                 f"{_short(text)} is for plugins that run in a page, and not for Python: ask for "
@@ -205,6 +202,8 @@ class _Found:
         elif start[:2] == ["conda", "install"] or start[:2] == ["pip", "install"]:
             add = self._add_conda if start[0] == "conda" else self._add_pip
             add(shlex.join(words[words.index("install") + 1 :]))
+        elif start[:2] == ["conda", "config"]:
+            self._leave(f"Where packages come from is set for this computer, not by {_short(one)}.")
         elif start[:1] in (["export"], ["set"]):
             self._leave(f"Variables of an environment are not set ({_short(one)}).")
         elif start[:2] in (["source", "activate"], ["conda", "activate"]):
@@ -212,15 +211,41 @@ class _Found:
         elif start[:3] == ["conda", "env", "create"]:
             raise PluginError(
                 f"The environment is described in a file ({_short(one)}), which an ImJoy file does "
-                "not bring: list its packages in `requirements`."
+                "not bring: list its packages in `requirements`.",
+                reason="needs_conda",
             )
         elif words:
             raise PluginError(
                 f"The plugin wants to run a command to make its environment ({_short(one)}), which "
-                "Opsin does not do: list its packages in `requirements`."
+                "Opsin does not do: list its packages in `requirements`.",
+                reason="needs_engine",
             )
 
     # ------------------------------------------------------------------ each kind
+
+    def _add_command(self, text: str) -> None:
+        """A command for a shell, of which nothing is run: what it would install is understood."""
+        for part in re.split(r"&&|;", text):
+            words = _words(part)
+            if words[:2] in (["python", "-m"], ["python3", "-m"]):
+                words = words[2:]
+            if words[:1] == ["pip3"]:
+                words[0] = "pip"
+            if words[:2] == ["pip", "install"]:
+                self._add_pip(shlex.join(words[2:]))
+            elif words[:2] == ["conda", "install"]:
+                self._add_conda(shlex.join(words[2:]))
+            elif words[:2] == ["git", "clone"] and not any(w.startswith("-") for w in words[2:]):
+                self._add_repository(" ".join(words[2:]))
+            elif words[:2] == ["pip", "uninstall"]:
+                self._leave(f"Nothing is there before, so nothing is taken away ({_short(part)}).")
+            elif words:
+                raise PluginError(
+                    f"The plugin wants to run a command to install itself ({_short(part)}), which "
+                    "Opsin does not do: ask for packages with pip:, and for repositories with "
+                    "repo:.",
+                    reason="needs_engine",
+                )
 
     def _add_pip(self, text: str) -> None:
         whole = _parsed(text)
@@ -264,7 +289,8 @@ class _Found:
             else:
                 raise PluginError(
                     f"{_short(name)} is asked for from conda, and Opsin installs from PyPI: if it "
-                    "is there, ask for it with pip:."
+                    "is there, ask for it with pip:.",
+                    reason="needs_conda",
                 )
 
     def _packages(self, words: Iterator[str], skipping: Sequence[str] = ()) -> Iterator[str]:
@@ -284,7 +310,8 @@ class _Found:
                 value = value if equals else next(words, "")
                 raise PluginError(
                     f"{option} names a file ({_short(value)}), which an ImJoy file does not bring: "
-                    "list its packages in `requirements`."
+                    "list its packages in `requirements`.",
+                    reason="needs_engine",
                 )
             elif word not in _HARMLESS:
                 raise PluginError(
@@ -334,7 +361,8 @@ class _Found:
         if major < 3:
             raise PluginError(
                 f"The plugin was written for Python {major}, which nobody maintains any more: it "
-                "has to be brought to Python 3."
+                "has to be brought to Python 3.",
+                reason="needs_python",
             )
         if minor is None:
             return

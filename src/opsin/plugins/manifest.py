@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType, structs
 
-from opsin.errors import PluginError, UsageError
+from opsin.errors import PluginError, Reason, UsageError
 from opsin.types import Axes, KindName
 
 ImjoyKind: TypeAlias = Literal[
@@ -134,8 +134,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `entry` is the function as `module:name`, if it stands in a module of a package and not in the
     plugin's file. A `role` other than `function` tells how it is called: a `reader` of napari gets
     a path and gives a function that reads it, a `sample` gets nothing. `refused` says why Opsin
-    cannot run the operation; empty: it can. `is_widget`: magicgui makes a widget of it where it
-    is defined, so that others cannot just call it.
+    cannot run the operation, and `reason` the same in one word; empty: it can. `is_widget`:
+    magicgui makes a widget of it where it is defined, so that others cannot just call it.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     entry: str = ""
     role: Role = "function"
     refused: str = ""
+    reason: Reason = ""
     is_widget: bool = False
 
     @property

@@ -122,7 +122,7 @@ def test_a_file_is_a_plugin_with_one_operation(tmp_path: Path) -> None:
     (sigma,) = run.parameters
     assert (sigma.name, sigma.title, sigma.type) == ("sigma", "Sigma", "number")
     assert (sigma.default, sigma.minimum, sigma.maximum) == (2, 0, 10)
-    assert "does not run their window plugins yet" in run.refused
+    assert (run.refused, run.reason) == ("", "")
     assert manifest.decode(manifest.encode(plugin)) == plugin
 
 
@@ -138,6 +138,31 @@ def test_what_cannot_be_installed_is_said(tmp_path: Path) -> None:
     assert plugin.repositories == repositories
     plugin = read(tmp_path, type="native-python", requirements=["cmd: make me a sandwich"])
     assert "make me a sandwich" in plugin.operations[0].refused
+    assert plugin.operations[0].reason == "needs_engine"
+    plugin = read(tmp_path, type="native-python", requirements=["conda: openjdk"])
+    assert plugin.operations[0].reason == "needs_conda"
+    plugin = read(tmp_path, type="native-python", env="conda create -n a python=2.7")
+    assert plugin.operations[0].reason == "needs_python"
+    commands = "cmd: pip uninstall -y opencv-python && pip install opencv-python-headless"
+    plugin = read(tmp_path, type="native-python", requirements=[commands])
+    assert plugin.requirements == ("opencv-python-headless",)
+
+
+REASONS = {
+    "no config": ("<docs></docs>", "", "bad_config"),
+    "no JSON": (FILE.format("{name: 1}"), "", "bad_config"),
+    "another tag": (FILE.format(json.dumps(CONFIG | {"tags": ["CPU"]})), "GPU", "bad_tag"),
+    "no tags": (FILE.format(json.dumps(CONFIG | {"env": {"GPU": ""}})), "", "bad_config"),
+    "no engine": (FILE.format(json.dumps(CONFIG | {"type": "evil"})), "", "needs_engine"),
+    "a broken form": (FILE.format(json.dumps(CONFIG | {"ui": "{"})), "", "bad_config"),
+}
+
+
+@pytest.mark.parametrize(("text", "tag", "reason"), REASONS.values(), ids=REASONS)
+def test_why_a_file_is_no_plugin_has_a_word(text: str, tag: str, reason: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        plugin_of(text.encode(), "a", tag)
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff", "\ufeff\n\n", "<!-- a > b -->\n"])

@@ -40,28 +40,32 @@ def read(path: Path, source: str) -> Plugin:
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
-        raise PluginError(f"{source} is larger than {LARGEST_FILE // 2**20} MiB.")
+        raise _unreadable(f"{source} is larger than {LARGEST_FILE // 2**20} MiB.")
     try:
         return plugin_of(content, source)
     except PluginError as error:
-        raise PluginError(f"{source}: {error}") from None
+        raise PluginError(f"{source}: {error}", reason=error.reason) from None
 
 
 def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
     """The plugin that a file describes, for one of its tags (by default the first).
 
     Raises:
-        PluginError: it describes none, or has no such tag.
+        PluginError: it describes none, or has no such tag; `reason` says which.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise PluginError("It is no text in UTF-8.") from None
+        raise _unreadable("It is no text in UTF-8.") from None
     blocks = read_blocks(text)
     config = read_config(blocks, tag)
     if config.type not in _KINDS:
         known = ", ".join(_KINDS)
-        raise PluginError(f"There are no plugins of type {config.type!r:.60}: there are {known}.")
+        raise PluginError(
+            f"Plugins of type {config.type!r:.60} are for an engine of ImJoy that Opsin does not "
+            f"have: it runs {known}.",
+            reason="needs_engine",
+        )
     asked, refused = _needs(config)
     form = read_form(config.ui)
     operation = Operation(
@@ -69,7 +73,8 @@ def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
         title=config.name,
         description=" ".join(config.description.split()),
         parameters=form.parameters,
-        refused=refused,
+        refused=str(refused or ""),
+        reason=refused.reason if refused else "",
         line=_line(blocks),
     )
     return Plugin(
@@ -86,14 +91,18 @@ def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
     )
 
 
-def _needs(config: Config) -> tuple[ImjoyNeeds, str]:
+def _needs(config: Config) -> tuple[ImjoyNeeds, PluginError | None]:
     """What has to be installed, and why it cannot be."""
     if config.type != "native-python":
-        return ImjoyNeeds(), ""
+        return ImjoyNeeds(), None
     try:
-        return needs(config.requirements, list(config.env)), ""
+        return needs(config.requirements, list(config.env)), None
     except PluginError as error:
-        return ImjoyNeeds(), str(error)
+        return ImjoyNeeds(), PluginError(*error.args, reason=error.reason or "bad_config")
+
+
+def _unreadable(message: str) -> PluginError:
+    return PluginError(message, reason="bad_config")
 
 
 def _line(blocks: list[Block]) -> int:

@@ -64,38 +64,39 @@ def read_config(blocks: Sequence[Block], tag: str = "") -> Config:
         tag: the variant that is asked for; by default the first.
 
     Raises:
-        PluginError: there is none, it cannot be read, or there is no such tag.
+        PluginError: there is none, it cannot be read, or there is no such tag; `reason` is
+            `bad_config` or `bad_tag`.
     """
     found = next((block for block in blocks if block.name == "config"), None)
     if found is None:
-        raise PluginError("It has no <config> block.")
+        raise _bad("It has no <config> block.")
     entries = _parsed(found)
     version = entries.get("api_version")
     if not isinstance(version, str):
-        raise PluginError('Its <config> does not say the "api_version", such as "0.1.8".')
+        raise _bad('Its <config> does not say the "api_version", such as "0.1.8".')
     if found.attributes.get("lang") not in ("json", "yaml") and _later(version, "0.1.5"):
-        raise PluginError('Its <config> does not say its language: write lang="json".')
+        raise _bad('Its <config> does not say its language: write lang="json".')
     tags = _words(entries, "tags")
     if tag and tag not in tags:
         known = ", ".join(tags) or "none"
-        raise PluginError(f"It has no tag {tag!r:.60}: there are {known}.")
+        raise PluginError(f"It has no tag {tag!r:.60}: there are {known}.", reason="bad_tag")
     tag = tag or (tags[0] if tags else "")
     for key in BY_TAG:
         if isinstance(entries.get(key), dict):
             if not tag:
-                raise PluginError(f'Its "{key}" differs between tags, but there are no "tags".')
+                raise _bad(f'Its "{key}" differs between tags, but there are no "tags".')
             entries[key] = entries[key].get(tag)
     if not _later(version, "0.1.1"):
         old = entries.get("type") or entries.pop("mode", None)
         entries["type"] = OLD_TYPES.get(old, old) if isinstance(old, str) else old
     name = _text(entries, "name")
     if not name.strip() or "/" in name:
-        raise PluginError('Its <config> gives it no "name", or one with a /.')
+        raise _bad('Its <config> gives it no "name", or one with a /.')
     type = _text(entries, "type")
     if not type:
-        raise PluginError('Its <config> does not say the "type", such as "window".')
+        raise _bad('Its <config> does not say the "type", such as "window".')
     if isinstance(entries.get("ui"), dict):
-        raise PluginError('Its "ui" is an object: it can be a string or a list.')
+        raise _bad('Its "ui" is an object: it can be a string or a list.')
     env, defaults = entries.get("env"), entries.get("defaults")
     return Config(
         name=name,
@@ -117,6 +118,10 @@ def read_config(blocks: Sequence[Block], tag: str = "") -> Config:
     )
 
 
+def _bad(message: str) -> PluginError:
+    return PluginError(message, reason="bad_config")
+
+
 def _parsed(block: Block) -> dict[str, Any]:
     try:
         if block.attributes.get("lang") == "yaml":
@@ -125,9 +130,9 @@ def _parsed(block: Block) -> dict[str, Any]:
             value = json.loads(block.content, parse_constant=_no_constant)
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # it holds plain values
     except (ValueError, TypeError, RecursionError, ImportError) as error:
-        raise PluginError(f"Its <config> cannot be read: {_short(error)}.") from error
+        raise _bad(f"Its <config> cannot be read: {_short(error)}.") from error
     if not isinstance(value, dict):
-        raise PluginError("Its <config> is no object with names and values.")
+        raise _bad("Its <config> is no object with names and values.")
     return value
 
 

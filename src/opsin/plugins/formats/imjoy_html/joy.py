@@ -58,22 +58,26 @@ def read_form(ui: Any) -> Form:
     """
     text = _joined(ui)
     if len(text) > LONGEST:
-        raise PluginError(f'Its "ui" is longer than {LONGEST} characters.')
+        raise _bad(f'Its "ui" is longer than {LONGEST} characters.')
     parameters: dict[str, Parameter] = {}
     left_out: list[str] = []
     for words, source in _split(text):
         about = _object(source)
         name = about.get("id")
         if not isinstance(name, str) or not name:
-            raise PluginError(f'A field of its "ui" has no "id": {_short(source)}')
+            raise _bad(f'A field of its "ui" has no "id": {_short(source)}')
         parameter = _parameter(name, about, words)
         if parameter is None:
             left_out.append(str(about.get("type"))[:40])
         else:
             parameters[name] = parameter
         if len(parameters) + len(left_out) > MOST:
-            raise PluginError(f'Its "ui" has more than {MOST} fields.')
+            raise _bad(f'Its "ui" has more than {MOST} fields.')
     return Form(tuple(parameters.values()), tuple(left_out))
+
+
+def _bad(message: str) -> PluginError:
+    return PluginError(message, reason="bad_config")
 
 
 def _joined(ui: Any) -> str:
@@ -110,7 +114,7 @@ def _split(text: str) -> list[tuple[str, str]]:
                 found.append((_title(text[end:start]), text[start : place + 1]))
                 end = place + 1
     if depth:
-        raise PluginError(f'A field of its "ui" has no end: {_short(text[start:])}')
+        raise _bad(f'A field of its "ui" has no end: {_short(text[start:])}')
     return found
 
 
@@ -155,7 +159,7 @@ def _choice(name: str, title: str, options: Any, default: Any) -> Parameter:
         if isinstance(value, (str, int, float, bool)) and value not in values:
             values.append(value)
     if not values:
-        raise PluginError(f'The field {_short(name)} of its "ui" has no "options".')
+        raise _bad(f'The field {_short(name)} of its "ui" has no "options".')
     kinds = {type(value) for value in values}
     kind: ParameterType = "string"
     if kinds == {bool}:
@@ -187,9 +191,7 @@ def _object(source: str) -> dict[str, Any]:
         if end != len(source) or not isinstance(value, dict):
             raise ValueError("it is no object")
     except ValueError as error:
-        raise PluginError(
-            f'A field of its "ui" cannot be read: {error}: {_short(source)}'
-        ) from error
+        raise _bad(f'A field of its "ui" cannot be read: {error}: {_short(source)}') from error
     return value
 
 
