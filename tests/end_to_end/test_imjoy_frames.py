@@ -26,13 +26,13 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workspace of the server, with files for frames in it."""
     folder = tmp_path_factory.mktemp("data")
-    files = folder / "frames" / "files" / "abc"
+    files = folder / "fetched" / "files" / "abc"
     files.mkdir(parents=True)
     (files / "library.js").write_text("var library = { twice: (n) => 2 * n };")
     (files / "broken.js").write_text("throw new Error('the library is broken');")
     (files / "style.css").write_text("body { background: rgb(1, 2, 3); }")
     (files / "talker.js").write_text("onmessage = (e) => postMessage(e.data + 1);")
-    page = folder / "frames" / "apps" / "viewer"
+    page = folder / "fetched" / "apps" / "viewer"
     page.mkdir(parents=True)
     (page / "index.html").write_text(
         '<!doctype html><html><head><script src="https://lib.imjoy.io/imjoy-loader.js"></script>'

@@ -1,7 +1,8 @@
 """Workspace: where a user's plugins, results, environments and the record of all runs are kept.
 
 plugins/             files that were dropped onto a window; names of those that were added
-sources/             plugins that were given as text, or fetched
+sources/             plugins that were given as text
+fetched/             what plugins of ImJoy named by address, and they themselves
 results/<job>/       what runs gave, if it was not asked for elsewhere
 logs/                what runs printed
 inputs/              what runs took that was in no file, so that they can be repeated
@@ -72,6 +73,7 @@ class Workspace:
         self.folder = folder or _default_folder()
         self.plugins = self.folder / "plugins"
         self.sources = self.folder / "sources"
+        self.fetched = self.folder / "fetched"
         self.results = self.folder / "results"
         self.inputs = self.folder / "inputs"
         self.environments = self.folder / "environments"

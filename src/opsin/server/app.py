@@ -76,7 +76,7 @@ def make_app(
 
     def frames_folder() -> Path | None:
         try:
-            return session.host.workspace.folder / "frames"
+            return session.host.workspace.fetched
         except UsageError:  # plugins are switched off
             return None
 

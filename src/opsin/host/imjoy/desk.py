@@ -26,6 +26,7 @@ from opsin.host.imjoy.services import Services
 from opsin.host.imjoy.shelf import Shelf
 from opsin.host.imjoy.window import Window
 from opsin.host.imjoy.windows import Windows
+from opsin.host.registry import Registered
 
 EXIT_WITHIN = 1.0
 """Seconds that a plugin has for its `exit()`."""
@@ -77,7 +78,12 @@ class Desk:
     # ------------------------------------------------------------------ plugins
 
     async def load(
-        self, source: str, tag: str = "", namespace: str = "", again: bool = False
+        self,
+        source: str,
+        tag: str = "",
+        namespace: str = "",
+        again: bool = False,
+        beside: Registered | None = None,
     ) -> Loaded:
         """Load a plugin, with what it depends on; one that is there already is not loaded anew.
 
@@ -86,12 +92,13 @@ class Desk:
                 address, or the text of a file.
             tag: the variant.
             again: also if it is there.
+            beside: the plugin that names it, as one that it depends on.
 
         Raises:
             PluginError: it cannot be read, or exports nothing.
             RemoteError and others: its code fails.
         """
-        file, registered = await self.shelf.read(source, tag)
+        file, registered = await self.shelf.read(source, tag, beside)
         known = self.named(file.name)
         if known is not None:
             is_same = (known.file.plugin.digest, known.tag) == (file.plugin.digest, file.config.tag)
@@ -378,8 +385,7 @@ class Desk:
         """Load what a plugin depends on; what cannot be is told in its log."""
         for needed in loaded.file.config.dependencies:
             try:
-                source = self.shelf.beside(loaded.file, loaded.registered, needed)
-                await self.load(source, namespace=loaded.namespace)
+                await self.load(needed, namespace=loaded.namespace, beside=loaded.registered)
             except Exception as error:
                 loaded.say(f"{needed}, which it depends on, is not there: {error}", "error")
 

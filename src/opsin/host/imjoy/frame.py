@@ -8,20 +8,22 @@ from typing import Any, Protocol
 from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.imjoy.loaded import Loaded
+from opsin.host.imjoy.resources import Kind
 from opsin.plugins.formats.imjoy_html.blocks import Block
 
-Served = Callable[[str], Awaitable[str]]
+Served = Callable[[str, Kind], Awaitable[str]]
 """Fetches what stands at an address, once, and gives the address at which it is served."""
 Say = Callable[[str], None]
 PAGE_WORDS = ("http://", "https://")
 _PREFIXES = {"js": "script", "css": "style", "mjs": "module", "cache": "cache"}
+_KINDS: dict[str, Kind] = {"script": "script", "style": "style", "module": "module"}
 _ENDINGS = {".js": "script", ".css": "style", ".mjs": "module"}
 
 
 class Sources(Protocol):
     """Where what a frame needs comes from."""
 
-    async def served(self, address: str) -> str:
+    async def served(self, address: str, kind: Kind = "other") -> str:
         """Fetch what stands at an address, once, and give the address at which it is served."""
 
     async def page(self, address: str, *, network: bool) -> str:
@@ -55,7 +57,7 @@ async def frame_of(loaded: Loaded, sources: Sources, *, network: bool) -> dict[s
         "namespace": loaded.namespace,
         "lang": file.lang,
         "page": await sources.page(page, network=network),
-        "worker": await sources.served(worker) if worker else "",
+        "worker": await sources.served(worker, "script") if worker else "",
         "python": await sources.pyodide(python_of(file)) if python else None,
         "permissions": list(file.config.permissions),
         "network": network,
@@ -139,7 +141,7 @@ async def _fetched(
     file: ImjoyFile, kind: str, lang: str, address: str, served: Served, say: Say
 ) -> list[dict[str, Any]]:
     try:
-        src = await served(address)
+        src = await served(address, _KINDS.get(lang, "other"))
     except OpsinError as error:
         if lang in ("style", "cache"):
             say(f"{address} is left out. {error}")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.host import Host
 from opsin.host.imjoy.imjoy_file import ImjoyFile
+from opsin.host.imjoy.pages import page_plugin
+from opsin.host.imjoy.resources import Kind, obtain
+from opsin.host.imjoy.sources import obtain_source
 from opsin.host.registry import Registered, read_registered
-
-SUFFIX = ".imjoy.html"
+from opsin.plugins.imjoy_repository import ImjoyRepository
+from opsin.plugins.imjoy_uri import SUFFIX
 
 
 class Shelf:
@@ -21,26 +26,30 @@ class Shelf:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._folder = host.workspace.fetched
+        self._repositories: dict[Path, ImjoyRepository] = {}
+        """In which a plugin's dependencies are looked up, by its file."""
 
-    async def read(self, source: str, tag: str = "") -> tuple[ImjoyFile, Registered]:
+    async def read(
+        self, source: str, tag: str = "", beside: Registered | None = None
+    ) -> tuple[ImjoyFile, Registered]:
         """The plugin that `source` names; see `Desk.load`.
+
+        Args:
+            beside: the plugin that names it, as one that it depends on.
 
         Raises:
             PluginError: it cannot be had, or read.
             UsageError: nothing is called so.
         """
-        if "\n" in source:
-            return self._of_text(source, tag)
-        registered = self._registered(source)
+        registered = None if "\n" in source else self._registered(source, beside)
         if registered is None:
-            text = await self._fetched(source)
-            return self._of_text(text, tag)
+            return await self._obtained(source, tag, beside)
         if registered.plugin is None:
             raise PluginError(registered.error or f"{registered.path} is no plugin.")
-        try:
-            text = registered.path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise PluginError(f"{registered.path} cannot be read: {error}.") from error
+        if not is_imjoy(registered):
+            raise UsageError(f"{registered.plugin.name} is no plugin of ImJoy.")
+        text = await asyncio.to_thread(_text_of, registered.path)
         return ImjoyFile.of(text, registered.plugin.source, tag), registered
 
     def known(self, name: str) -> str | None:
@@ -50,29 +59,20 @@ class Shelf:
                 return one.id
         return None
 
-    def beside(self, file: ImjoyFile, registered: Registered, needed: str) -> str:
-        """What a plugin names that it depends on: a name, a URI, or a file beside it."""
-        name = needed.partition("@")[0]
-        if self.known(name) is not None:
-            return str(self.known(name))
-        if not any(mark in needed for mark in ("/", ":", "\n")):
-            path = registered.path.with_name(name + SUFFIX)
-            if path.is_file():
-                return str(path)
-        return needed
-
     def keep(self, file: ImjoyFile) -> str:
         """Keep a plugin in the workspace; its id in the registry."""
         path = self._host.workspace.keep_plugin(f"{_file_name(file.name)}{SUFFIX}", file.text)
         return self._host.registry.add(path).id
 
-    async def served(self, address: str) -> str:
+    async def served(self, address: str, kind: Kind = "other") -> str:
         """Fetch what stands at an address, once, and give the address at which it is served.
 
         Raises:
             OpsinError: it cannot be had.
         """
-        raise UsageError(f"{address} cannot be fetched.")
+        if not re.match(r"(https?:)?//", address):
+            raise UsageError(f"{address[:200]!r} is no address: it begins with https://.")
+        return (await obtain(address, self._folder, kind=kind)).route
 
     async def page(self, address: str, *, network: bool) -> str:
         """The address of a page of its own that a plugin runs in; '' for Opsin's own frame."""
@@ -88,25 +88,40 @@ class Shelf:
         """What Pyodide is told: where it is, and which packages it gets."""
         return {"index": "pyodide/", **needs}
 
-    def _registered(self, source: str) -> Registered | None:
-        for one in self._host.registry.all():
+    def _registered(self, source: str, beside: Registered | None) -> Registered | None:
+        """What is known here by its id, its name or its path."""
+        registry = self._host.registry
+        for one in registry.all():
             if source == one.id:
-                return self._host.registry.get(one.id)
+                return registry.get(one.id)
         if (id := self.known(source)) is not None:
-            return self._host.registry.get(id)
-        path = Path(source)
-        if source.lower().endswith(SUFFIX) and "://" not in source and path.exists():
-            return read_registered(path.absolute())
-        return None
+            return registry.get(id)
+        if "://" in source or "\n" in source:
+            return None
+        path = Path(source if source.lower().endswith(SUFFIX) else f"{source}{SUFFIX}")
+        if beside is not None:  # a neighbour, by its name or its path from there
+            path = beside.path.parent / path
+            is_own = beside.path.parent not in (self._host.workspace.sources, self._folder)
+            return read_registered(path) if is_own and _is_file(path) else None
+        return read_registered(path.absolute()) if _is_file(path) else None
 
-    async def _fetched(self, source: str) -> str:
-        raise UsageError(f"There is no plugin called {source!r:.200}.")
+    async def _obtained(
+        self, source: str, tag: str, beside: Registered | None
+    ) -> tuple[ImjoyFile, Registered]:
+        """What has to be fetched, or is the text of a plugin itself."""
+        repository = None if beside is None else self._repositories.get(beside.path)
+        found = await obtain_source(source, self._folder, repository=repository)
+        text = page_plugin(found.address, {}) if found.external else found.text
+        registered = self._of_text(text) if found.path is None else read_registered(found.path)
+        if found.repository is not None:
+            self._repositories[registered.path] = found.repository
+        origin = found.origin or str(registered.path)
+        return ImjoyFile.of(text, origin, tag or found.tag), registered
 
-    def _of_text(self, text: str, tag: str) -> tuple[ImjoyFile, Registered]:
+    def _of_text(self, text: str) -> Registered:
         """A plugin that is in no file: it is kept in one, by what it says, as workers need that."""
-        file = ImjoyFile.of(text, "source.imjoy.html", tag)
-        path = self._host.workspace.keep_source(file.plugin.digest, file.text)
-        return ImjoyFile.of(text, str(path), tag), read_registered(path)
+        file = ImjoyFile.of(text, "It")
+        return read_registered(self._host.workspace.keep_source(file.plugin.digest, file.text))
 
 
 def is_imjoy(registered: Registered) -> bool:
@@ -116,3 +131,17 @@ def is_imjoy(registered: Registered) -> bool:
 
 def _file_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in name)[:60]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PluginError(f"{path} cannot be read: {error}.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

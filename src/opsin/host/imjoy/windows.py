@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from opsin.errors import UsageError
 from opsin.host.imjoy.api import PluginApi
 from opsin.host.imjoy.loaded import Loaded
+from opsin.host.imjoy.pages import is_page, page_plugin
 from opsin.host.imjoy.window import Window
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 OWN = "imjoy/"
 """What the type of a window of Opsin's own begins with."""
 PLACES = ("w", "h", "x", "y", "fullscreen", "standalone")
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
 class Windows:
@@ -149,30 +147,6 @@ class Windows:
             "dialog": bool(given.get("dialog") or given.get("as_dialog")),
             **{key: given.get(key) for key in PLACES},
         }
-
-
-def is_page(source: str) -> bool:
-    """Whether this is the address of a page that is a window itself, and not of a plugin's file."""
-    if "\n" in source or not _ADDRESS.match(source):
-        return False
-    path = re.split(r"[?#@]", source.partition("://")[2])[0]
-    is_github = "github.com" in source and ("/blob/" in source or "gist.github.com" in source)
-    return not (path.endswith(".imjoy.html") or is_github)
-
-
-def page_plugin(address: str, config: dict[str, Any]) -> str:
-    """The file of a plugin whose window is a page of its own."""
-    name = str(config.get("type") or config.get("name") or address.partition("?")[0])
-    entries = {
-        "name": name.replace("/", "∕"),  # which a name cannot have
-        "type": "rpc-window",
-        "api_version": "0.1.8",
-        "version": "0",
-        "description": f"The page at {address}",
-        "base_frame": address,
-        "passive": bool(config.get("passive")),
-    }
-    return f'<config lang="json">\n{json.dumps(entries, indent=2)}\n</config>\n'
 
 
 def _context(loaded: Loaded, config: dict[str, Any]) -> dict[str, Any]:
