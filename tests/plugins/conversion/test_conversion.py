@@ -339,7 +339,7 @@ def test_examples_are_converted_or_refused_in_a_sentence(name: str) -> None:
 def test_what_cannot_be_converted(tmp_path: Path) -> None:
     other = tmp_path / "other.imjoy.html"
     other.write_text('<config lang="json">{"name": "x"}</config>')
-    with pytest.raises(PluginError, match="was written for ImJoy, and such plugins are not conv"):
+    with pytest.raises(PluginError, match='does not say the "api_version"'):
         convert(str(other), "x.py")
     foreign = tmp_path / "foreign.py"
     foreign.write_text(

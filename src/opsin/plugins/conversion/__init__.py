@@ -13,6 +13,7 @@ from opsin.errors import PluginError, UsageError
 from opsin.plugins.address import NAPARI
 from opsin.plugins.conversion.converted import Converted
 from opsin.plugins.conversion.imjoy_file import asked_for_since, from_imjoy, to_imjoy
+from opsin.plugins.conversion.imjoy_python import from_imjoy_python
 from opsin.plugins.conversion.napari_wrapper import from_npe2
 from opsin.plugins.conversion.npe2_package import KEPT, to_npe2
 from opsin.plugins.conversion.python_source import PythonSource
@@ -46,8 +47,11 @@ def convert(source: str, target: str, to: Form | None = None) -> Converted:
         python = PythonSource.read(Path(source))
     elif given == "imjoy":
         text = _text(Path(source))
-        python = from_imjoy(text, source)
-        notes = asked_for_since(text, python)
+        typed = from_imjoy(text, source)
+        if typed is not None:
+            python, notes = typed, asked_for_since(text, typed)
+        else:
+            python, notes = from_imjoy_python(text, source)
     else:
         if wanted == "imjoy":
             raise PluginError(

@@ -2,8 +2,8 @@
 
 The plugin's functions become methods that other plugins call with arrays; where there is one
 operation, the plugin's button runs it on the data that it is given, with a form in ImJoy's way. The
-typed file lies in it as an attachment, so that it comes back as it was. Plugins that were written
-for ImJoy are not converted: their calls of `api` are not a typed function's.
+typed file lies in it as an attachment, so that it comes back as it was. What was written for ImJoy
+is converted by `opsin.plugins.conversion.imjoy_python`.
 """
 
 from __future__ import annotations
@@ -158,18 +158,15 @@ def to_imjoy(source: PythonSource) -> Converted:
     return Converted({"": text}, tuple(left_out))
 
 
-def from_imjoy(text: str, source: str) -> PythonSource:
-    """The typed Python file that an ImJoy file was made of.
+def from_imjoy(text: str, source: str) -> PythonSource | None:
+    """The typed Python file that an ImJoy file was made of; None if it was made of none.
 
     Raises:
-        PluginError: it was written for ImJoy.
+        PluginError: it is damaged.
     """
     found = _FOUND.search(text)
     if found is None:
-        raise PluginError(
-            f"{source} was written for ImJoy, and such plugins are not converted yet: only those "
-            "that `opsin plugins convert` has made come back."
-        )
+        return None
     try:
         typed = base64.b64decode("".join(found[1].split()), validate=True).decode()
     except (binascii.Error, UnicodeError) as error:

@@ -93,17 +93,22 @@ class PythonSource:
         return line
 
     def rewritten(self, edits: list[Edit]) -> str:
-        """The text with parts of it replaced."""
-        lines = self.text.encode().splitlines(keepends=True)
+        """The text with parts of it replaced, without its header."""
+        return _HEADER.sub("", self.edited(self.text, edits), count=1)
+
+    @staticmethod
+    def edited(text: str, edits: list[Edit]) -> str:
+        """A text with parts of it replaced."""
+        lines = text.encode().splitlines(keepends=True)
         starts = [0]
         for line in lines:
             starts.append(starts[-1] + len(line))
-        content = self.text.encode()
+        content = text.encode()
         for edit in sorted(edits, key=lambda one: one.start, reverse=True):
             low = starts[edit.start[0] - 1] + edit.start[1]
             high = starts[edit.stop[0] - 1] + edit.stop[1]
             content = content[:low] + edit.text.encode() + content[high:]
-        return _HEADER.sub("", content.decode(), count=1)
+        return content.decode()
 
 
 @dataclass(frozen=True, slots=True)
