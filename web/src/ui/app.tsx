@@ -76,9 +76,11 @@ export function App({ canvas, notices, tools }: AppProps) {
             <ConnectionBanner connection={tools.desk.connection.value} />
           </>
         )}
-        <NoticeList notices={notices} />
       </main>
       {host && <host.Windows />}
+      <div class="notice-cell">
+        <NoticeList notices={notices} />
+      </div>
       {tools && <DimensionSliders desk={tools.desk} playback={tools.playback} />}
       {tools?.commands.pluginsOpen.value && (host ? <host.Dock /> : <div class="dock" />)}
       {tools ? <StatusBar desk={tools.desk} host={host} /> : <div class="status" />}

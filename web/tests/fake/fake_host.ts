@@ -1,5 +1,5 @@
 /** A host that runs nothing and says that it did, over the real RPC. */
-import { memoryLink, Peer } from "../../src/rpc/index.ts";
+import { memoryLink, Peer, type Remote } from "../../src/rpc/index.ts";
 import type {
   Answer,
   Estimate,
@@ -11,13 +11,15 @@ import type {
   Plugin,
   RunRequest,
 } from "../../src/ui/host/host_service.ts";
+import type { DeskHost, FaceService } from "../../src/ui/plugins/service.ts";
+import { FakeDesk } from "./fake_desk.ts";
 import { Feed } from "./feed.ts";
 
 type Serving = {
   [K in keyof HostService]: (
     ...args: Parameters<HostService[K]>
   ) => ReturnType<HostService[K]> | Promise<ReturnType<HostService[K]>>;
-};
+} & { desk(face: Remote<FaceService>): unknown };
 
 export const ESTIMATE: Estimate = {
   level: 1,
@@ -36,8 +38,11 @@ export class FakeHost implements Serving {
   plugins: readonly Plugin[];
   jobs: readonly Job[] = [];
   readonly calls: string[] = [];
+  /** Of the page that came last. */
+  deskOfPage: FakeDesk | null = null;
+  onDesk: (desk: FakeDesk) => void = () => {};
   /** What the next call of a method fails with. */
-  readonly failures = new Map<keyof HostService, string>();
+  readonly failures = new Map<keyof DeskHost, string>();
   estimateOf: (request: RunRequest) => Estimate | Promise<Estimate> = () => ESTIMATE;
   /** What happens to a job after `run`. */
   onRun: (job: Job) => void = () => {};
@@ -200,7 +205,14 @@ export class FakeHost implements Serving {
     this.onLayer(id, true);
   }
 
-  #called(method: keyof HostService, ...args: readonly unknown[]): void {
+  desk(face: Remote<FaceService>): FakeDesk {
+    this.#called("desk");
+    this.deskOfPage = new FakeDesk(face);
+    this.onDesk(this.deskOfPage);
+    return this.deskOfPage;
+  }
+
+  #called(method: keyof DeskHost, ...args: readonly unknown[]): void {
     this.calls.push([method, ...args.map((arg) => JSON.stringify(arg))].join(" "));
     const failure = this.failures.get(method);
     this.failures.delete(method);

@@ -194,4 +194,28 @@ export const COUNT = plugin("count.py", {
   operations: [operation("count", {}, { description: "Count the objects of a label image." })],
 });
 
-export const PLUGINS: readonly Plugin[] = [NUCLEI, GAUSSIAN, EVERYTHING, COUNT, BROKEN];
+export const VIZ = plugin("viz.imjoy.html", {
+  kind: "window",
+  name: "Cell plots",
+  version: "0.3.1",
+  description: "Plots of what was measured, in a window of its own.",
+  source: "~/plugins/viz.imjoy.html",
+  labels: ["plots"],
+  operations: [
+    operation(
+      "run",
+      {
+        sigma: { type: "number", title: "Sigma", default: 2, minimum: 0, maximum: 10 },
+        kind: {
+          type: "string",
+          title: "Kind",
+          default: "histogram",
+          enum: ["histogram", "violin"],
+        },
+      },
+      { title: "Cell plots", description: "Plot what was measured.", inputs: [], outputs: [] },
+    ),
+  ],
+});
+
+export const PLUGINS: readonly Plugin[] = [NUCLEI, VIZ, GAUSSIAN, EVERYTHING, COUNT, BROKEN];

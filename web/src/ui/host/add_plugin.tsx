@@ -1,7 +1,7 @@
 /** How plugins are added: as files, or by an address, an ImJoy URI or their source. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { IconButton } from "../icons.tsx";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import type { PluginShelf } from "./plugin_shelf.ts";
@@ -37,6 +37,8 @@ export function AddPlugin({ shelf, plugins }: AddPluginProps) {
 function AddPanel({ shelf, plugins, onDone }: AddPluginProps & { readonly onDone: () => void }) {
   const source = useSignal("");
   const isLoading = useSignal(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const load = async () => {
     const text = source.peek().trim();
     if (text === "" || !plugins || isLoading.peek()) return;
@@ -64,12 +66,12 @@ function AddPanel({ shelf, plugins, onDone }: AddPluginProps & { readonly onDone
       }}
     >
       <textarea
+        ref={field}
         class="text add-source"
         aria-label="Address, ImJoy URI or source of a plugin"
         placeholder={"https://…/plugin.imjoy.html\nUSER/REPO:PLUGIN\nor its source"}
         rows={3}
         spellcheck={false}
-        autofocus
         value={source.value}
         onInput={(event) => {
           source.value = event.currentTarget.value;

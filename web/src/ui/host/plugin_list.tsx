@@ -70,7 +70,6 @@ function PluginItem({ plugin, shelf, permits, plugins }: PluginItemProps) {
       <header class="plugin-header">
         <h3 class="plugin-name" title={plugin.source}>
           {plugin.name} <span class="dim">{plugin.version}</span>
-          <Badges plugin={plugin} isolation={loaded.map((one) => one.isolation ?? "")} />
         </h3>
         <IconButton
           icon="remove"
@@ -78,6 +77,7 @@ function PluginItem({ plugin, shelf, permits, plugins }: PluginItemProps) {
           onClick={() => void shelf.remove(plugin)}
         />
       </header>
+      <Badges plugin={plugin} isolation={loaded.map((one) => one.isolation ?? "")} />
       {plugin.description && <p class="plugin-text">{plugin.description}</p>}
       {plugin.error !== null && (
         <p class="plugin-error" role="alert">
@@ -107,19 +107,21 @@ function Badges({ plugin, isolation }: BadgesProps) {
     ...(plugin.labels ?? []),
     ...(plugin.verified ? ["verified"] : []),
   ];
+  const isFree = isolation.includes("not isolated");
+  if (badges.length === 0 && !isFree) return null;
   return (
-    <>
+    <p class="plugin-badges">
       {badges.map((badge) => (
         <span key={badge} class="plugin-kind">
           {badge}
         </span>
       ))}
-      {isolation.includes("not isolated") && (
+      {isFree && (
         <span class="plugin-kind plugin-warning" title="It can do all that the host can do.">
           not isolated
         </span>
       )}
-    </>
+    </p>
   );
 }
 

@@ -2,7 +2,7 @@
 import "../styles/dialogs.css";
 import "../styles/running_plugins.css";
 import "../styles/windows.css";
-import { computed, type ReadonlySignal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal } from "@preact/signals";
 import { render } from "preact";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
@@ -27,6 +27,8 @@ import { insetOf, WindowArea } from "./windows/window_area.tsx";
 const loadFrames = async (): Promise<StartFrame> =>
   (await import("../../workers/frame.ts")).startFrame;
 
+const PHONE = 700;
+
 export class PluginsFace implements PluginsParts {
   readonly #commands: Commands;
   readonly #shelf: PluginShelf;
@@ -36,6 +38,8 @@ export class PluginsFace implements PluginsParts {
   readonly #windows: PluginWindows;
   readonly #hidden: HTMLElement;
   readonly #desk: PluginDesk;
+  readonly #makeRoom: () => void;
+  #openBefore = 0;
   readonly #logWindows = new Map<string, string>();
 
   constructor(desk: Desk, commands: Commands, link: HostLink, shelf: PluginShelf) {
@@ -43,6 +47,7 @@ export class PluginsFace implements PluginsParts {
     this.#shelf = shelf;
     const memory = new WindowMemory(() => sessionStorage);
     this.#windows = new PluginWindows(memory.recall()?.layout ?? null);
+    this.#makeRoom = effect(() => this.#leaveRoom(this.#windows.open.value.length));
     this.#hidden = document.createElement("div");
     this.#hidden.className = "hidden-frames";
     this.#hidden.inert = true;
@@ -134,9 +139,19 @@ export class PluginsFace implements PluginsParts {
   };
 
   dispose(): void {
+    this.#makeRoom();
     this.#desk.dispose();
     this.#windows.dispose();
     this.#hidden.remove();
+  }
+
+  /** On a phone, panels lie over a window that has just come. */
+  #leaveRoom(open: number): void {
+    if (open > this.#openBefore && innerWidth < PHONE) {
+      this.#commands.panelOpen.value = false;
+      this.#commands.pluginsOpen.value = false;
+    }
+    this.#openBefore = open;
   }
 
   readonly #stopById = (id: string) => {

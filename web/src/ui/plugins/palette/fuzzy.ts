@@ -3,6 +3,8 @@
 const AT_START = 8;
 const ADJACENT = 5;
 const PER_GAP = 0.2;
+/** All letters side by side. */
+const WHOLE = 10;
 
 export type Match = { readonly score: number; readonly at: readonly number[] };
 
@@ -63,5 +65,6 @@ function matchFrom(word: string, text: string, from: number): Match | null {
     at.push(found);
     place = found + 1;
   }
-  return { score, at };
+  const isWhole = (at.at(-1) ?? 0) - from + 1 === word.length;
+  return { score: isWhole ? score + WHOLE : score, at };
 }

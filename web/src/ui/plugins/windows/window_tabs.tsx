@@ -1,7 +1,7 @@
 /** The tabs of windows that share a place, and what can be done with the front one. */
 import { useRef } from "preact/hooks";
 import { IconButton } from "../../icons.tsx";
-import { dropAt, type Group } from "./arrangement.ts";
+import { dropAt, type Group, NARROW } from "./arrangement.ts";
 import { IMAGE, type Rect, type Side } from "./layout.ts";
 import { floatPlace } from "./opening.ts";
 import type { PluginWindows } from "./plugin_windows.ts";
@@ -20,6 +20,7 @@ const SIDES: Readonly<Record<string, Side>> = {
 
 export function WindowTabs({ windows, group }: TabsProps) {
   const { active, isFloating, id } = group;
+  const isNarrow = windows.area.value.width < NARROW;
   const isMaximised = windows.layout.value.maximised === active;
   const title = titleOf(windows, active);
   const from = useRef<{ readonly x: number; readonly y: number; readonly place: Rect } | null>(
@@ -57,7 +58,7 @@ export function WindowTabs({ windows, group }: TabsProps) {
         ))}
       </div>
       <div class="window-buttons">
-        {active !== IMAGE && !isMaximised && (
+        {active !== IMAGE && !isMaximised && !isNarrow && (
           <IconButton
             icon={isFloating ? "dockIn" : "float"}
             label={isFloating ? `Dock ${title} beside the image` : `Let ${title} float`}
