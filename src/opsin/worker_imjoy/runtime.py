@@ -19,7 +19,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from opsin.errors import PluginError
 from opsin.rpc.objects import by_reference
 from opsin.rpc.remote import Caller
 from opsin.worker_imjoy.api import Api, RemoteFunction
@@ -115,6 +114,7 @@ class Runtime:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
 
     async def _execute(self, content: str, line: int) -> None:
+        __tracebackhide__ = True
         self._scripts += 1
         number = f" (script {self._scripts})" if self._scripts > 1 else ""
         file = f"<{self._name}{number}>"
@@ -186,9 +186,7 @@ class Runtime:
 
 def _from_script(error: BaseException, file: str) -> BaseException:
     """The error with a traceback that begins in the plugin's code."""
-    if isinstance(error, PluginError):
-        return error
     step = error.__traceback__
     while step is not None and not step.tb_frame.f_code.co_filename.startswith(file):
         step = step.tb_next
-    return error if step is None else error.with_traceback(step)
+    return error.with_traceback(step)

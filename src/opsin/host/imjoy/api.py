@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.imjoy.loaded import Loaded
-from opsin.host.imjoy.native import Exported
+from opsin.host.imjoy.native import Exported, Native
 from opsin.host.imjoy.window import CONTROLS, Window
 from opsin.plugins.formats.imjoy_html.joy import read_form
 from opsin.plugins.manifest import Operation
@@ -66,6 +66,12 @@ class PluginApi:
 
     async def export(self, interface: dict[str, Any]) -> None:
         """The plugin says what others can call."""
+        runner = self._loaded.runner
+        if isinstance(runner, Native):
+            guarded = {
+                name: runner.guarded(one) for name, one in interface.items() if callable(one)
+            }
+            interface = {**interface, **guarded}
         self._loaded.interface = dict(interface)
         self.exported.set()
         self._loaded.changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +39,7 @@ class Native:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
+        self._worker: WorkerProcess | None = None
 
     async def start(self) -> None:
         """Begin the worker, and run the plugin's code, until it has exported.
@@ -58,7 +60,20 @@ class Native:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def why_it_ended(self) -> Exception:
+    def guarded(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """A function that the plugin exports; if the worker ends meanwhile, it says how."""
+
+        async def call(*args: Any) -> Any:
+            try:
+                return await function(*args)
+            except ConnectionLost:  # of this worker, or of another that it has called
+                if self._worker is None or self._worker.is_alive:
+                    raise
+            raise await self._why_it_ended()
+
+        return call
+
+    async def _why_it_ended(self) -> Exception:
         """After its link was lost: what is to be said of that."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=WHY_PATIENCE)
@@ -90,6 +105,7 @@ class Native:
             work = await obtain(plugin.repositories, folder=folder, output=self._say)
         async with host.worker(program, self._say, host.supervision) as worker:
             assert isinstance(worker, WorkerProcess)
+            self._worker = worker
             loaded.isolation = str(worker.level)
             try:
                 lost = asyncio.ensure_future(worker.until_ended())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from opsin.errors import ConnectionLost
 from opsin.host.imjoy.loaded import Line, Loaded
-from opsin.host.imjoy.native import Native
 from opsin.host.job import Job
 
 if TYPE_CHECKING:
@@ -64,10 +62,6 @@ class PluginRun:
                     "type": str(data.get("type", "")),
                 }
             )
-        except ConnectionLost:
-            if isinstance(loaded.runner, Native):
-                raise await loaded.runner.why_it_ended() from None
-            raise
         except Exception as error:
             loaded.say_error(error)
             raise
