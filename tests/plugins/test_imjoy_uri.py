@@ -46,7 +46,7 @@ URIS = {
     "two words": ImjoyUri("name", text="two words"),
     "repository/x.imjoy.html@GPU": ImjoyUri("path", text="repository/x.imjoy.html", tag="GPU"),
     r"C:\plugins\x.imjoy.html": ImjoyUri("path", text=r"C:\plugins\x.imjoy.html"),
-    "file:///home/x%20y.imjoy.html": ImjoyUri("path", text="/home/x y.imjoy.html"),
+    "file:///data/x%20y.imjoy.html": ImjoyUri("path", text="/data/x y.imjoy.html"),
     "<config>\n</config>": ImjoyUri("source", text="<config>\n</config>"),
 }
 
@@ -123,8 +123,8 @@ def test_dependencies_are_looked_up_in_the_same_manifest() -> None:
 
 def test_a_manifest_of_this_computer_leads_nowhere_else() -> None:
     text = json.dumps({"uri_root": "../..", "plugins": [{"name": "a", "uri": "../../etc/x"}]})
-    (one,) = read_manifest(text, "/home/r/manifest.imjoy.json").plugins
-    assert one.uri == "/home/r/etc/x"
+    (one,) = read_manifest(text, "/data/r/manifest.imjoy.json").plugins
+    assert one.uri == "/data/r/etc/x"
 
 
 @pytest.mark.parametrize("text", ["", "7", "{}", "[" * 10_000, '{"plugins": {}}', b"\xff\xfe\x00"])
