@@ -23,8 +23,10 @@ from opsin.plugins.manifest import Parameter
 KINDS = ("native-python", "web-python")
 """Whose scripts are Python."""
 _TYPES = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
-_WORKS = ("alert", "error", "export", "getAttachment", "getConfig", "log", "progress", "setConfig",
-          "showMessage", "showProgress", "showSnackbar", "showStatus")  # fmt: skip
+_WORKS = {
+    *("TAG", "alert", "error", "export", "getAttachment", "getConfig", "log", "progress"),
+    *("setConfig", "showMessage", "showProgress", "showSnackbar", "showStatus"),
+}
 """What there is of `api` in a typed file."""
 _OF_PAGES = ("css", "js", "mjs", "package")
 
@@ -50,7 +52,7 @@ class _Api:
     """What there is of ImJoy here: it has no window, and asks nobody."""
 
     def __init__(self):
-        self.plugin, self.config = None, {}
+        self.TAG, self.plugin, self.config = _TAG, None, {}
         self.is_set_up, self.steps, self.shown = False, None, 0
 
     def export(self, plugin, config=None):
@@ -175,6 +177,7 @@ class _Writer:
                 "import opsin.types",
                 "",
                 f"__all__ = [{names}]",
+                f"_TAG = {self.config.tag!r}",
                 f"_ATTACHMENTS = {self._attachments(script)!r}",
                 "",
                 _API,

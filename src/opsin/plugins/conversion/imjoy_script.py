@@ -23,6 +23,11 @@ _NAMED = (
     ("labels", re.compile(r"label|mask|segment", re.IGNORECASE)),
     ("points", re.compile(r"points|coord|centroid|centers|centres|spots", re.IGNORECASE)),
 )
+_IMAGE = re.compile(
+    r"(\w*_)?(arr|array|channel|data|frame|im|image|img|input|picture|pixels|plane|stack|volume)"
+    r"s?\d*",
+    re.IGNORECASE,
+)
 _PAGES = ("js", "pyodide")
 
 
@@ -113,7 +118,7 @@ class Script:
         context = next((one.arg for one in node.args.args if one.arg != "self"), "")
         parts, whole = _data_of(node, context)
         inputs = {"image": "image"} if whole and not parts else {}
-        inputs |= {part: _kind(part) for part in parts}
+        inputs |= {part: _taken(part) for part in parts}
         return Function("run", inputs, {}, _output(node), whole=whole and not parts)
 
     def functions(self) -> Iterator[Function | str]:
@@ -178,7 +183,7 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
         values[name] = value
     if not arguments[:plain]:
         raise PluginError("takes no array, so that it has no place among the operations.")
-    inputs = {name: _kind(name) for name in arguments[:plain]}
+    inputs = {name: _taken(name) for name in arguments[:plain]}
     return Function(node.name, inputs, values, _output(node))
 
 
@@ -187,6 +192,18 @@ def _literal(node: ast.expr) -> object:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
+
+
+def _taken(name: str) -> str:
+    """The kind of an input of that name.
+
+    Raises:
+        PluginError: it may be anything; the end of a sentence.
+    """
+    kind = _kind(name)
+    if kind == "image" and not _IMAGE.fullmatch(name):
+        raise PluginError(f"takes {name}, of which nobody can tell what it is: give it a type.")
+    return kind
 
 
 def _kind(name: str) -> str:
