@@ -1,6 +1,6 @@
 /** Values on their way in. Whatever came, it throws nothing but a V1Error. */
 import type { Callable } from "./stores.ts";
-import { DEEPEST, isPlain, isTyped, type Plain, type Typed, V1Error } from "./values.ts";
+import { DEEPEST, isPlain, isTyped, messageOf, type Plain, type Typed, V1Error } from "./values.ts";
 
 /** What becomes of values that v1 writes as maps with a type, and of what it does not write. */
 export type Arrivals = {
@@ -30,7 +30,12 @@ export type DecodedValue = { readonly value: unknown; readonly pending: Promise<
 export function decode(value: unknown, arrivals: Arrivals, callables: Callables): DecodedValue {
   const pending: Promise<void>[] = [];
   const top: { value: unknown } = { value: undefined };
-  new Reader(arrivals, callables, pending).into(top, "value", value, 0);
+  try {
+    new Reader(arrivals, callables, pending).into(top, "value", value, 0);
+  } catch (error) {
+    if (error instanceof V1Error) throw error;
+    throw new V1Error(`A value cannot be read: ${messageOf(error)}`, { cause: error });
+  }
   return {
     get value() {
       return top.value;
@@ -114,10 +119,9 @@ class Reader {
     }
     // What a codec made keeps its name, and its functions can be called.
     const { isDeep } = this.#arrivals;
-    const whole =
-      _rintf || (isDeep && !BYTES.includes(_rtype))
-        ? { ...this.#map(value, depth), _rtype }
-        : value;
+    // In place: what is pending in it is put there.
+    const isRead = _rintf || (isDeep && !BYTES.includes(_rtype));
+    const whole = isRead ? Object.assign(this.#map(value, depth), { _rtype }) : value;
     return this.#arrivals.fromWire(whole) ?? whole;
   }
 }

@@ -83,18 +83,27 @@ function fromTyped(value: Typed): unknown {
     case "ndarray":
       return NdArray.over(String(_rdtype), shapeIn(_rshape), bytesOf(_rvalue));
     case "typedarray":
+      return { _rtype, _rvalue: bytesOf(_rvalue), _rdtype: String(_rdtype) };
     case "memoryview":
-      return { ...value, _rvalue: bytesOf(_rvalue) };
+      return { _rtype, _rvalue: bytesOf(_rvalue) };
     case "blob":
     case "file":
-      return isBlob(_rvalue) ? carried(_rvalue) : undefined;
+      return isBlob(_rvalue) ? carried(_rvalue) : fileIn(value);
+    case "error":
+      return { _rtype, _rvalue: messageOf(_rvalue) };
     case "orderedmap":
     case "set":
-    case "error":
-      return value;
+      return { _rtype, _rvalue };
     default:
       return undefined;
   }
+}
+
+/** One that came as bytes or as text. */
+function fileIn({ _rtype, _rvalue, _rname, _rmime, _rpath }: Typed): Typed {
+  const about = Object.entries({ _rname, _rmime, _rpath }).filter(([, is]) => is !== undefined);
+  const texts = about.map(([key, is]) => [key, String(is)] as const);
+  return { _rtype, _rvalue: contentOf(_rvalue), ...Object.fromEntries(texts) };
 }
 
 function shapeIn(value: unknown): number[] {
@@ -112,10 +121,13 @@ function carried(value: object): unknown {
   }
   if (isBlob(value)) return fromBlob(value);
   if (name === "Date") return { _rtype: "date", _rvalue: Number(value) };
-  if (name === "Set") return { _rtype: "set", _rvalue: [...(value as Set<unknown>)].map(inside) };
+  if (name === "Set") return listed("set", [...(value as Set<unknown>)].map(inside));
   if (name === "Map") {
     const entries = [...(value as Map<unknown, unknown>)];
-    return { _rtype: "orderedmap", _rvalue: entries.map((entry) => entry.map(inside)) };
+    return listed(
+      "orderedmap",
+      entries.map(async (entry) => await Promise.all(entry.map(inside))),
+    );
   }
   if (name === "ImageData") {
     const { data, width, height } = value as ImageData;
@@ -127,6 +139,10 @@ function carried(value: object): unknown {
   }
   // Buttons, handles of files: what only a browser has cannot leave it.
   return { _rtype: "error", _rvalue: `A ${name} cannot leave the page.` };
+}
+
+async function listed(_rtype: string, items: readonly unknown[]): Promise<Typed> {
+  return { _rtype, _rvalue: await Promise.all(items) };
 }
 
 function inside(value: unknown): unknown {

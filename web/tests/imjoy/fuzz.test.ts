@@ -1,0 +1,137 @@
+/** Whatever a frame sends, its page reads it or says in one error that it cannot; and what it reads can be sent on. */
+import { expect, test } from "vitest";
+import { type Arrivals, decode } from "../../src/imjoy/decoder.ts";
+import type { Link, Message } from "../../src/imjoy/messages.ts";
+import { pluginArrivals } from "../../src/imjoy/natives.ts";
+import { Session } from "../../src/imjoy/session.ts";
+import { V1Error } from "../../src/imjoy/values.ts";
+import { describe as info } from "../../src/rpc/exposed.ts";
+import { ValueWriter } from "../../src/rpc/value_writer.ts";
+import { fromFrame, toFrame } from "../../src/workers/carried.ts";
+import { random, whole } from "../viewer/random.ts";
+
+const TYPES =
+  "callback interface ndarray typedarray memoryview blob file error set orderedmap date own constructor __proto__".split(
+    " ",
+  );
+const KEYS =
+  "a b _rtype _rvalue _rintf _rshape _rdtype _rname _rmime _rtarget_id __transferables__ toString".split(
+    " ",
+  );
+const DTYPES = ["uint8", "float32", "int64", "complex64", "datetime64", "toString", "", "U3"];
+const callables = { callback: () => () => undefined, method: () => () => undefined };
+
+function anything(next: () => number, depth: number): unknown {
+  const pick = <T>(list: readonly T[]): T => list[whole(next, 0, list.length - 1)] as T;
+  const inner = () => anything(next, depth + 1);
+  switch (whole(next, 0, depth > 5 ? 6 : 12)) {
+    case 0:
+      return pick([null, undefined, true, false, "", "ä", "_rtype"]);
+    case 1:
+      return pick([0, -1, 1.5, Number.NaN, 2 ** 60, 10n]);
+    case 2:
+      return new ArrayBuffer(whole(next, 0, 9));
+    case 3:
+      return pick([Uint8Array.of(1, 2), Float64Array.of(1), BigInt64Array.of(1n)]);
+    case 4:
+      return pick([new Date(0), /x/, new Error("no"), new Set([1]), new Map([[1, 2]])]);
+    case 5:
+      return pick([new DataView(new ArrayBuffer(3)), new Blob(["a"]), new File(["a"], "b")]);
+    case 6:
+      return pick(DTYPES);
+    case 7:
+      return Array.from({ length: whole(next, 0, 3) }, inner);
+    default: {
+      const map = Object.fromEntries(
+        Array.from({ length: whole(next, 0, 4) }, () => [pick(KEYS), inner()]),
+      );
+      if (next() < 0.7) map["_rtype"] = pick(TYPES);
+      if (next() < 0.3) map["_rdtype"] = pick(DTYPES);
+      if (next() < 0.3) map["_rshape"] = [whole(next, 0, 3), whole(next, 0, 3)];
+      return map;
+    }
+  }
+}
+
+const READERS: readonly [string, Arrivals][] = [
+  ["a page", fromFrame],
+  ["a plugin", pluginArrivals(new Map(), () => undefined)],
+];
+
+test.each(READERS)("%s reads anything, or throws a V1Error", async (_, arrivals) => {
+  const next = random(7);
+  let read = 0;
+  for (let n = 0; n < 4000; n++) {
+    const value = anything(next, 0);
+    try {
+      const decoded = decode(value, arrivals, callables);
+      await Promise.all(decoded.pending);
+      read += 1;
+    } catch (error) {
+      expect(error).toBeInstanceOf(V1Error);
+    }
+  }
+  expect(read).toBeGreaterThan(2000);
+});
+
+test("what a page has read can be carried on, and goes back to a frame", async () => {
+  const next = random(8);
+  for (let n = 0; n < 4000; n++) {
+    const value = anything(next, 0);
+    let decoded: ReturnType<typeof decode>;
+    try {
+      decoded = decode(value, fromFrame, callables);
+    } catch {
+      continue;
+    }
+    await Promise.all(decoded.pending);
+    const objects: object[] = [];
+    const send = (object: object) => info(objects.push(object), object);
+    new ValueWriter({ home: () => null, send }).pack(decoded.value);
+    const sent: Message[] = [];
+    const link: Pick<Link, "send"> = {
+      send: (message, given = []) => {
+        sent.push(structuredClone(message, { transfer: given }) as Message);
+      },
+    };
+    const session = new Session({ link, natives: toFrame, arrivals: fromFrame });
+    await offered(session, { value: decoded.value });
+    expect(sent.length).toBeLessThanOrEqual(1);
+  }
+});
+
+/** Sends it as a frame's interface; what cannot be told apart from a broken value may be refused. */
+async function offered(session: Session, api: object): Promise<void> {
+  const refused = session.offer(api).catch((error: unknown) => error);
+  const error = await Promise.race([refused, new Promise((resolve) => setTimeout(resolve, 0))]);
+  if (error !== undefined) expect(error).toBeInstanceOf(V1Error);
+}
+
+test("values that contain themselves, and names that lead out of an object, are refused", () => {
+  const round: Record<string, unknown> = {};
+  round["round"] = round;
+  expect(() => decode(round, fromFrame, callables)).toThrow(V1Error);
+  const polluted = JSON.parse(
+    '{"__proto__": {"polluted": 1}, "a": {"__proto__": {"polluted": 1}}}',
+  );
+  const { value } = decode(polluted, fromFrame, callables);
+  expect((value as { polluted?: unknown }).polluted).toBeUndefined();
+  expect((value as { a: { polluted?: unknown } }).a.polluted).toBeUndefined();
+});
+
+test.each(["constructor", "__proto__.toString", "toString", "run.constructor", "run.call", "gone"])(
+  "a frame cannot call %s of an object of the page",
+  async (name) => {
+    const sent: Message[] = [];
+    const link: Pick<Link, "send"> = { send: (message) => void sent.push(message) };
+    const session = new Session({ link, natives: toFrame, arrivals: fromFrame });
+    void session.offer({ _rintf: "api", run: () => 1 });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const promise = [1, 2].map((id) => ({ _rtype: "callback", _rvalue: id }));
+    session.receive({ type: "method", object_id: "api", name, args: [], promise });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const answer = sent.at(-1);
+    expect(answer?.["id"]).toBe(2);
+    expect(answer?.["args"]).toEqual([expect.objectContaining({ _rtype: "error" })]);
+  },
+);
