@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from opsin.errors import Reason
+
 WORKER_NEEDS = ("numpy>=1.26", "msgspec>=0.19")
 """What a worker needs itself, whatever the plugin asks for."""
 TOLD = 12
@@ -26,6 +28,8 @@ class InstallFailure:
     fix: str
     said: tuple[str, ...] = ()
     """The last lines of uv."""
+    word: Reason = "no_wheel"
+    """The reason in one word, for programs."""
 
     @property
     def sentence(self) -> str:
@@ -188,11 +192,25 @@ def explained(lines: Iterable[str], wanted: Sequence[str] = ()) -> InstallFailur
         own = [one for one in WORKER_NEEDS if one in re.split(r", | and ", groups.get("pair", ""))]
         reason += f" ({own[0]} is what Opsin itself needs)" if own else ""
         cause = _cause(text) if sign.fix in (_NETWORK, _ADDRESS) else ""
-        return InstallFailure(package, reason + cause, sign.fix.format(**groups), said)
+        word = _word(sign, text)
+        return InstallFailure(package, reason + cause, sign.fix.format(**groups), said, word)
     if "unsatisfiable" in text:
         reason = "the requirements contradict each other"
         return InstallFailure(_package(text, wanted), reason, "See below.", said)
     return InstallFailure(_package(text, wanted), "uv ended with an error", "See below.", said)
+
+
+def _word(sign: _Sign, text: str) -> Reason:
+    if "disk is full" in sign.reason or "tampered" in sign.reason:
+        return ""
+    if "wants Python" in sign.reason or sign.reason.startswith("there is no {wants} on"):
+        return "needs_python"
+    if "network is switched off" in sign.reason:
+        return "needs_network"
+    if sign.fix in (_NETWORK, _ADDRESS):
+        gone = re.search(r"\b404\b|[Rr]epository .*not found|does not (?:appear to be|exist)", text)
+        return "dead_address" if gone else "needs_network"
+    return "no_wheel"
 
 
 def why_git_failed(lines: Iterable[str]) -> tuple[str, str]:

@@ -56,7 +56,8 @@ async def _clone(url: str, place: Path, folder: Path, output: Output) -> None:
     if read_sources(folder).offline:
         raise EnvironmentFailed(
             f"{what}: it is not on this computer, and the network is switched off. Switch it on "
-            "with `opsin envs sources`."
+            "with `opsin envs sources`.",
+            reason="needs_network",
         )
     git = shutil.which("git")
     if git is None:
@@ -74,7 +75,9 @@ async def _clone(url: str, place: Path, folder: Path, output: Output) -> None:
         status = await run_installer((git, *_SAFELY, *how, "--", url, str(draft)), say, _VARIABLES)
         if status:
             reason, fix = why_git_failed(lines)
-            raise EnvironmentFailed("\n".join([f"{what}: {reason}. {fix}", *lines[-TOLD:]]))
+            message = "\n".join([f"{what}: {reason}. {fix}", *lines[-TOLD:]])
+            is_gone = reason.startswith("it is not there")
+            raise EnvironmentFailed(message, reason="dead_address" if is_gone else "needs_network")
         await asyncio.to_thread(_keep, draft, place)
     finally:
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)

@@ -40,4 +40,5 @@ async def run_uv(
 
     command = (find_uv_bin(), "--color=never", "--no-progress", *arguments)
     if await run_installer(command, say, _VARIABLES, text):
-        raise EnvironmentFailed(explained(lines, wanted).sentence)
+        failure = explained(lines, wanted)
+        raise EnvironmentFailed(failure.sentence, reason=failure.word)
