@@ -17,6 +17,7 @@ from opsin.option_values import PLUGIN_FORMS, PLUGIN_TEMPLATES
 
 if TYPE_CHECKING:
     from opsin.host.registry import Registered
+    from opsin.host.workspace import Workspace
     from opsin.plugins.conversion import Form
     from opsin.plugins.manifest import Plugin
     from opsin.plugins.new_plugin import Template
@@ -30,6 +31,7 @@ WORDS = {
     "show": ("PLUGIN",),
     "add": ("NAME",),
     "remove": ("NAME",),
+    "update": ("NAME",),
     "convert": ("IN OUT",),
     "bundle": ("FILE OUT",),
     "permissions": ("", "PLUGIN"),
@@ -44,9 +46,10 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
         help="list plugins, add one, say what it may, write one in another format or as a bundle",
         description="List the plugins that are at hand (`list`), write one to start from "
         "(`new FILE.py`), try one out (`check FILE.py`), print what is known of it without running "
-        "it (`show PLUGIN`), keep a file (`add FILE.py`), have "
-        "a plugin of napari from PyPI in an environment of its own (`add NAME`), forget either "
-        "(`remove NAME`), say what plugins are allowed "
+        "it (`show PLUGIN`), keep a file (`add FILE.py`) or a plugin of ImJoy "
+        "(`add USER/REPO:NAME`, its address, or `itk-vtk-viewer`), fetch that anew "
+        "(`update NAME`), have a plugin of napari from PyPI in an environment of its own "
+        "(`add NAME`), forget one (`remove NAME`), say what plugins are allowed "
         "(`permissions [PLUGIN]`), write a plugin in another format (`convert IN OUT`), or with "
         "all its packages for a computer without a network (`bundle FILE OUT.opsin.zip`, and there "
         "`add OUT.opsin.zip`).",
@@ -61,11 +64,11 @@ def add_to(commands: Any, say: Say, complain: Say) -> None:
     )
     plugins.add_argument(
         "--template",
-        choices=PLUGIN_TEMPLATES,
-        default=PLUGIN_TEMPLATES[0],
+        choices=list(PLUGIN_TEMPLATES),
         metavar="NAME",
-        help="of new: what its operation gives, filter (an image), labels, points or table "
-        "(default: filter)",
+        help="of new: what its operation gives, filter (an image), labels, points or table; of a "
+        ".imjoy.html what runs it, window, web-worker, web-python, native-python or collection; "
+        "or stub, of a .pyi (default: the first of these that FILE is named like)",
     )
     plugins.add_argument(
         "--functional",
@@ -127,14 +130,20 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
     return _keep(action, words, say)
 
 
-def _new(path: Path, template: Template, say: Say) -> int:
+def _new(path: Path, template: Template | None, say: Say) -> int:
     """Write a plugin's file, and say what to do with it."""
     from opsin.plugins.formats import read_plugin
     from opsin.plugins.new_plugin import write_new
 
     write_new(path, template)
-    (operation,) = read_plugin(path).operations
+    plugin = read_plugin(path)
+    (operation,) = plugin.operations
     say(f"{path}  {operation.title}")
+    if path.suffix == ".html":
+        if plugin.kind == "native-python":
+            say(f"  run it:         opsin run {path}")
+        say(f"  in the window:  opsin view IMAGE --plugin {path}")
+        return 0
     images = " ".join(f"{one.name}=FILE" for one in operation.inputs)
     given = "IMAGE" if len(operation.inputs) == 1 else images
     out = "out.csv" if operation.outputs[0].kind in ("table", "points") else "out.ome.zarr"
@@ -159,6 +168,8 @@ def _show(address: str, json: bool, say: Say) -> int:
 def _keep(action: str, words: Sequence[str], say: Say) -> int:
     """Add, remove or bundle a plugin."""
     from opsin.host.added_plugins import add_file, add_from_index, remove_added
+    from opsin.host.imjoy import added
+    from opsin.host.imjoy.added import is_imjoy_source
     from opsin.host.plugin_bundle import ENDING, add_bundle, write_bundle
     from opsin.host.workspace import Workspace
     from opsin.permissions_command import ask
@@ -178,17 +189,35 @@ def _keep(action: str, words: Sequence[str], say: Say) -> int:
             ask(found, workspace, say)
         elif action == "add":
             path = Path(words[0])
-            if path.is_file() or path.suffix in (".py", ".html"):
+            if is_imjoy_source(words[0]):
+                found = asyncio.run(added.add(workspace, words[0]))
+            elif path.is_file() or path.suffix in (".py", ".html"):
                 found = add_file(workspace, path)
             else:
                 found = asyncio.run(add_from_index(workspace, words[0], _print_line))
             say(f"{found.address}  {_title(found.plugin)}")
             ask(found, workspace, say)
+        elif action == "update":
+            found = asyncio.run(added.update(workspace, _kept(workspace, words[0])))
+            say(f"{found.address}  {_title(found.plugin)}")
         else:
             remove_added(workspace, words[0])
     finally:
         workspace.close()
     return 0
+
+
+def _kept(workspace: Workspace, name: str) -> Registered:
+    """A plugin of the workspace by the name of its file, or its own."""
+    from opsin.host.registry import read_registered
+
+    for path in workspace.kept_files():
+        found = read_registered(path)
+        if name in (path.name, path.name.removesuffix(".imjoy.html")) or (
+            found.plugin is not None and found.plugin.name == name
+        ):
+            return found
+    raise UsageError(f"No plugin called {name} was added here.")
 
 
 def _print_line(line: str) -> None:

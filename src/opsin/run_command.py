@@ -11,7 +11,6 @@ from opsin import option_values as values
 from opsin.errors import UsageError
 
 Say = Callable[[str], None]
-IMJOY = ".imjoy.html"
 
 
 def add_to(commands: Any, say: Say, complain: Say) -> None:
@@ -99,7 +98,9 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
-    if is_imjoy(options.operation):
+    from opsin.host.imjoy.added import is_imjoy_source
+
+    if is_imjoy_source(options.operation):
         return _run_imjoy(options, say, complain)
     if not options.output:
         raise UsageError("Say where the result goes: -o OUT.")
@@ -142,13 +143,3 @@ def _run_imjoy(options: argparse.Namespace, say: Say, complain: Say) -> int:
         say=say,
         complain=complain,
     )
-
-
-def is_imjoy(text: str) -> bool:
-    """Whether a plugin is named that is one of ImJoy's: its file, or a URI, `USER/REPO:NAME`."""
-    source = text.partition(IMJOY)
-    if source[1] and (not source[2] or source[2].startswith("@")):
-        return True
-    owner, colon, _ = text.partition(":")
-    is_uri = colon and owner.count("/") == 1 and not Path(owner).suffix
-    return bool(is_uri and not owner.startswith((".", "/")) and not Path(owner).exists())

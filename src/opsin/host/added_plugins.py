@@ -87,7 +87,8 @@ def remove_added(workspace: Workspace, name: str) -> None:
     """
     plain = _plain(name.removeprefix(NAPARI))
     for keeper in (*workspace.kept_files(), *workspace.kept_manifests()):
-        if keeper.name == name or (keeper.stem == plain and keeper.suffix == NAMES_MANIFEST):
+        is_file = keeper.name == name or keeper.name == f"{name}.imjoy.html"
+        if is_file or (keeper.stem == plain and keeper.suffix == NAMES_MANIFEST):
             _forget(workspace, keeper)
             return
     known = [path.stem for path in workspace.kept_manifests()]

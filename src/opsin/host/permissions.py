@@ -104,7 +104,8 @@ def wanted(plugin: Plugin) -> tuple[Permission, ...]:
     """What a plugin asks for; of one that cannot say so, all that there is."""
     if plugin.permissions or not (plugin.kind == "napari" or plugin.source.endswith(IMJOY)):
         return plugin.permissions
-    return tuple(Permission(name) for name in NAMES)
+    in_page = plugin.kind not in ("napari", "native-python")
+    return tuple(Permission(name) for name in NAMES if name == "network" or not in_page)
 
 
 def to_be_asked(plugin: Plugin) -> tuple[PermissionName, ...]:

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS agreements (
     plugin TEXT, terms TEXT, name TEXT, allowed INTEGER, folders TEXT, at REAL,
     PRIMARY KEY (plugin, terms, name)
 );
+CREATE TABLE IF NOT EXISTS plugin_origins (file TEXT PRIMARY KEY, origin TEXT);
 CREATE TABLE IF NOT EXISTS plugin_settings (
     plugin TEXT, name TEXT, value TEXT, PRIMARY KEY (plugin, name)
 );

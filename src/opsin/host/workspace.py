@@ -139,6 +139,17 @@ class Workspace:
         path = self.sources / f"{digest[:32]}.imjoy.html"
         return path if path.is_file() else _written(path, text)
 
+    def keep_origin(self, file_name: str, origin: str) -> None:
+        """Remember where a plugin that is kept here came from; it neither waits nor raises."""
+        values = {"file": file_name, "origin": origin}
+        self._records.write("INSERT OR REPLACE INTO plugin_origins VALUES (:file, :origin)", values)
+
+    def origin(self, file_name: str) -> str:
+        """Where it came from; '' if that is not known."""
+        query = "SELECT origin FROM plugin_origins WHERE file = ?"
+        rows = self._records.read(query, (file_name,))
+        return str(rows[0]["origin"]) if rows else ""
+
     def plugin_setting(self, plugin: str, name: str) -> str | None:
         """What an ImJoy plugin has kept under a name."""
         query = "SELECT value FROM plugin_settings WHERE plugin = ? AND name = ?"

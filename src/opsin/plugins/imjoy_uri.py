@@ -1,6 +1,7 @@
 """ImJoy URI: what names a plugin of ImJoy: an address, a place in a repository, or its text. Pure.
 
     USER/REPO[@COMMIT]:NAME[@TAG]                    a plugin in the repository's manifest
+    https://…/manifest.imjoy.json:NAME[@TAG]         the same, of one that is elsewhere
     https://github.com/USER/REPO/blob/…/x.imjoy.html[@TAG]     an address; pages of GitHub are
     https://gist.github.com/USER/ID                            rewritten to what they show
     NAME[@TAG]                                       a plugin of the same manifest
@@ -28,6 +29,7 @@ RAW = "https://raw.githubusercontent.com"
 GISTS = "https://api.github.com/gists"
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_IN_MANIFEST = re.compile(r"(https?://.+/manifest\.imjoy\.json):([^/@:]+)(?:@([^/@:]*))?")
 _TAG = re.compile(r"(\.imjoy\.html)@([^/?#]*)", re.IGNORECASE)
 _REPOSITORY = re.compile(r"([\w.-]+)/([\w.-]+)", re.ASCII)
 _SAFE = "/%:@!$&'()*+,;=~-._"
@@ -68,6 +70,10 @@ def read_uri(text: str) -> ImjoyUri:
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise UsageError("That names no plugin: write USER/REPO:NAME, an address, or a name.")
+    if found := _IN_MANIFEST.fullmatch(text):
+        return ImjoyUri(
+            "repository", _cleaned(found[1]), found[2].strip(), (found[3] or "").strip()
+        )
     if _ADDRESS.match(text):
         return _at(text)
     if text.startswith("www."):

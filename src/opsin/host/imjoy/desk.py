@@ -14,6 +14,7 @@ from typing import Any
 
 from opsin.errors import ConnectionLost, OpsinError, PluginError, UsageError
 from opsin.host.host import Host
+from opsin.host.imjoy import added
 from opsin.host.imjoy.api import NAMES, PluginApi
 from opsin.host.imjoy.face import Face, Tell
 from opsin.host.imjoy.file_choice import FileChoice, MustRestart
@@ -26,6 +27,7 @@ from opsin.host.imjoy.services import Services
 from opsin.host.imjoy.shelf import Shelf
 from opsin.host.imjoy.window import Window
 from opsin.host.imjoy.windows import Windows
+from opsin.host.job import Job
 from opsin.host.registry import Registered
 
 EXIT_WITHIN = 1.0
@@ -115,11 +117,18 @@ class Desk:
         await self._begun(loaded)
         return loaded
 
-    async def run(self, source: str, context: dict[str, Any] | None = None, tag: str = "") -> Any:
+    async def run(
+        self,
+        source: str,
+        context: dict[str, Any] | None = None,
+        tag: str = "",
+        began: Callable[[Job], None] | None = None,
+    ) -> Any:
         """What a click on a plugin does: load it if need be, and call its `run`.
 
         Args:
             context: `{config, data}`: the values of its form, and what it is to work on.
+            began: gets the job of the run, once the plugin is loaded; of a window there is none.
 
         Gives what that gives, carried. What is shown of it, is in a window.
         """
@@ -127,7 +136,8 @@ class Desk:
         if loaded.function("run") is None:
             raise UsageError(f"{loaded.name} has nothing to run: other plugins use it.")
         given = PluginRun(self, loaded, context or {})
-        result = await (given.run() if loaded.file.is_window else given.as_job(self.front_end))
+        is_window = loaded.file.is_window
+        result = await (given.run() if is_window else given.as_job(self.front_end, began))
         if isinstance(result, dict) and result.get("type") and result.get("data") is not None:
             await self._windows.create(result, loaded)
         return result
@@ -283,7 +293,21 @@ class Desk:
         words = f"{about['name']} wants to install the plugin {file.name} from {source[:200]}."
         if not await self.face.confirm(about, {"title": "Install a plugin?", "content": words}):
             raise UsageError(f"{file.name} was not installed: the user did not want it.")
-        await self.load(self.shelf.keep(file), tag)
+        await self.add(source, tag)
+
+    async def add(self, source: str, tag: str = "") -> Loaded:
+        """Keep a plugin in the workspace, and load it; see `added.add`."""
+        registered = await added.add(self.host.workspace, source, tag)
+        self.host.registry.put(registered)
+        return await self.load(registered.id, tag)
+
+    async def update(self, plugin: str) -> None:
+        """Fetch a plugin of the registry anew, by its id; see `added.update`."""
+        registered = await added.update(self.host.workspace, self.host.registry.get(plugin))
+        self.host.registry.put(registered)
+        for loaded in list(self._loaded.values()):
+            if loaded.registered.id == registered.id:
+                await self.reload(loaded.id)
 
     async def uninstall(self, name: str, about: dict[str, Any]) -> None:
         """Remove a plugin, if the user agrees."""

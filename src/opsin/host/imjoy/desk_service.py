@@ -19,8 +19,15 @@ class DeskService:
         self._desk = desk
 
     async def load(self, source: Any, tag: Any = "") -> dict[str, Any]:
-        """Load a plugin."""
-        return (await self._desk.load(str(source), str(tag or ""))).entry()
+        """Load a plugin; one that is not in the list is kept there from now on."""
+        source, tag = str(source), str(tag or "")
+        if self._desk.shelf.is_known(source):
+            return (await self._desk.load(source, tag)).entry()
+        return (await self._desk.add(source, tag)).entry()
+
+    async def update(self, plugin: Any) -> None:
+        """Fetch a plugin of the list anew from where it came; it is loaded anew if it was."""
+        await self._desk.update(str(plugin))
 
     async def run(self, source: Any, context: Any = None) -> Any:
         """Run one."""

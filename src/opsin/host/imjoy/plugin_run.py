@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from opsin.host.imjoy.loaded import Line, Loaded
@@ -26,17 +27,24 @@ class PluginRun:
         self._data = dict(context.get("data") or {})
         self._result: Any = None
 
-    async def as_job(self, front_end: str) -> Any:
+    async def as_job(self, front_end: str, began: Callable[[Job], None] | None = None) -> Any:
         """Run it, so that it is seen among all jobs, and can be cancelled there.
 
-        Cancelling ends the plugin, whatever else it does.
+        Cancelling ends the plugin, whatever else it does. `began` gets the job.
         """
         job = Job(self._loaded.name, self._loaded.name, "run", front_end=front_end)
         job.isolation = self._loaded.isolation
         task: asyncio.Task[None] = asyncio.create_task(self._work(job))
         job.start(task)
         self._desk.host.watch(job)
-        await asyncio.wait([task])
+        if began is not None:
+            began(job)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            job.cancel()
+            await asyncio.wait([task])
+            raise
         if job.state == "cancelled":
             raise asyncio.CancelledError
         if job.failure is not None:

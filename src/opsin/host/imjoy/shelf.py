@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from opsin.errors import PluginError, UsageError
+from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.host import Host
+from opsin.host.imjoy.applications import application, parse_place
 from opsin.host.imjoy.imjoy_file import ImjoyFile
+from opsin.host.imjoy.npm import install
 from opsin.host.imjoy.pages import page_plugin
 from opsin.host.imjoy.resources import Kind, obtain
 from opsin.host.imjoy.sources import obtain_source
 from opsin.host.registry import Registered, read_registered
 from opsin.plugins.imjoy_repository import ImjoyRepository
 from opsin.plugins.imjoy_uri import SUFFIX
+from opsin.plugins.npm_mirrors import npm_file
 
 
 class Shelf:
@@ -52,17 +56,18 @@ class Shelf:
         text = await asyncio.to_thread(_text_of, registered.path)
         return ImjoyFile.of(text, registered.plugin.source, tag), registered
 
+    def is_known(self, source: str) -> bool:
+        """Whether this is the id or the name of a plugin in the list."""
+        return self.known(source) is not None or any(
+            source == one.id for one in self._host.registry.all()
+        )
+
     def known(self, name: str) -> str | None:
         """The id in the registry of the plugin of that name; None: there is none."""
         for one in self._host.registry.all():
             if one.plugin is not None and one.plugin.name == name and is_imjoy(one):
                 return one.id
         return None
-
-    def keep(self, file: ImjoyFile) -> str:
-        """Keep a plugin in the workspace; its id in the registry."""
-        path = self._host.workspace.keep_plugin(f"{_file_name(file.name)}{SUFFIX}", file.text)
-        return self._host.registry.add(path).id
 
     async def served(self, address: str, kind: Kind = "other") -> str:
         """Fetch what stands at an address, once, and give the address at which it is served.
@@ -78,9 +83,15 @@ class Shelf:
         """The address of a page of its own that a plugin runs in; '' for Opsin's own frame."""
         if not address or "lib.imjoy.io/default_base_frame" in address:
             return ""
+        known = application(address)
+        if (place := parse_place(known.place if known else address)) is not None:
+            package = await install(place[0], place[1], self._folder)
+            return f"{package.relative_to(self._folder).as_posix()}/{place[2]}"
+        if npm_file(address) is not None:
+            return (await obtain(address, self._folder)).route
         if not network:
-            raise UsageError(
-                f"Its page is at {address}: allow it the network, or add it as an application."
+            raise PluginError(
+                f"Its page is at {address}: allow it the network.", reason="needs_network"
             )
         return address
 
@@ -109,7 +120,7 @@ class Shelf:
         self, source: str, tag: str, beside: Registered | None
     ) -> tuple[ImjoyFile, Registered]:
         """What has to be fetched, or is the text of a plugin itself."""
-        repository = None if beside is None else self._repositories.get(beside.path)
+        repository = None if beside is None else await self._repository_of(beside)
         found = await obtain_source(source, self._folder, repository=repository)
         text = page_plugin(found.address, {}) if found.external else found.text
         registered = self._of_text(text) if found.path is None else read_registered(found.path)
@@ -117,6 +128,18 @@ class Shelf:
             self._repositories[registered.path] = found.repository
         origin = found.origin or str(registered.path)
         return ImjoyFile.of(text, origin, tag or found.tag), registered
+
+    async def _repository_of(self, plugin: Registered) -> ImjoyRepository | None:
+        """In which the plugins are that a plugin names."""
+        if plugin.path not in self._repositories:
+            origin = self._host.workspace.origin(plugin.path.name)
+            if not origin or "\n" in origin:
+                return None
+            with suppress(OpsinError):
+                found = await obtain_source(origin, self._folder, offline=True)
+                if found.repository is not None:
+                    self._repositories[plugin.path] = found.repository
+        return self._repositories.get(plugin.path)
 
     def _of_text(self, text: str) -> Registered:
         """A plugin that is in no file: it is kept in one, by what it says, as workers need that."""
@@ -127,10 +150,6 @@ class Shelf:
 def is_imjoy(registered: Registered) -> bool:
     """Whether a plugin is one of ImJoy's."""
     return registered.path.name.lower().endswith(SUFFIX)
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in name)[:60]
 
 
 def _text_of(path: Path) -> str:

@@ -1,0 +1,83 @@
+"""Applications: programs of the web that join as windows of ImJoy, had from npm and served here.
+
+Their pages are made to be used from a site of their own. Here a plugin names the package that holds
+the page (`"base_frame": "npm:itk-vtk-viewer@14.51.0/dist/index.html"`), which is fetched once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+SCHEME = "npm:"
+_PLACE = re.compile(r"npm:((?:@[\w.-]+/)?[\w.-]+)(?:@([\w.^~-]+))?/(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A program that is known by its name.
+
+    Attributes:
+        name: by which it is added, and of its plugin.
+        package, version, page: of npm, and the page in it.
+        description: of the plugin.
+        sites: what the addresses begin with at which others have it.
+    """
+
+    name: str
+    package: str
+    version: str
+    page: str
+    description: str
+    sites: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """The address of its page, as plugins name it."""
+        return f"{SCHEME}{self.package}@{self.version}/{self.page}"
+
+    def plugin(self) -> str:
+        """The file of the plugin that it is."""
+        entries = {
+            "name": self.name,
+            "type": "rpc-window",
+            "api_version": "0.1.8",
+            "version": self.version,
+            "description": self.description,
+            "icon": "image",
+            "inputs": {"image": {"type": "object", "ndarray": {}}},
+            "defaults": {"w": 30, "h": 20},
+            "base_frame": self.place,
+        }
+        return f'<config lang="json">\n{json.dumps(entries, indent=2)}\n</config>\n'
+
+
+KNOWN = (
+    Application(
+        "itk-vtk-viewer",
+        "itk-vtk-viewer",
+        "14.51.0",
+        "dist/index.html",
+        "Images, volumes, meshes and point sets in 2D and 3D",
+        (
+            "https://kitware.github.io/itk-vtk-viewer/app",
+            "https://oeway.github.io/itk-vtk-viewer",
+            "https://itk-vtk-viewer.on.fleek.co",
+        ),
+    ),
+)
+
+
+def application(name: str) -> Application | None:
+    """The application that is called so, or has this page; None: there is none."""
+    for one in KNOWN:
+        if name == one.name or name.startswith(one.sites):
+            return one
+    return None
+
+
+def parse_place(address: str) -> tuple[str, str, str] | None:
+    """Package, version and file of an address that begins with `npm:`; None: it is none."""
+    found = _PLACE.fullmatch(address)
+    return None if found is None else (found[1], found[2] or "", found[3])
