@@ -41,7 +41,9 @@ async def add(
     else:
         found = await obtain_source(source, workspace.fetched, files=files, fresh=fresh)
         text = page_plugin(found.address, {}) if found.external else found.text
-        origin, tag = found.origin, tag or found.tag
+        # By its place in a repository what it depends on is found there later, too.
+        in_repository = found.uri.kind == "repository"
+        origin, tag = source.strip() if in_repository else found.origin, tag or found.tag
     file = ImjoyFile.of(text, origin or "It", tag)
     await fetch_all(file, workspace)
     path = await asyncio.to_thread(workspace.keep_plugin, file_name(file.name), file.text)
