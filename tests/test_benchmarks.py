@@ -37,6 +37,8 @@ FIGURES = {
         "small_during_large_p99_ms",
         "browser_64_vs_bare_socket",
     },
+    "imjoy_corpus.py": {"parsed"},
+    "imjoy_fuzz.py": {"texts_per_s", "wrong_errors", "memory_growth"},
     "rpc_soak.py": {
         *(f"soak_{what}" for what in ("answers_per_s", "memory_first_mib", "memory_last_mib")),
         *(f"kill_{what}" for what in ("rounds", "noticed_ms", "memory_after_mib")),
@@ -117,8 +119,11 @@ FIGURES = {
         "view_settled_ms",
     },
 }
-WITHOUT_PEER = {"exascale.py", "kill_rounds.py", "load.py", "look.py", "rpc_soak.py"}
-NONE_IS_GOOD = ("_waste", "left_behind", "gone_wrong", "lost_calls")
+WITHOUT_PEER = {
+    *("exascale.py", "imjoy_corpus.py", "imjoy_fuzz.py", "kill_rounds.py", "load.py", "look.py"),
+    "rpc_soak.py",
+}
+NONE_IS_GOOD = ("_waste", "left_behind", "gone_wrong", "lost_calls", "wrong_errors")
 """How figures end that should be 0."""
 MAY_LACK_PEERS = {
     *("plan.py", "rpc.py", "loader_sim.py", "view.py", "view_exascale.py", "worker_start.py")
@@ -126,6 +131,8 @@ MAY_LACK_PEERS = {
 """What they need comes from an index, which is not always there; and waste and plans have none."""
 WITHOUT_IMAGE = {
     "exascale.py",
+    "imjoy_corpus.py",
+    "imjoy_fuzz.py",
     "kill_rounds.py",
     "load.py",
     "plan.py",
