@@ -11,7 +11,14 @@ import math
 import re
 
 PLUGIN_FORMS = ("py", "imjoy", "npe2")
-PLUGIN_TEMPLATES = ("filter", "labels", "points", "table")
+PLUGIN_TEMPLATES = {
+    **dict.fromkeys(("filter", "labels", "points", "table"), ".py"),
+    "stub": ".pyi",
+    **dict.fromkeys(
+        ("window", "web-worker", "web-python", "native-python", "collection"), ".imjoy.html"
+    ),
+}
+"""Templates of plugins, and what the names of their files end with."""
 
 FAR = 1e30
 """A world position beyond which there is nothing."""

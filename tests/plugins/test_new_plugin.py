@@ -9,19 +9,25 @@ from typing import get_args
 import imagecodecs
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from opsin.cli import main
-from opsin.errors import PluginError, WriteError
+from opsin.errors import PluginError, UsageError, WriteError
 from opsin.images.readers import open_image
 from opsin.option_values import PLUGIN_TEMPLATES
+from opsin.plugins import new_plugin
 from opsin.plugins.formats import read_plugin
-from opsin.plugins.new_plugin import TEMPLATES, Template, write_new
+from opsin.plugins.new_plugin import Template, write_new
 
 NUCLEI = Path(__file__).parents[1] / "data/nuclei/test/images/003.png"
 
 
 def test_the_templates_are_those_of_the_command_line() -> None:
-    assert TEMPLATES == PLUGIN_TEMPLATES == get_args(Template)
+    assert tuple(PLUGIN_TEMPLATES) == get_args(Template)
+    folder = Path(new_plugin.__file__).with_name("templates")
+    assert {f"{name}{ends}" for name, ends in PLUGIN_TEMPLATES.items()} == {
+        one.name for one in folder.iterdir() if one.is_file()
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,6 +55,30 @@ def test_it_is_called_as_its_file(tmp_path: Path, file: str, name: str | None) -
         assert read_plugin(tmp_path / file).name == name
 
 
+def test_a_file_is_named_as_its_template_wants(tmp_path: Path) -> None:
+    kinds = {"a.py": "native-python", "b.pyi": "native-python", "c.imjoy.html": "window"}
+    for name, kind in kinds.items():
+        write_new(tmp_path / name)
+        assert read_plugin(tmp_path / name).kind == kind
+    write_new(tmp_path / "my-worker.imjoy.html", "web-worker")
+    made = read_plugin(tmp_path / "my-worker.imjoy.html")
+    assert (made.name, made.kind) == ("My worker", "web-worker")
+    with pytest.raises(UsageError, match=r"The file of a window ends with \.imjoy\.html"):
+        write_new(tmp_path / "d.py", "window")
+    with pytest.raises(PluginError, match="no name for a plugin"):
+        write_new(tmp_path / "e.html")
+
+
+def test_the_native_one_of_imjoy_runs_as_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugins", "new", "mine.imjoy.html", "--template", "native-python"]) == 0
+    assert "opsin run mine.imjoy.html" in capsys.readouterr().out
+    assert main(["run", "mine.imjoy.html", "sigma=0"]) == 0
+    found = capsys.readouterr()
+    assert "Mine: The noise was 0.999, and is 0.999." in found.out + found.err
+
+
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "blur.py").write_text("mine")
     with pytest.raises(WriteError, match="exists already"):
@@ -65,13 +95,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(capsys: pytest.CaptureFixture[str], template: str, *words: str) -> None:
+def run(
+    capsys: pytest.CaptureFixture[str], template: str, *words: str, file: str = "mine.py"
+) -> None:
     """Write a plugin, and run it as the command says that it is run."""
-    assert main(["plugins", "new", "mine.py", "--template", template]) == 0
+    assert main(["plugins", "new", file, "--template", template]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "opsin run" in line]
     command = line.partition("opsin run ")[2].split()
     assert main(["run", command[0], *words, "-o", command[-1]]) == 0
-    Path("mine.py").unlink()
+    Path(file).unlink()
 
 
 def test_each_runs_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +115,11 @@ def test_each_runs_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (bright.min(), bright.max()) == (pixels.min(), pixels.max())
     assert bright.mean() > pixels.mean()
     Path("out.ome.zarr").rename("bright.ome.zarr")
+
+    run(capsys, "stub", str(NUCLEI), "sigma=3", file="mine.pyi")
+    with open_image("out.ome.zarr") as image:
+        assert np.array_equal(image.read(), ndimage.gaussian_filter(pixels, 3))
+    Path("out.ome.zarr").rename("smooth.ome.zarr")
 
     run(capsys, "labels", str(NUCLEI), "smallest=50")
     with open_image("out.ome.zarr") as image:
