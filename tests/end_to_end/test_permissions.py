@@ -84,7 +84,9 @@ def test_the_user_is_asked_allows_and_takes_back(
     dialog = page.get_by_role("dialog").filter(visible=True)
 
     def add() -> None:
-        page.locator("input[type=file][accept='.py']").set_input_files(plugin)
+        panel.region.get_by_role("button", name="Add a plugin").click()
+        form = panel.region.get_by_role("form", name="Add a plugin")
+        form.locator("input[type=file]").set_input_files(plugin)
         expect(dialog).to_contain_text("The network: downloads its model once", timeout=WAIT)
 
     with opsin_view([PICTURE]) as server:

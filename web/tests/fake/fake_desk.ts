@@ -54,7 +54,7 @@ export class FakeDesk {
     yield* this.#feed.from(this.loaded);
   }
 
-  async *log(): AsyncGenerator<readonly Line[]> {}
+  async *log(): AsyncGenerator<Line> {}
 
   open_window(name: string): string {
     this.#called("open_window", name);

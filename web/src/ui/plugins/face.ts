@@ -153,11 +153,11 @@ export class Face implements FaceService {
     const { builtIn } = await import("./built_in/catalogue.tsx");
     // Before there is a window: a kind that is not known opens none.
     const { View, functions } = builtIn(window);
-    const opened = this.#open(window.name || window.type, window.window, tell, () => undefined);
+    const opened = this.#open(window.title || window.type, window, tell, () => undefined);
     render(View(), opened.element);
     return this.#controlled(opened, {
       interface: functions,
-      config: { name: window.name, type: window.type },
+      config: { name: window.title, type: window.type },
       stop: async () => render(null, opened.element),
       control: () => null,
     });
@@ -175,7 +175,14 @@ export class Face implements FaceService {
     tell: Tell,
     end: () => unknown,
   ): OpenWindow {
-    const spec = { name, title: title || name, w, h, fullscreen, isDialog: dialog };
+    const spec = {
+      name,
+      title: title || name,
+      w: sizeOf(w),
+      h: sizeOf(h),
+      fullscreen: !!fullscreen,
+      isDialog: !!dialog,
+    };
     return this.#parts.windows.add(spec, {
       closed: async () => {
         await tell("closed", {});
@@ -210,6 +217,12 @@ export class Face implements FaceService {
     this.#frames.add(followed);
     return followed;
   }
+}
+
+/** As plugins write them: a number, or none that can be used. */
+function sizeOf(value: unknown): number | null {
+  const size = Number(value ?? 0);
+  return size > 0 && Number.isFinite(size) ? size : null;
 }
 
 /** Of `resize(w, h)` and of `resize({w, h})`. */

@@ -48,7 +48,7 @@ export interface DeskService {
   stop(id: string): void;
   reload(id: string): Loaded;
   watch(): AsyncIterable<readonly Loaded[]>;
-  log(id: string): AsyncIterable<readonly Line[]>;
+  log(id: string): AsyncIterable<Line>;
   open_window(name: string, data?: unknown): string;
 }
 
@@ -79,15 +79,13 @@ export type FileWish = {
 };
 export type ChosenFile = { readonly name: string; readonly path: string; readonly url?: string };
 
-export type BuiltIn = {
+export type BuiltIn = WindowOfFrame & {
+  readonly id: string;
   /** Such as "imjoy/image". */
   readonly type: string;
-  readonly id: string;
-  readonly name: string;
-  readonly plugin: string;
   readonly data: unknown;
-  readonly config: unknown;
-  readonly window: WindowOfFrame;
+  /** Of `imjoy/joy`, read by the host. */
+  readonly form?: Pick<FormSpec, "text" | "schema"> | null;
 };
 
 /** What runs frames: `startFrame` of `workers/`. */

@@ -14,11 +14,12 @@ type Submitted = (values: unknown) => unknown;
 type Spec = FormSpec & { readonly submitted: Submitted | null };
 
 /** What a form window holds; `data` has `schema` (as in `HOST.md`), `text`, and `callback`. */
-export function formWindow({ name, data }: BuiltIn) {
-  const { schema, text, callback } = fieldsOf(data);
+export function formWindow({ title, data, form }: BuiltIn) {
+  const { callback } = fieldsOf(data);
+  const { schema, text } = form ?? fieldsOf(data);
   const { properties } = fieldsOf(schema);
   const spec: Spec = {
-    title: name,
+    title,
     text: typeof text === "string" ? text : "",
     schema: { properties: fieldsOf(properties) as Readonly<Record<string, FormProperty>> },
     submitted: typeof callback === "function" ? keep(callback as Submitted) : null,

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { ChosenFile, FileWish } from "../service.ts";
 import { Modal } from "./modal.tsx";
+import { nameOf, pathsIn } from "./paths.ts";
 
 type FileDialogProps = {
   readonly wish: FileWish;
@@ -67,16 +68,4 @@ export function FileDialog({ wish, from, stop, answer }: FileDialogProps) {
       </footer>
     </Modal>
   );
-}
-
-export function pathsIn(text: string): readonly string[] {
-  return text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
-}
-
-/** The last part of a path of any system. */
-export function nameOf(path: string): string {
-  return path.split(/[\\/]/).findLast((part) => part !== "") ?? path;
 }

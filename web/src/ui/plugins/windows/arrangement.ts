@@ -128,7 +128,8 @@ function placePart(
     one.kind === "tabs" ? there(one).length > 0 : one.parts.some(isFull);
   const full = part.parts.flatMap((one, i) => (isFull(one) ? [{ one, i }] : []));
   const isRow = part.direction === "row";
-  const length = (isRow ? place.width : place.height) - EDGE * (full.length - 1);
+  const room = (isRow ? place.width : place.height) - EDGE * (full.length - 1);
+  const length = Math.max(0, room);
   const sum = full.reduce((all, { i }) => all + (part.shares[i] ?? 0), 0);
   let start = isRow ? place.left : place.top;
   full.forEach(({ one, i }, nth) => {

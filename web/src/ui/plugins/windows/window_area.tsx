@@ -34,11 +34,7 @@ export function WindowArea({ windows }: AreaProps) {
   const { groups, edges } = windows.arrangement.value;
   const drag = windows.drag.value;
   return (
-    <section
-      ref={area}
-      class={drag ? "windows windows-dragging" : "windows"}
-      aria-label="Windows of plugins"
-    >
+    <section ref={area} class={drag ? "windows windows-dragging" : "windows"} aria-label="Windows">
       <div ref={layer} class="window-bodies" />
       {groups.map((group) =>
         group.hasHeader ? <WindowFrame key={group.id} windows={windows} group={group} /> : null,
