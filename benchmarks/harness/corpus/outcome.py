@@ -15,7 +15,7 @@ STAGES: tuple[Stage, ...] = ("refused", "loaded", "set_up", "ran")
 LONGEST = 300
 
 _NO_NETWORK = re.compile(
-    r"Failed to fetch|NetworkError|ERR_(?:NAME|INTERNET|CONNECTION)|Name or service not known|"
+    r"Failed to fetch|Network ?Error|ERR_(?:NAME|INTERNET|CONNECTION)|Name or service not known|"
     r"Temporary failure in name resolution|Network is unreachable|Max retries exceeded|URLError|"
     r"Load failed|net::|Content Security Policy|cannot be reached",
     re.IGNORECASE,

@@ -31,10 +31,6 @@ _KNOWN = ("github.com", "www.wikipedia.org")
 _ENDED = {
     "rawgit.com": "RawGit was ended in 2019",
     "cdn.rawgit.com": "RawGit was ended in 2019",
-    "npmcdn.com": "it was ended in 2016",
-    "wzrd.in": "it was ended in 2020",
-    "jspm.io": "it was ended",
-    "bundle.run": "it was ended",
 }
 """Services that answered plugins once, and will not again."""
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
