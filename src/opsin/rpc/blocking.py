@@ -17,6 +17,13 @@ from opsin.rpc.remote import Caller, Method
 from opsin.rpc.threads import waiting
 
 
+class MayWait:
+    """What the event loops are a kind of that blocking calls may stop, as whoever runs them knows.
+
+    It has a link's loop in another thread, and nothing that the other side waits for.
+    """
+
+
 def wait_for(peer: Requests, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine of the peer's event loop, which runs in another thread.
 
@@ -30,10 +37,12 @@ def wait_for(peer: Requests, coroutine: Coroutine[Any, Any, Any]) -> Any:
     except RuntimeError:
         pass
     else:
-        coroutine.close()
+        if running is peer.loop or not isinstance(running, MayWait):
+            coroutine.close()
         if running is peer.loop:
             raise UsageError("A blocking call in the event loop waits for itself: await instead.")
-        raise UsageError("A blocking call would stop an event loop: await instead.")
+        if not isinstance(running, MayWait):
+            raise UsageError("A blocking call would stop an event loop: await instead.")
     try:
         future = asyncio.run_coroutine_threadsafe(coroutine, peer.loop)
     except RuntimeError:

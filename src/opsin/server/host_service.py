@@ -14,13 +14,14 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from opsin.chunks.camera import Camera
-from opsin.errors import ConnectionLost, PluginError, UsageError
+from opsin.errors import ConnectionLost, OpsinError, PluginError, UsageError
 from opsin.host.agreements import Agreements
 from opsin.host.calls import Program
 from opsin.host.host import Host
+from opsin.host.imjoy.added import fetch_all
 from opsin.host.imjoy.desk import Desk
-from opsin.host.imjoy.desk_service import DeskService
 from opsin.host.imjoy.face import Face
+from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.job import Job
 from opsin.host.permissions import Agreement, Answer, to_be_asked
 from opsin.host.registry import Registered
@@ -34,6 +35,7 @@ from opsin.rpc.peer import Peer
 from opsin.rpc.remote import Remote, typed
 from opsin.rpc.transports.websocket import HEARTBEAT, decode_message, encode_message
 from opsin.server.history import History, table_address
+from opsin.server.page_desk import PageDesk
 from opsin.server.session import Session
 
 INTERVAL = 0.1
@@ -89,13 +91,16 @@ class HostService:
         self._session = session
         self._history = History(session, self._started)
         self._desks: list[Desk] = []
+        self._fetching: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """The page is gone, and what it had loaded goes, too. Idempotent."""
         while self._desks:
             await self._desks.pop().close()
+        for task in self._fetching:
+            task.cancel()
 
-    async def desk(self, face: Any) -> DeskService:
+    async def desk(self, face: Any) -> PageDesk:
         """Where this page's ImJoy plugins are loaded; the one that it had before is cleared.
 
         Args:
@@ -106,7 +111,7 @@ class HostService:
         await self.close()
         desk = Desk(self._session.host, typed(face, Face))
         self._desks.append(desk)
-        return DeskService(desk)
+        return PageDesk(desk, self._given, _where_asked)
 
     async def watch_plugins(self) -> AsyncIterator[list[dict[str, Any]]]:
         """All plugins, now and whenever that list changes. Their files are watched meanwhile."""
@@ -143,6 +148,9 @@ class HostService:
         host = self._session.host
         check_plugin(file_name, text)
         path = await asyncio.to_thread(host.workspace.keep_plugin, file_name, text)
+        if is_imjoy:  # what it names by address is here when it runs, also without a network
+            self._fetching.add(task := asyncio.create_task(_fetched(text, host)))
+            task.add_done_callback(self._fetching.discard)
         return self._entry(host.registry.add(path))
 
     async def remove_plugin(self, id: Any) -> None:
@@ -309,6 +317,14 @@ class HostService:
         raise UsageError("A layer that was chosen is not there any more: choose another.")
 
 
+def _where_asked(value: Any) -> Where:
+    """Where a run works, as a page asks for it."""
+    try:
+        return _where(msgspec.convert(value, VisibleRegion | WholeLevel))
+    except msgspec.ValidationError as error:
+        raise UsageError(f"That is no part of an image: {error}.") from None
+
+
 def _checked(value: Any, kind: type[T], what: str) -> T:
     """What names a thing, if it is of that type."""
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -432,6 +448,12 @@ def job_entry(job: Job, session: Session) -> dict[str, Any]:
             if one.rows is not None
         ],
     }
+
+
+async def _fetched(text: str, host: Host) -> None:
+    """Fetch what a plugin names by address; what cannot be had is told when it runs."""
+    with suppress(OpsinError):
+        await fetch_all(ImjoyFile.of(text, "It"), host.workspace)
 
 
 def _stats(paths: list[Path]) -> None:

@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
+from opsin.rpc.blocking import MayWait
 from opsin.rpc.objects import by_reference
 from opsin.rpc.remote import Caller
 from opsin.worker_imjoy.api import Api, RemoteFunction
@@ -28,6 +29,10 @@ MODULES = ("imjoy", "imjoy_rpc")
 """From which plugins import the `api`; those that are installed are not looked at."""
 ENDING = 1.0
 """Seconds that the plugin's own tasks are given at the end."""
+
+
+class PluginLoop(asyncio.SelectorEventLoop, MayWait):
+    """The event loop of a plugin, whose functions may read lazy arrays without awaiting."""
 
 
 @by_reference
@@ -98,7 +103,7 @@ class Runtime:
 
     def run_for_ever(self) -> None:
         """What the main thread does."""
-        loop = asyncio.new_event_loop()
+        loop = PluginLoop()
         asyncio.set_event_loop(loop)
         loop.set_exception_handler(self._failed)
         self._loop.set_result(loop)

@@ -29,6 +29,7 @@ from opsin.host.imjoy.window import Window
 from opsin.host.imjoy.windows import Windows
 from opsin.host.job import Job
 from opsin.host.registry import Registered
+from opsin.plugins.imjoy_query import read_query
 
 EXIT_WITHIN = 1.0
 """Seconds that a plugin has for its `exit()`."""
@@ -287,19 +288,39 @@ class Desk:
         """Where a file of a plugin can be fetched."""
         return self.files.address(loaded, path)
 
-    async def install(self, source: str, tag: str, about: dict[str, Any]) -> None:
-        """Keep a plugin and load it, if the user agrees."""
+    async def install(self, source: str, tag: str, about: dict[str, Any]) -> str:
+        """Keep a plugin and load it, if the user agrees; gives its name.
+
+        Raises:
+            UsageError: the user does not want it.
+        """
         file, _ = await self.shelf.read(source, tag)
         words = f"{about['name']} wants to install the plugin {file.name} from {source[:200]}."
         if not await self.face.confirm(about, {"title": "Install a plugin?", "content": words}):
             raise UsageError(f"{file.name} was not installed: the user did not want it.")
-        await self.add(source, tag)
+        return (await self.add(source, tag)).name
 
     async def add(self, source: str, tag: str = "") -> Loaded:
         """Keep a plugin in the workspace, and load it; see `added.add`."""
         registered = await added.add(self.host.workspace, source, tag)
         self.host.registry.put(registered)
         return await self.load(registered.id, tag)
+
+    async def open_link(self, address: str) -> None:
+        """Do what a link to ImJoy's app asks for; see `opsin.plugins.imjoy_query`.
+
+        Raises:
+            UsageError: the user does not want what it asks for.
+        """
+        query = read_query(address)
+        start = query.start
+        if query.plugin and not query.is_search:
+            file, _ = await self.shelf.read(query.plugin)
+            start = start or file.name
+            if query.upgrade or self.shelf.known(file.name) is None:
+                await self.install(query.plugin, "", {"id": "", "name": "This link"})
+        if start:
+            await self.run(start, query.context)
 
     async def update(self, plugin: str) -> None:
         """Fetch a plugin of the registry anew, by its id; see `added.update`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from opsin.host.imjoy.desk import Desk
 from opsin.host.imjoy.loaded import Line
+from opsin.host.imjoy.sources import obtain_repository
 from opsin.rpc.objects import by_reference
 
 
@@ -24,6 +25,18 @@ class DeskService:
         if self._desk.shelf.is_known(source):
             return (await self._desk.load(source, tag)).entry()
         return (await self._desk.add(source, tag)).entry()
+
+    async def open_link(self, address: Any) -> None:
+        """Do what an address of ImJoy's app asks for: add a plugin, if the user agrees; run one."""
+        await self._desk.open_link(str(address))
+
+    async def repository(self, name: Any) -> list[dict[str, Any]]:
+        """The plugins of a repository: `USER/REPO`, or the address of its manifest."""
+        found = await obtain_repository(str(name), self._desk.host.workspace.fetched)
+        return [
+            {"name": one.name, "description": one.description, "uri": f"{name}:{one.name}"}
+            for one in found.plugins
+        ]
 
     async def update(self, plugin: Any) -> None:
         """Fetch a plugin of the list anew from where it came; it is loaded anew if it was."""

@@ -1,0 +1,82 @@
+"""Page desk: the desk of a page, which can hand images that it shows to ImJoy's plugins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from opsin.errors import UsageError
+from opsin.host.imjoy.desk import Desk
+from opsin.host.imjoy.desk_service import DeskService
+from opsin.host.inputs import lazy_part, metadata_of, read_part
+from opsin.host.selection import Given, Where, select
+from opsin.plugins.manifest import Input, Operation
+
+LARGEST = 2**25
+"""Bytes of an image that is handed over whole; of a larger one parts are read as needed."""
+IMAGE = "image"
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """An image that a page has a plugin be given, as `Request` of protocol/HOST.md has it."""
+
+    layer: int
+    where: Any
+    axes: str = ""
+
+
+class PageDesk(DeskService):
+    """A desk, as a page calls it.
+
+    Args:
+        layer: gives the layer of an id, or raises UsageError.
+        where: understands a `Where`, or raises UsageError.
+    """
+
+    def __init__(
+        self, desk: Desk, layer: Callable[[int], Given], where: Callable[[Any], Where]
+    ) -> None:
+        super().__init__(desk)
+        self._layer = layer
+        self._where = where
+
+    async def run(self, source: Any, context: Any = None) -> Any:
+        """Run a plugin. `image` in its context is a layer, which it gets as `data.image`."""
+        given = dict(context) if isinstance(context, dict) else {}
+        wanted = given.pop(IMAGE, None)
+        if wanted is not None:
+            given["data"] = {**(given.get("data") or {}), **await self._image(wanted)}
+        return await super().run(source, given)
+
+    async def _image(self, wanted: Any) -> dict[str, Any]:
+        """What a plugin gets of an image: its pixels, and where they lie."""
+        try:
+            asked = msgspec.convert(wanted, Wanted)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"That is no image to hand over: {error}.") from None
+        layer = self._layer(asked.layer)
+        taken = Operation(
+            name="run",
+            title="The plugin",
+            inputs=(Input(name=IMAGE, kind="image", title="Image", axes=asked.axes or None),),
+        )
+        selection = select(taken, {IMAGE: layer}, self._where(asked.where))
+        if selection.calls > 1:
+            raise UsageError("A plugin of ImJoy gets one plane or volume: choose what is shown.")
+        box = selection.box(IMAGE, (0,) * len(selection.loops))
+        axes = selection.axes
+        metadata = metadata_of(box, axes)
+        pixels = math.prod(box.shape[box.names.index(name)] for name in axes)
+        is_large = pixels * box.layer.image.dtype.itemsize > LARGEST
+        array = lazy_part(box, axes) if is_large else await read_part(box, axes)
+        return {
+            IMAGE: array,
+            "name": metadata["name"],
+            "axes": "".join(axes),
+            "scale": list(metadata["scale"]),
+            "translation": list(metadata["translation"]),
+            "units": list(metadata["units"]),
+        }
