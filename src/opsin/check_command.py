@@ -1,4 +1,7 @@
-"""`opsin plugins check`: what a plugin is, and which of its operations are pure functions."""
+"""`opsin plugins check`: what a plugin is, and which of its operations are pure functions.
+
+Of a file of ImJoy, what will not run.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,20 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from opsin.errors import UsageError
+from opsin.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from opsin.host.functional import Verdict
-    from opsin.plugins.manifest import Operation
+    from opsin.plugins.manifest import Operation, Plugin
 
 Say = Callable[[str], None]
 
 
 def check(path: Path, *, functional: bool, json: bool, say: Say) -> int:
-    """Print what a plugin's file is, and what came of trying its operations.
+    """Print what a plugin's file is, and what came of trying its operations; of an ImJoy file, what
+    will not run here, and why. Gives the exit status.
 
     Args:
         functional: fail unless each operation is a pure function.
@@ -30,8 +34,14 @@ def check(path: Path, *, functional: bool, json: bool, say: Say) -> int:
         EnvironmentFailed, WorkerLost: it cannot be tried.
     """
     from opsin.plugins.formats import read_plugin
+    from opsin.plugins.formats.imjoy_html import SUFFIX
+    from opsin.plugins.manifest import ImjoyKind
 
     plugin = read_plugin(path)
+    if plugin.kind in get_args(ImjoyKind) and path.name.lower().endswith(SUFFIX):
+        if functional:
+            raise UsageError("--functional is for typed files and stubs.")
+        return _check_imjoy(path, plugin, json=json, say=say)
     verdicts = asyncio.run(_verdicts(path))
     if json:
         about = {name: _entry(verdict) for name, verdict in verdicts.items()}
@@ -48,6 +58,28 @@ def check(path: Path, *, functional: bool, json: bool, say: Say) -> int:
     if functional and wrong:
         raise UsageError(f"Not a pure function, as far as is known: {', '.join(wrong)}.")
     return 0
+
+
+def _check_imjoy(path: Path, plugin: Plugin, *, json: bool, say: Say) -> int:
+    """Print what will not run of a file of ImJoy: 1 if there is any, 0 otherwise."""
+    from opsin.host.imjoy.findings import findings
+
+    try:
+        found = findings(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, UnicodeError) as error:
+        raise PluginError(f"{path} cannot be read: {error}.") from error
+    if json:
+        about = {"name": plugin.name, "kind": plugin.kind, "version": plugin.version}
+        say(json_text.dumps({**about, "wrong": found.wrong, "notes": found.notes}, indent=2))
+    else:
+        version = "" if plugin.version == "0" else f" {plugin.version}"
+        say(f"{path}  {plugin.name}{version}, {plugin.kind}")
+        for kind, sentences in (("will not run", found.wrong), ("note", found.notes)):
+            for sentence in sentences:
+                say(f"  {kind}: {sentence}")
+        if not found.wrong:
+            say("  nothing speaks against it")
+    return 1 if found.wrong else 0
 
 
 async def _verdicts(path: Path) -> dict[str, Verdict]:

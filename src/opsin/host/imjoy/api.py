@@ -380,6 +380,11 @@ NAMES = tuple(_ANSWERS)
 """Of all calls."""
 
 
+def is_elsewhere(name: str) -> bool:
+    """Whether a call is one that only says what to use in its place."""
+    return _ANSWERS.get(name) is PluginApi._elsewhere
+
+
 def fraction(value: Any) -> float | None:
     """Progress from 0 to 1: up to 1 it is that, more is per cent."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or isnan(value):
