@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from opsin.errors import PluginError
@@ -30,7 +30,7 @@ _KEYS = {
     *("type", "ui", "uri", "url", "version", "website"),
 }
 _CALL = re.compile(r"(?<![\w./'\"$-])api\s*\.\s*((?:utils|fs)\s*\.\s*[$\w]+|[$\w]+)")
-_COMMENT = re.compile(r"(?<![:'\"/])//[^\n]*|/\*.*?\*/|^\s*#[^\n]*", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"(?<![:'\"/])//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SNAKE = re.compile(r"_([a-z])")
 _WITHOUT_SCRIPT = ("collection", "rpc-window", "rpc-worker")
 
@@ -91,14 +91,17 @@ def _of_scripts(file: ImjoyFile) -> Iterator[str]:
     if scripts and (file.lang == "python") != is_python:
         meant = "Python" if is_python else "JavaScript"
         yield f"Its script is in {file.lang}, and a {file.kind} runs {meant}."
-    if is_python:
-        for block in scripts:
-            yield from _of_python(block)
     known = set(NAMES) | _BESIDE
     found: dict[str, int] = {}
     for block in scripts:
-        for name, line in _calls(block):
-            found.setdefault(name, line)
+        calls: Iterable[tuple[str, int]] = _calls(block)
+        if is_python:
+            try:
+                calls = _python_calls(block)
+            except PluginError as error:
+                yield str(error)
+        for name, line in calls:
+            found.setdefault(_SNAKE.sub(lambda one: one[1].upper(), name), line)
     for name, line in found.items():
         if name not in known and not name.startswith("_"):
             yield f"Line {line}: there is no api.{name} in Opsin."
@@ -113,15 +116,32 @@ def _of_scripts(file: ImjoyFile) -> Iterator[str]:
         yield "It never calls api.export, so that nothing of it can be run."
 
 
-def _of_python(block: Block) -> Iterator[str]:
+def _python_calls(block: Block) -> list[tuple[str, int]]:
+    """What is called of `api`, with lines of the file.
+
+    Raises:
+        PluginError: it is no Python.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(block.content)
+            tree = ast.parse(block.content)
     except SyntaxError as error:
-        yield f"Line {block.line + (error.lineno or 1) - 1}: this is no Python 3: {error.msg}."
-    except (ValueError, RecursionError, MemoryError):
-        yield f"Line {block.line}: this script cannot be read."
+        line = block.line + (error.lineno or 1) - 1
+        raise PluginError(f"Line {line}: this is no Python 3: {error.msg}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise PluginError(f"Line {block.line}: this script cannot be read.") from error
+    found = []
+    for node in ast.walk(tree):
+        names: list[str] = []
+        inner: ast.AST = node
+        while isinstance(inner, ast.Attribute):
+            names.insert(0, inner.attr)
+            inner = inner.value
+        if names and isinstance(inner, ast.Name) and inner.id == "api":
+            count = 2 if names[0] in ("utils", "fs") else 1
+            found.append((".".join(names[:count]), block.line + node.lineno - 1))  # type: ignore[attr-defined]
+    return found
 
 
 def _calls(block: Block) -> Iterator[tuple[str, int]]:
@@ -132,7 +152,7 @@ def _calls(block: Block) -> Iterator[tuple[str, int]]:
         line += plain.count("\n", at, found.start())
         at = found.start()
         name = re.sub(r"\s", "", found[1])
-        yield _SNAKE.sub(lambda one: one[1].upper(), name) if name.islower() else name, line
+        yield name, line
 
 
 def _left_out(file: ImjoyFile) -> Iterator[str]:
