@@ -128,19 +128,25 @@ async def _one(desk: Any, path: Path, plugin: Plugin, stages: Any, seconds: floa
     try:
         async with asyncio.timeout(seconds):
             loaded = await desk.load(str(path))
-            if plugin.kind == "collection" or not loaded.file.runnable:
-                return Outcome(True, "set_up")
-            if loaded.function("run") is None:
-                return Outcome(True, "set_up")
-            form = {one.name: one.default for one in plugin.operations[0].parameters}
-            config = {name: value for name, value in form.items() if _is_plain(value)}
-            await desk.run(str(path), {"config": config, "data": {}})
-            return Outcome(True, "ran")
+            is_run = plugin.kind != "collection" and loaded.function("run") is not None
+            if is_run and (loaded.file.runnable or loaded.file.is_window):
+                form = {one.name: one.default for one in plugin.operations[0].parameters}
+                config = {name: value for name, value in form.items() if _is_plain(value)}
+                await desk.run(str(path), {"config": config, "data": {}})
+            # One that nobody can click on is for others, and does no more than be there.
+            return Outcome(True, "ran" if is_run and loaded.file.runnable else "set_up")
     except TimeoutError:
         error: BaseException = TimeoutError(f"it took longer than {seconds:g} s")
     except Exception as failed:  # whatever a plugin fails with is an outcome
         error = failed
-    return Outcome(True, _stage(desk, loaded, plugin, stages), reason_of(error), detail_of(error))
+    said = loaded or desk.named(plugin.name)
+    log = "\n".join(line.text for line in said.lines) if said is not None else ""
+    stage = _stage(desk, loaded, plugin, stages)
+    wants_data = (
+        stage == "set_up" and loaded is not None and loaded.file.config.entries.get("inputs")
+    )
+    reason = reason_of(error, log, wants_data=bool(wants_data))
+    return Outcome(True, stage, reason, detail_of(error))
 
 
 def _stage(desk: Any, loaded: Any, plugin: Plugin, stages: Any) -> Stage:

@@ -26,6 +26,10 @@ _NO_INPUT = re.compile(
     r"(?:was|were|is|are)? ?(?:selected|given|chosen)",
     re.IGNORECASE,
 )
+_NO_DATA = re.compile(
+    r"of (?:undefined|null)\b|(?:undefined|null) is not|'NoneType'|(?:Key|Attribute)Error"
+)
+"""What scripts fail with that take for granted that they were given something."""
 _NO_ENGINE = re.compile(r"\bengine\b|Jupyter", re.IGNORECASE)
 
 
@@ -52,20 +56,29 @@ class Outcome:
         return asdict(self)
 
 
-def reason_of(error: BaseException) -> Reason:
-    """The word for what kept a plugin from going on."""
+def reason_of(
+    error: BaseException, log: str = "", *, running: bool = False, wants_data: bool = False
+) -> Reason:
+    """The word for what kept a plugin from going on.
+
+    Args:
+        log: what it had said before; it counts where the error itself says nothing.
+        running: it was set up, and failed when it was run.
+        wants_data: it works on data, of which there was none.
+    """
     if isinstance(error, OpsinError) and error.reason:
         return error.reason
-    text = str(error)
-    if _NO_INPUT.search(text):
-        return "needs_input"
-    if isinstance(error, EnvironmentFailed) or _NO_PACKAGE.search(text):
-        return "no_wheel"
-    if _NO_NETWORK.search(text):
-        return "needs_network"
-    if isinstance(error, PluginError) and _NO_ENGINE.search(text):
-        return "needs_engine"
-    return ""
+    for text in (str(error), log):
+        if _NO_INPUT.search(text):
+            return "needs_input"
+        if isinstance(error, EnvironmentFailed) or _NO_PACKAGE.search(text):
+            return "no_wheel"
+        if _NO_NETWORK.search(text):
+            return "needs_network"
+        if isinstance(error, PluginError) and _NO_ENGINE.search(text):
+            return "needs_engine"
+    had_none = wants_data or _NO_DATA.search(str(error))
+    return "needs_input" if running and had_none and not isinstance(error, TimeoutError) else ""
 
 
 def detail_of(error: BaseException) -> str:
