@@ -142,10 +142,8 @@ async def _one(desk: Any, path: Path, plugin: Plugin, stages: Any, seconds: floa
     said = loaded or desk.named(plugin.name)
     log = "\n".join(line.text for line in said.lines) if said is not None else ""
     stage = _stage(desk, loaded, plugin, stages)
-    wants_data = (
-        stage == "set_up" and loaded is not None and loaded.file.config.entries.get("inputs")
-    )
-    reason = reason_of(error, log, wants_data=bool(wants_data))
+    inputs = bool(loaded is not None and loaded.file.config.entries.get("inputs"))
+    reason = reason_of(error, log, running=stage == "set_up", wants_data=inputs)
     return Outcome(True, stage, reason, detail_of(error))
 
 
