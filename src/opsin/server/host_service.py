@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -120,18 +120,23 @@ class HostService:
         agreements, loop = self._session.host.agreements, asyncio.get_running_loop()
         stop = registry.listen(changed.set)
         stop_agreeing = agreements.listen(lambda _: loop.call_soon_threadsafe(changed.set))
+        verified_operations = self._session.host.workspace.verified_operations
         try:
             while True:
                 changed.clear()
                 known = await asyncio.to_thread(agreements.all)
-                yield [self._entry(one, known) for one in registry.all()]
+                verified = await asyncio.to_thread(verified_operations)
+                yield [self._entry(one, known, verified) for one in registry.all()]
                 while not changed.is_set():
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_INTERVAL):  # wait_for can lose a cancel
                             await changed.wait()
                     await asyncio.to_thread(_stats, [one.path for one in registry.all()])
                     registry.refresh()
-                    if await asyncio.to_thread(agreements.all) != known:  # by another process
+                    if (  # by another process
+                        await asyncio.to_thread(agreements.all) != known
+                        or await asyncio.to_thread(verified_operations) != verified
+                    ):
                         changed.set()
         finally:
             stop()
@@ -263,9 +268,14 @@ class HostService:
         self._session.restore_layer(_checked(id, int, "layer"))
 
     def _entry(
-        self, registered: Registered, known: Sequence[Agreement] | None = None
+        self,
+        registered: Registered,
+        known: Sequence[Agreement] | None = None,
+        verified: Collection[tuple[str, str]] | None = None,
     ) -> dict[str, Any]:
-        return plugin_entry(registered, self._session.host.agreements, known)
+        if verified is None:
+            verified = self._session.host.workspace.verified_operations()
+        return plugin_entry(registered, self._session.host.agreements, known, verified)
 
     def _started(self, request: Any) -> Job:
         program, layers, where = self._understood(request)
@@ -378,9 +388,17 @@ def check_plugin(file_name: str, text: str) -> None:
 
 
 def plugin_entry(
-    registered: Registered, agreements: Agreements, known: Sequence[Agreement] | None = None
+    registered: Registered,
+    agreements: Agreements,
+    known: Sequence[Agreement] | None = None,
+    verified: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """A plugin as pages get it. `known` is what `agreements` has, if that was read already."""
+    """A plugin as pages get it.
+
+    Args:
+        known: what `agreements` has, if that was read already.
+        verified: digests and names of operations that were found functional.
+    """
     plugin = registered.plugin
     operations = plugin.operations if plugin is not None else ()
     return {
@@ -403,6 +421,9 @@ def plugin_entry(
         "asks": list(to_be_asked(plugin)) if plugin is not None else [],
         "terms": agreements.terms(registered) if plugin is not None else "",
         "may_allow": agreements.changeable,
+        "verified": plugin is not None
+        and bool(operations)
+        and all((plugin.digest, one.name) in verified for one in operations),
         "operations": [
             {
                 "name": one.name,
