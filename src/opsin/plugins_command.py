@@ -191,7 +191,7 @@ def _keep(action: str, words: Sequence[str], say: Say) -> int:
             path = Path(words[0])
             if is_imjoy_source(words[0]):
                 found = asyncio.run(added.add(workspace, words[0]))
-            elif path.is_file() or path.suffix in (".py", ".html"):
+            elif path.is_file() or path.suffix in (".py", ".pyi", ".html"):
                 found = add_file(workspace, path)
             else:
                 found = asyncio.run(add_from_index(workspace, words[0], _print_line))

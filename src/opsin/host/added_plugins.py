@@ -70,8 +70,10 @@ def add_file(workspace: Workspace, path: Path) -> Registered:
     Raises:
         PluginError: it is no plugin, or cannot be kept.
     """
-    if path.suffix.lower() != ".py":
-        raise PluginError(f"{path} is no plugin that can be added: that is a Python file (.py).")
+    if path.suffix.lower() not in (".py", ".pyi"):
+        raise PluginError(
+            f"{path} is no plugin that can be added: that is a Python file (.py, .pyi)."
+        )
     read_plugin(path)
     return read_registered(workspace.keep_plugin(path.name, path.read_text(encoding="utf-8-sig")))
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 NAMES_MANIFEST = ".napari"
 """What the name of a file ends with that names the manifest of a plugin of napari."""
-KEPT = (".py", ".imjoy.html")
+KEPT = (".py", ".pyi", ".imjoy.html")
 """What the names of plugins end with that are kept as they are."""
 ANSWERS = "answers"
 LONGEST_PATH = 4096
@@ -123,10 +123,10 @@ class Workspace:
         Raises:
             PluginError: this cannot be a file's name, or it cannot be written.
         """
-        if not re.fullmatch(r"[\w-][\w. -]{0,80}(\.py|\.imjoy\.html)", file_name):
+        if not re.fullmatch(r"[\w-][\w. -]{0,80}(\.pyi?|\.imjoy\.html)", file_name):
             raise PluginError(
                 f"{file_name[:80]!r} is no name for a plugin: use letters, digits, - and _, "
-                "and .py or .imjoy.html at the end."
+                "and .py, .pyi or .imjoy.html at the end."
             )
         return _written(self.plugins / file_name, text)
 

@@ -379,7 +379,9 @@ def _where(where: VisibleRegion | WholeLevel) -> Where:
 def check_plugin(file_name: str, text: str) -> None:
     """Raise PluginError unless a plugin can be read of the text of a file."""
     with TemporaryDirectory(prefix="opsin-") as folder:
-        path = Path(folder) / f"plugin{IMJOY if file_name.lower().endswith(IMJOY) else '.py'}"
+        endings = (IMJOY, ".pyi")
+        ending = next((one for one in endings if file_name.lower().endswith(one)), ".py")
+        path = Path(folder) / f"plugin{ending}"
         path.write_text(text, encoding="utf-8", errors="surrogateescape")
         try:
             read_plugin(path)

@@ -13,10 +13,12 @@ from skimage.measure import regionprops_table
 from skimage.segmentation import expand_labels
 
 import opsin
+from opsin.cli import main
 from opsin.errors import PluginError, RemoteError
 from opsin.plugins.formats import read_plugin
 from opsin.plugins.formats.stub_file import parse
 from opsin.plugins.manifest import decode, encode
+from opsin.server.host_service import check_plugin
 from tests.plugins.formats.test_python_file_fuzz import WORDS
 
 EXAMPLE = Path("examples/plugins/skimage_objects.pyi")
@@ -140,6 +142,23 @@ def test_a_stub_beside_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "lost.pyi").write_text(STUB)
     with pytest.raises((PluginError, RemoteError), match="There is no module lost"):
         opsin.load(str(tmp_path / "lost.pyi")).loaded(image)
+
+
+def test_a_stub_is_added_listed_run_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "data"))
+    assert main(["plugins", "add", str(EXAMPLE)]) == 0
+    kept = str(tmp_path / "data" / "plugins" / EXAMPLE.name)
+    assert main(["plugins", "list"]) == 0
+    assert f"{kept}  Objects of scikit-image 1.0" in capsys.readouterr().out
+    labels = np.zeros((9, 9), np.int32)
+    labels[4, 4] = 3
+    assert (opsin.load(kept).expand_labels(labels, distance=2) == 3).sum() == 13
+    assert main(["plugins", "remove", EXAMPLE.name]) == 0
+    check_plugin("a.pyi", FUNCTION)
+    with pytest.raises(PluginError, match=r"^a.pyi, line 1: this is not Python"):
+        check_plugin("a.pyi", "def f(:")
 
 
 CONTENT = EXAMPLE.read_bytes()

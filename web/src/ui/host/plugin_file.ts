@@ -11,9 +11,9 @@ export class NoPlugin extends Error {
 /** Its text. */
 export async function readPluginFile(file: File): Promise<string> {
   const name = `“${file.name}”`;
-  if (!/\.(?:py|imjoy\.html)$/i.test(file.name)) {
+  if (!/\.(?:pyi?|imjoy\.html)$/i.test(file.name)) {
     throw new NoPlugin(
-      `${name} is not a plugin: that is a Python file (.py) or an ImJoy file (.imjoy.html). Images are opened from the terminal: opsin view ${file.name}`,
+      `${name} is not a plugin: that is a Python file (.py, .pyi) or an ImJoy file (.imjoy.html). Images are opened from the terminal: opsin view ${file.name}`,
     );
   }
   if (file.size > LARGEST) {
