@@ -58,7 +58,8 @@ def test_plugins_are_kept_under_harmless_names(tmp_path: Path) -> None:
         workspace.keep_plugin("c.py", "x = '\ud800'")
     assert list(workspace.plugins.iterdir()) == []
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"environments", "inputs", "logs", "plugins", "results", "workspace.sqlite"}
+    folders = {"environments", "inputs", "logs", "plugins", "results", "sources"}
+    assert names == {*folders, "workspace.sqlite"}
     workspace.close()
 
 
