@@ -120,6 +120,8 @@ class Shelf:
         self, source: str, tag: str, beside: Registered | None
     ) -> tuple[ImjoyFile, Registered]:
         """What has to be fetched, or is the text of a plugin itself."""
+        if beside is None and source.lower().endswith(SUFFIX) and "://" not in source:
+            raise PluginError(f"There is no plugin at {source}.")
         repository = None if beside is None else await self._repository_of(beside)
         found = await obtain_source(source, self._folder, repository=repository)
         text = page_plugin(found.address, {}) if found.external else found.text
