@@ -38,6 +38,8 @@ export default defineConfig({
     target: "es2023",
     // The app is served from the same computer: no inlined data URLs, which a strict CSP refuses.
     assetsInlineLimit: 0,
+    // The editor of plugins is larger than that, and is loaded by who opens it.
+    chunkSizeWarningLimit: 800,
     modulePreload: { polyfill: false },
     rollupOptions: {
       // The app, and the element that other pages take from the server by this name.
@@ -48,6 +50,8 @@ export default defineConfig({
       },
     },
   },
+  // Plugins are started from the templates of the host.
+  server: { fs: { allow: [".."] } },
   worker: { format: "es" },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   test: {

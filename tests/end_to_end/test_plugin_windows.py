@@ -313,3 +313,40 @@ def test_a_plugin_is_loaded_from_its_source(panel: Panel, tmp_path: Path) -> Non
     field.fill(source)
     page.keyboard.press("Control+Enter")
     expect(notices).to_contain_text("“Pasted” is loaded.", timeout=WAIT)
+
+
+def test_a_plugin_is_written_and_runs_while_one_types(panel: Panel) -> None:
+    page = panel.page
+    expect(panel.region.get_by_text("Connecting to the host")).to_have_count(0, timeout=WAIT)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog", name="Commands")).to_be_visible(timeout=WAIT)
+    page.keyboard.type("write new plugin")
+    page.keyboard.press("Enter")
+    form = page.get_by_role("form", name="New plugin")
+    form.get_by_label("Name of the plugin's file").fill("circles")
+    form.get_by_label("What to start from").select_option("ImJoy: a window")
+    code = form.get_by_role("textbox", name="Source of the plugin")
+    expect(code).to_contain_text('"circles"')
+    page.keyboard.press("Tab")
+    code.click()
+    page.keyboard.press("Control+Enter")
+    body = windows(panel).get_by_role("tabpanel", name="circles")
+    said = body.frame_locator("iframe").locator("#said")
+    expect(said).to_have_text("12 circles", timeout=WAIT)
+
+    place = body.bounding_box()
+    form.get_by_label("Live").check()
+    page.evaluate("document.querySelector('.cm-content').focus()")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+f")
+    page.keyboard.type("placeholder: 12")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.keyboard.type("placeholder: 7")
+    expect(said).to_have_text("7 circles", timeout=WAIT)
+    assert body.bounding_box() == place
+
+    code.click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.insert_text('<config lang="json">{</config>')
+    expect(form.get_by_role("alert")).to_be_visible(timeout=WAIT)

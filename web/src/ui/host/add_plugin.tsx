@@ -88,6 +88,17 @@ function AddPanel({ shelf, plugins, onDone }: AddPluginProps & { readonly onDone
           )}
         />
         <button
+          type="button"
+          class="button"
+          disabled={!plugins}
+          onClick={() => {
+            plugins?.write();
+            onDone();
+          }}
+        >
+          Write one …
+        </button>
+        <button
           type="submit"
           class="button add-load"
           disabled={source.value.trim() === "" || !plugins || isLoading.value}
@@ -113,7 +124,7 @@ export function PluginFileButton({ shelf, button, onAdd }: PluginFileButtonProps
       <input
         ref={input}
         type="file"
-        accept=".py,.html"
+        accept=".py,.pyi,.html"
         multiple
         hidden
         onChange={(event) => {

@@ -6,6 +6,7 @@ import { computed, effect, type ReadonlySignal } from "@preact/signals";
 import { render } from "preact";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
+import { checkForm } from "../host/form_values.ts";
 import type { HostLink } from "../host/host_link.ts";
 import type { PluginShelf } from "../host/plugin_shelf.ts";
 import { Activity } from "./activity.ts";
@@ -13,10 +14,11 @@ import { ActivityLine } from "./activity_line.tsx";
 import { QuestionDialog } from "./dialogs/question_dialog.tsx";
 import { Questions } from "./dialogs/questions.ts";
 import { WindowDialogs } from "./dialogs/window_dialogs.tsx";
+import { EditorDraft } from "./editor/editor_draft.ts";
 import { Face } from "./face.ts";
 import { LogView } from "./log/log_view.tsx";
 import { PluginLogs } from "./log/plugin_logs.ts";
-import { LaterPalette } from "./palette/later_palette.tsx";
+import { Palette } from "./palette/palette.tsx";
 import { PluginDesk } from "./plugin_desk.ts";
 import type { PluginsParts } from "./plugins_parts.ts";
 import type { About, StartFrame } from "./service.ts";
@@ -40,6 +42,8 @@ export class PluginsFace implements PluginsParts {
   readonly #desk: PluginDesk;
   readonly #makeRoom: () => void;
   #openBefore = 0;
+  readonly #draft: EditorDraft;
+  #editor: string | null = null;
   readonly #logWindows = new Map<string, string>();
 
   constructor(desk: Desk, commands: Commands, link: HostLink, shelf: PluginShelf) {
@@ -47,6 +51,20 @@ export class PluginsFace implements PluginsParts {
     this.#shelf = shelf;
     const memory = new WindowMemory(() => sessionStorage);
     this.#windows = new PluginWindows(memory.recall()?.layout ?? null);
+    this.#draft = new EditorDraft({
+      add: async (fileName, text) => await link.host.add_plugin(fileName, text),
+      runAnew: async ({ id, name, operations }) => {
+        await Promise.all(this.#desk.of(id).map((one) => this.stop(one)));
+        const form = operations[0]?.form;
+        const config = form ? checkForm(form, new Map()).values : {};
+        await this.run(id, name, { config });
+      },
+      openForm: (plugin) => {
+        const [operation] = plugin.operations;
+        commands.pluginsOpen.value = true;
+        if (operation) shelf.choose(plugin, operation);
+      },
+    });
     this.#makeRoom = effect(() => this.#leaveRoom(this.#windows.open.value.length));
     this.#hidden = document.createElement("div");
     this.#hidden.className = "hidden-frames";
@@ -78,7 +96,9 @@ export class PluginsFace implements PluginsParts {
     <>
       <WindowDialogs windows={this.#windows} />
       <QuestionDialog questions={this.#questions} onStop={this.#stopById} />
-      <LaterPalette commands={this.#commands} shelf={this.#shelf} plugins={this} />
+      {this.#commands.paletteOpen.value && (
+        <Palette commands={this.#commands} shelf={this.#shelf} plugins={this} />
+      )}
     </>
   );
 
@@ -126,7 +146,15 @@ export class PluginsFace implements PluginsParts {
       return;
     }
     const title = `Log of ${name}`;
-    const spec = { name: title, title, w: 16, h: 8, fullscreen: false, isDialog: false };
+    const spec = {
+      name: title,
+      title,
+      w: 16,
+      h: 8,
+      fullscreen: false,
+      isDialog: false,
+      isTool: true,
+    };
     const window = this.#windows.add(spec, {
       closed: async () => this.#logWindows.delete(id),
       focused: () => this.#logs.seen(id),
@@ -138,7 +166,24 @@ export class PluginsFace implements PluginsParts {
     );
   };
 
+  readonly write = (): void => {
+    if (this.#editor !== null && this.#windows.find(this.#editor)) {
+      this.#windows.show(this.#editor);
+      return;
+    }
+    const spec = { name: "New plugin", title: "New plugin", w: 20, h: 16 };
+    const window = this.#windows.add(
+      { ...spec, fullscreen: false, isDialog: false, isTool: true },
+      { closed: async () => render(null, window.element), focused: () => undefined },
+    );
+    this.#editor = window.key;
+    void import("./editor/plugin_editor.tsx").then(({ PluginEditor }) =>
+      render(<PluginEditor draft={this.#draft} />, window.element),
+    );
+  };
+
   dispose(): void {
+    this.#draft.dispose();
     this.#makeRoom();
     this.#desk.dispose();
     this.#windows.dispose();

@@ -21,5 +21,7 @@ export interface PluginsParts {
   stop(about: About): Promise<void>;
   reload(about: About): Promise<void>;
   showLog(about: About): void;
+  /** Opens the editor of a new plugin. */
+  write(): void;
   dispose(): void;
 }

@@ -56,6 +56,16 @@ describe("a layout", () => {
     expect(tall.root).toMatchObject({ direction: "column" });
   });
 
+  it("puts windows of plugins above what one works with, and that into tabs with them", () => {
+    const isTool = (window: string) => window === "log";
+    const log = opened(START, "log", WISH, AREA, isTool);
+    const both = opened(log, "a", WISH, AREA, isTool);
+    expect(placeOf(both, "a")?.top).toBe(0);
+    expect(placeOf(both, "log")?.top).toBe(303);
+    const after = opened(opened(START, "a", WISH, AREA, isTool), "log", WISH, AREA, isTool);
+    expect(tabsWith(after, "log")?.windows).toEqual(["a", "log"]);
+  });
+
   it("gives a window its place again, however it was closed", () => {
     const floats = floating(opened(START, "a", WISH, AREA), "a", FLOAT);
     const gone = arranged(floats, AREA, () => false);

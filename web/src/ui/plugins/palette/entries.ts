@@ -27,7 +27,14 @@ export function entriesOf(
   shelf: PluginShelf,
   plugins: PluginsParts,
 ): readonly Entry[] {
-  return [...operations(commands, shelf), ...loaded(plugins), ...ofApp(commands)];
+  const write: Entry = {
+    id: "write",
+    text: "Write a new plugin",
+    group: "Plugins",
+    keys: [],
+    run: () => plugins.write(),
+  };
+  return [...operations(commands, shelf), ...loaded(plugins), write, ...ofApp(commands)];
 }
 
 function ofApp(commands: Commands): readonly Entry[] {

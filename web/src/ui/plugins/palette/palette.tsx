@@ -1,6 +1,6 @@
 /** The command palette: everything that can be done, by a few letters of its name. */
-import { useSignal } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useComputed, useSignal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Entry, entriesOf, type PaletteProps } from "./entries.ts";
 import { ranked } from "./fuzzy.ts";
 
@@ -11,8 +11,8 @@ export function Palette({ commands, shelf, plugins }: PaletteProps) {
   const chosen = useSignal(0);
   const dialog = useRef<HTMLDialogElement>(null);
   const list = useRef<HTMLDivElement>(null);
-  const entries = useMemo(() => entriesOf(commands, shelf, plugins), [commands, shelf, plugins]);
-  const found = ranked(query.value, entries, ({ text, group }) => `${text} ${group}`).slice(
+  const entries = useComputed(() => entriesOf(commands, shelf, plugins));
+  const found = ranked(query.value, entries.value, ({ text, group }) => `${text} ${group}`).slice(
     0,
     MOST,
   );

@@ -24,18 +24,35 @@ export type Wish = {
   readonly fullscreen: boolean;
 };
 
-export function opened(layout: Layout, window: string, wish: Wish, area: Size): Layout {
+/** `isTool`: of what one works with while plugins show something (an editor, a log). */
+export function opened(
+  layout: Layout,
+  window: string,
+  wish: Wish,
+  area: Size,
+  isTool: (window: string) => boolean = () => false,
+): Layout {
   const placed = tabsWith(layout, window)
     ? shown(layout, window)
-    : besideImage(layout, window, wish, area);
+    : besideImage(layout, window, wish, area, isTool);
   return wish.fullscreen ? maximised(placed, window) : placed;
 }
 
-/** With the other windows, if there are some; else on the longer side of the canvas. */
-function besideImage(layout: Layout, window: string, wish: Wish, area: Size): Layout {
+/** With the other windows, if there are some, above a tool; else on the longer side of the canvas. */
+function besideImage(
+  layout: Layout,
+  window: string,
+  wish: Wish,
+  area: Size,
+  isTool: (window: string) => boolean,
+): Layout {
   const others = tabsOf(layout.root).filter(({ windows }) => !windows.includes(IMAGE));
-  const latest = others.find(({ windows }) => windows.includes(layout.front)) ?? others[0];
+  const hidesNoTool = others.filter(({ windows }) => isTool(window) || !windows.some(isTool));
+  const latest =
+    hidesNoTool.find(({ windows }) => windows.includes(layout.front)) ?? hidesNoTool[0];
   if (latest) return docked(layout, window, latest.id, "middle");
+  const [tools] = others;
+  if (tools) return docked(layout, window, tools.id, "top");
   const image = tabsWith(layout, IMAGE)?.id ?? IMAGE;
   const isWide = area.width >= 1.1 * area.height;
   const share = isWide

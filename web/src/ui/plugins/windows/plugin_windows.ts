@@ -24,6 +24,8 @@ export type WindowSpec = Wish & {
   readonly name: string;
   readonly title: string;
   readonly isDialog: boolean;
+  /** One works with it while plugins show something: it is not covered by them. */
+  readonly isTool?: boolean;
 };
 
 export type Listener = {
@@ -87,7 +89,7 @@ export class PluginWindows {
     batch(() => {
       this.#open.value = [...this.#open.peek(), opening];
       if (!spec.isDialog) {
-        this.#layout.value = opened(this.#layout.peek(), opening.key, spec, this.area.peek());
+        this.#layout.value = this.#opened(this.#layout.peek(), opening.key, spec);
       }
     });
     return opening;
@@ -117,17 +119,17 @@ export class PluginWindows {
     this.setHidden(key, true);
     const goodbye = closing.listener.closed().catch(() => undefined);
     await Promise.race([goodbye, new Promise((done) => setTimeout(done, GOODBYE_MS))]);
-    this.remove(key);
+    batch(() => {
+      this.remove(key);
+      this.#layout.value = without(this.#layout.peek(), key);
+    });
   }
 
-  /** It is gone. */
+  /** It is gone. Who has not closed it finds it where it was, should it come again. */
   remove(key: string): void {
     const removed = this.find(key);
     if (!removed) return;
-    batch(() => {
-      this.#open.value = this.#open.peek().filter((one) => one.key !== key);
-      this.#layout.value = without(this.#layout.peek(), key);
-    });
+    this.#open.value = this.#open.peek().filter((one) => one.key !== key);
     removed.element.remove();
   }
 
@@ -147,7 +149,7 @@ export class PluginWindows {
     const spec = this.find(key)?.spec;
     if (!spec) return;
     this.#layout.value = isFloating(layout, key)
-      ? opened(without(layout, key), key, { ...spec, fullscreen: false }, this.area.peek())
+      ? this.#opened(without(layout, key), key, { ...spec, fullscreen: false })
       : floating(layout, key, floatPlace(spec, this.area.peek(), layout.floats.length));
   }
 
@@ -185,6 +187,11 @@ export class PluginWindows {
   dispose(): void {
     for (const { element } of this.#open.peek()) element.remove();
     this.#open.value = [];
+  }
+
+  #opened(layout: Layout, key: string, wish: Wish): Layout {
+    const isTool = (other: string) => !!this.find(other)?.spec.isTool;
+    return opened(layout, key, wish, this.area.peek(), isTool);
   }
 
   #isThere(key: string): boolean {

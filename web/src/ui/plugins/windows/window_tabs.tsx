@@ -65,11 +65,13 @@ export function WindowTabs({ windows, group }: TabsProps) {
             onClick={() => windows.toggleFloat(active)}
           />
         )}
-        <IconButton
-          icon={isMaximised ? "restore" : "maximise"}
-          label={isMaximised ? `Restore ${title}` : `Maximise ${title}`}
-          onClick={() => windows.toggleMaximised(active)}
-        />
+        {!isNarrow && (
+          <IconButton
+            icon={isMaximised ? "restore" : "maximise"}
+            label={isMaximised ? `Restore ${title}` : `Maximise ${title}`}
+            onClick={() => windows.toggleMaximised(active)}
+          />
+        )}
         {active !== IMAGE && (
           <IconButton
             icon="close"
