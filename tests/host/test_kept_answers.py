@@ -180,12 +180,38 @@ def test_calls_of_a_stack_run_at_the_same_time_and_each_is_kept(
             assert [float(line.split(",")[1]) for line in means] == [
                 float(plane.mean()) for plane in stack
             ]
+            await asyncio.sleep(0)
             assert host._places._value == 2
             most.clear()
             last = await job_of(host, stack[:, ::-1], axes="zyx")
             assert computed(last) == 6
             assert max(most) == 2
             assert not running
+
+    run(main(), 120)
+
+
+def test_others_wait_for_one_call_at_most(tmp_path: Path) -> None:
+    """A long stack takes what is free, and leaves it to whoever comes."""
+    stack = np.arange(8 * 20 * 30, dtype=np.float32).reshape(8, 20, 30)
+
+    async def main() -> None:
+        async with verified_host(tmp_path, parallel=2) as host:
+            (registered,) = host.registry.all()
+            program = host.program(registered, "slow", {})
+            long = host.run(program, {"image": layer(stack, "zyx")}, Whole())
+            second = asyncio.Event()
+            long.listen(lambda job: second.set() if computed(job) == 2 else None)
+            await second.wait()
+            other = await job_of(host, IMAGE, "other")
+            assert other.state == "done"
+            assert not long.has_ended
+            assert computed(long) < 7
+            await long.wait()
+            assert long.error is None
+            assert computed(long) == 8
+            await asyncio.sleep(0)
+            assert host._places._value == 2
 
     run(main(), 120)
 

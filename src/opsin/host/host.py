@@ -21,7 +21,7 @@ from opsin.host.in_process import check_in_process
 from opsin.host.job import Job, NewLines
 from opsin.host.layers_run import LayersRun, arrays_of, gives_layers
 from opsin.host.lazy_types import register as register_lazy_types
-from opsin.host.lent_workers import is_kept, lent_workers, more_places
+from opsin.host.lent_workers import is_kept, lent_workers
 from opsin.host.permissions import NOTHING, from_words, said_of
 from opsin.host.recorder import Recorder
 from opsin.host.registry import Registered, Registry
@@ -83,6 +83,7 @@ class Host:
         self.supervision = supervision or Supervision.given()
         self._pool = WorkerPool(workspace.environments, self.supervision)
         parallel = parallel or min(os.cpu_count() or 2, self.supervision.workers)
+        self._parallel = parallel
         self._places = asyncio.Semaphore(parallel)
         self._listeners: list[Callable[[Job], None]] = []
         self._has_user = has_user
@@ -328,7 +329,7 @@ class Host:
     ) -> AsyncIterator[tuple[Worker, int]]:
         """What runs the calls of a job, and how many at the same time.
 
-        A verified operation gets as many places as nobody else needs now.
+        A verified operation takes places that nobody else needs, call by call.
         """
 
         @asynccontextmanager
@@ -347,10 +348,9 @@ class Host:
             return
         needed = estimate(selection, self._needs(program), granted.memory)
         room = needed.available_bytes // 2 // max(1, needed.worker_bytes)
-        async with (
-            more_places(self._places, min(selection.calls, room)) as width,
-            lent_workers(lend, words, self.workspace.answers, width) as workers,
-        ):
+        width = max(1, min(selection.calls, room, self._parallel))
+        places = self._places if width > 1 else None
+        async with lent_workers(lend, words, self.workspace.answers, places) as workers:
             yield workers, width
             if workers.kept:
                 share = "" if workers.kept == selection.calls else f" of {selection.calls}"

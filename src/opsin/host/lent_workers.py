@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from opsin.host.kept_answers import KeptAnswer, KeptAnswers, Unkept, bytes_of, key_of
 from opsin.images.waiting import on_thread
@@ -31,18 +32,25 @@ class LentWorkers:
         lend: gives a worker of that operation.
         words: say all that answers depend on beside the call (`opsin.host.verified`).
         answers: where they are kept.
-        width: calls that run at the same time.
+        places: for what runs at the same time. One is the run's own, whoever made it; further calls
+            take others, each for as long as it runs. None: one call runs at a time.
     """
 
-    def __init__(self, lend: Lend, words: str, answers: KeptAnswers, width: int = 1) -> None:
-        self.width = width
+    def __init__(
+        self,
+        lend: Lend,
+        words: str,
+        answers: KeptAnswers,
+        places: asyncio.Semaphore | None = None,
+    ) -> None:
         self.kept = 0
         """Calls that no worker was asked for."""
         self._lend = lend
         self._words = words
         self._answers = answers
         self._free: list[_Lent] = []
-        self._turns = asyncio.Semaphore(width)
+        own = asyncio.Semaphore(1)
+        self._turns = (own,) if places is None else (own, places)
         self._level = Level("not isolated")
         self._pid = 0
 
@@ -79,7 +87,7 @@ class LentWorkers:
             await self._free.pop().lending.__aexit__(None, None, None)
 
     async def _ask(self, call: Call, listener: Listener | None) -> Answer:
-        async with self._turns:
+        async with _one_of(self._turns):
             lent = self._free.pop() if self._free else await self._another()
             running = lent.worker.run(call, listener)
             del call
@@ -100,10 +108,10 @@ class LentWorkers:
 
 @asynccontextmanager
 async def lent_workers(
-    lend: Lend, words: str, answers: KeptAnswers, width: int = 1
+    lend: Lend, words: str, answers: KeptAnswers, places: asyncio.Semaphore | None = None
 ) -> AsyncIterator[LentWorkers]:
     """Workers for this block alone."""
-    workers = LentWorkers(lend, words, answers, width)
+    workers = LentWorkers(lend, words, answers, places)
     try:
         yield workers
     finally:
@@ -111,17 +119,34 @@ async def lent_workers(
 
 
 @asynccontextmanager
-async def more_places(places: asyncio.Semaphore, most: int) -> AsyncIterator[int]:
-    """So many places as are free now and as can be used, beside the one that is taken already."""
-    width = 1
+async def _one_of(turns: Sequence[asyncio.Semaphore]) -> AsyncIterator[None]:
+    """Whichever of them can be had first, for this block."""
+    waiting: dict[asyncio.Future[Any], asyncio.Semaphore]
+    waiting = {asyncio.ensure_future(one.acquire()): one for one in turns}
+    held: asyncio.Semaphore | None = None
     try:
-        while width < most and not places.locked():
-            await places.acquire()
-            width += 1
-        yield width
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        got = next(task for task in waiting if task.done())
+        held = waiting.pop(got)
+        _let_go(waiting)
+        yield
     finally:
-        for _ in range(width - 1):
-            places.release()
+        if held is None:  # cancelled meanwhile
+            _let_go(waiting)
+        else:
+            held.release()
+
+
+def _let_go(waiting: Mapping[asyncio.Future[Any], asyncio.Semaphore]) -> None:
+    """Wait no more; what was given all the same is given back."""
+    for task, one in waiting.items():
+        task.cancel()
+        task.add_done_callback(partial(_give_back, one))
+
+
+def _give_back(one: asyncio.Semaphore, task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        one.release()
 
 
 def is_kept(answer: Answer) -> bool:
