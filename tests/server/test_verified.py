@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from opsin.cli import main
-from tests.rpc.running import run
+from opsin.images.readers import open_images
+from opsin.rpc.peer import Peer
+from opsin.rpc.transports.memory import pair
+from opsin.server.host_service import HostService
+from opsin.server.session import Session
+from tests.rpc.running import run, until
+from tests.server.test_host_service import STACK, WHOLE
 from tests.server.test_permissions import page
 
 SOURCE = """# /// script
@@ -45,3 +51,34 @@ def test_pages_hear_of_it_and_of_a_change(tmp_path: Path, monkeypatch: pytest.Mo
         return found
 
     assert run(heard(), 60) == [False, True, False]
+
+
+def test_a_page_can_have_it_computed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "data"))
+    path = tmp_path / "doubled.py"
+    slow = "import time\n    time.sleep(0.002)\n    print(1)\n    return"
+    path.write_text(SOURCE.replace("return", slow))
+    assert main(["plugins", "check", str(path), "--functional"]) == 0
+
+    async def computed() -> list[int]:
+        session = Session([open_images(STACK)], 2**26, plugins=[path])
+        session.start()
+        await until(lambda: 0 in session.scene.layers)
+        ours, theirs = pair()
+        found = []
+        async with Peer(ours, HostService(session)), Peer(theirs) as client:
+            host = await client.root()
+            (plugin,) = session.host.registry.all()
+            asked = {"plugin": plugin.id, "operation": "doubled", "inputs": {"image": 0},
+                     "parameters": {}, "where": WHOLE}  # fmt: skip
+            for more in ({}, {}, {"anew": True}):
+                job = session.host.job(await host.run({**asked, **more}))
+                await job.wait()
+                assert job.error is None
+                found.append(list(job.log).count("1"))
+        await session.close()
+        return found
+
+    first, second, third = run(computed(), 60)
+    assert first == third > 1
+    assert second == 0

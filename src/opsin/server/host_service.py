@@ -82,6 +82,7 @@ class Request(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
     where: VisibleRegion | WholeLevel
     axes: str = ""
+    anew: bool = False
 
 
 class HostService:
@@ -291,7 +292,7 @@ class HostService:
         host = self._session.host
         plugin = host.registry.get(asked.plugin)
         program = self._within_roots(
-            host.program(plugin, asked.operation, asked.parameters, asked.axes)
+            host.program(plugin, asked.operation, asked.parameters, asked.axes, anew=asked.anew)
         )
         known = [one.name for one in program.operation.inputs]
         for name in asked.inputs:
