@@ -63,8 +63,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     ui = "Size {id: 'size', type: 'number', min: 1, max: 9, placeholder: 4}"
     counter = plugin(folder, "Counter", "window", COUNTER, ui=ui, defaults={"w": 12, "h": 8})
     asker = plugin(folder, "Asker", "web-worker", ASKER)
+    worker = plugin(folder, "Worker", "web-worker", WORKER)
     environment = {"OPSIN_DATA": str(folder / "data")}
-    flags = ("--plugin", counter, "--plugin", asker)
+    flags = ("--plugin", counter, "--plugin", asker, "--plugin", worker)
     with opsin_view([PICTURE, *flags], environment=environment) as running:
         yield running
 
@@ -207,6 +208,37 @@ def test_plugins_ask_and_say_and_log(panel: Panel) -> None:
     expect(log.get_by_role("listitem")).to_have_count(1)
     assert page.evaluate("window.pwned") is None
     forgive_parsing(panel.app)
+
+
+WORKER = """
+api.export({
+  setup() {},
+  async run() {
+    await api.showStatus("Fitting the model");
+    await api.showProgress(0.4);
+    await new Promise(() => {});
+  },
+});
+"""
+
+
+def test_what_goes_on_is_shown_and_can_be_stopped(panel: Panel) -> None:
+    page = panel.page
+    panel.open("Worker")
+    panel.run()
+    status = page.get_by_role("region", name="Status")
+    expect(status).to_contain_text("Worker Fitting the model", timeout=WAIT)
+    progress = status.get_by_role("progressbar", name="Progress of Worker")
+    expect(progress).to_have_attribute("value", "0.4")
+    page.get_by_role("button", name="All plugins").click()
+    plugins = panel.region.get_by_role("list", name="Plugins")
+    row = plugins.get_by_role("listitem", name="Worker")
+    expect(row).to_contain_text("Running")
+    row.get_by_role("button", name="Stop Worker").click()
+    expect(progress).to_have_count(0, timeout=WAIT)
+    expect(row.get_by_role("button", name="Stop Worker")).to_have_count(0)
+    said = page.get_by_role("region", name="Notices").get_by_role("alert").all_inner_texts()
+    assert all("was stopped" in one for one in said), said
 
 
 HOSTILE = (

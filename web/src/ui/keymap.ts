@@ -148,6 +148,7 @@ export const GESTURES: readonly { readonly written: readonly string[]; descripti
   { written: ["↑", "↓"], description: "Select a layer (in the list)" },
   { written: ["Alt", "Click"], description: "On an eye: show this layer only" },
   { written: ["Del"], description: "Remove the selected layer (in the list)" },
+  { written: ["Alt", "←", "→", "↑", "↓"], description: "On a window's tab: move it to that side" },
   { written: ["Ctrl+Enter"], description: "Run the plugin (in its form)" },
 ];
 

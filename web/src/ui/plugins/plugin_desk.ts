@@ -30,6 +30,8 @@ export class PluginDesk {
   readonly #parts: DeskParts;
   readonly #loaded = signal<readonly Loaded[]>([]);
   readonly #runs = signal<readonly Rerun[]>([]);
+  /** Ids of plugins whose run was ended from here. */
+  readonly #stopped = new Set<string>();
   #desk: Remote<DeskService> | null = null;
   #whyNone: string | null = null;
   #isRestoring = true;
@@ -84,10 +86,13 @@ export class PluginDesk {
   /** `source`: an id of the list of plugins, or what `load` takes. */
   async run(source: string, title: string, context: unknown): Promise<void> {
     const run: Rerun = { source, title, context };
+    this.#stopped.delete(source);
     this.#runs.value = [...this.#runs.peek().filter((one) => one.source !== source), run];
     try {
       await this.#remote().run(source, context);
     } catch (error) {
+      // Who stops a plugin knows that it gave no result.
+      if (this.#stopped.delete(source)) return;
       const id = this.#loaded.peek().findLast((one) => one.plugin === source)?.id;
       this.#fail(`“${title}” failed`, error, id === undefined ? null : { id, name: title });
     }
@@ -95,6 +100,8 @@ export class PluginDesk {
 
   async stop({ id, name }: About): Promise<void> {
     this.#parts.questions.forget(id);
+    const found = this.#loaded.peek().find((one) => one.id === id);
+    if (found?.state === "running") this.#stopped.add(found.plugin);
     try {
       await this.#remote().stop(id);
     } catch (error) {
