@@ -84,7 +84,9 @@ export type BuiltIn = WindowOfFrame & {
   /** Such as "imjoy/image". */
   readonly type: string;
   readonly data: unknown;
-  /** Of `imjoy/joy`, read by the host. */
+  /** Of `imjoy/joy`, as its plugin wrote it. */
+  readonly ui?: unknown;
+  /** The same, read by the host. */
   readonly form?: Pick<FormSpec, "text" | "schema"> | null;
 };
 

@@ -14,9 +14,9 @@ type Submitted = (values: unknown) => unknown;
 type Spec = FormSpec & { readonly submitted: Submitted | null };
 
 /** What a form window holds; `data` has `schema` (as in `HOST.md`), `text`, and `callback`. */
-export function formWindow({ title, data, form }: BuiltIn) {
+export function formWindow({ title, data, form, ui }: BuiltIn) {
   const { callback } = fieldsOf(data);
-  const { schema, text } = form ?? fieldsOf(data);
+  const { schema, text = ui } = form ?? fieldsOf(data);
   const { properties } = fieldsOf(schema);
   const spec: Spec = {
     title,
