@@ -366,6 +366,15 @@ def _add_viewing(parser: argparse.ArgumentParser) -> None:
         help="what a plugin may as long as this runs, such as fetcher.py:network, if it asks for "
         "it; may be given several times",
     )
+    parser.add_argument(
+        "--embed",
+        action="append",
+        default=[],
+        type=values.origin,
+        metavar="ORIGIN",
+        help="let pages of this site, such as https://my.site, run plugins in themselves; "
+        "may be given several times",
+    )
     run_command.add_limits(parser)
 
 

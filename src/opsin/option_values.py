@@ -20,6 +20,8 @@ PLUGIN_TEMPLATES = {
 }
 """Templates of plugins, and what the names of their files end with."""
 
+_ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[0-9a-f:]+\])(?::(\d{1,5}))?/?")
+
 FAR = 1e30
 """A world position beyond which there is nothing."""
 
@@ -50,6 +52,23 @@ def memory(text: str) -> int:
     if found < LEAST_MEMORY:
         raise argparse.ArgumentTypeError(f"{text} is too little for any plugin: give at least 64M")
     return found
+
+
+def origin(text: str) -> str:
+    """The origin of pages, as browsers write it: `https://my.site`, `http://127.0.0.1:8123`."""
+    found = _ORIGIN.fullmatch(text.strip().lower())
+    try:
+        if found is None:
+            raise ValueError(text)
+        scheme, host, port = found.groups()
+        host = host if host.startswith("[") else host.encode("idna").decode("ascii")
+    except (ValueError, UnicodeError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no origin of pages: write it like https://my.site or "
+            "http://127.0.0.1:8123, one for each site"
+        ) from None
+    is_usual = port in (None, {"http": "80", "https": "443"}[scheme])
+    return f"{scheme}://{host}" + ("" if is_usual else f":{int(port)}")
 
 
 def seconds(text: str) -> float:

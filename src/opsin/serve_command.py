@@ -83,6 +83,8 @@ def _run(
         raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --plugin or --host.")
     if options.allow and not near:
         raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --allow or --host.")
+    if options.embed and not near:
+        raise UsageError(f"{NO_PLUGINS[:-1]}: leave out --embed or --host.")
     allowed = [_allowed(text) for text in options.allow]
     granted = Supervision.given().but(time=options.time_limit, memory=options.memory_limit)
     no_plugins = None if near else NO_PLUGINS
@@ -133,7 +135,16 @@ def _run(
     names = [one.name for group in groups for one in _each(group)]
     names += [f"what lies below {folder}" for folder in roots.folders.values()]
     say(f"Opsin {does} {', '.join(names)}. Ctrl-C stops it.")
-    serve(session, listener, token=token, browser=browser, announce=say, host=host)
+    embedders = tuple(dict.fromkeys(options.embed))
+    serve(
+        session,
+        listener,
+        token=token,
+        browser=browser,
+        announce=say,
+        host=host,
+        embedders=embedders,
+    )
     return 0
 
 

@@ -51,6 +51,11 @@ def network_frame_token(token: str) -> str:
     return _following(token, b"opsin: frames of plugins, with the network")
 
 
+def host_token(token: str) -> str:
+    """The token of pages of others that run plugins in themselves."""
+    return _following(token, b"opsin: pages of others")
+
+
 def _following(token: str, what: bytes) -> str:
     digest = hmac.digest(token.encode(), what, hashlib.sha256)
     return base64.urlsafe_b64encode(digest[:24]).decode()
@@ -68,20 +73,36 @@ class Access:
     changed there. So it is below `/plugin/`, with tokens of its own: what runs there has an opaque
     origin.
 
+    Below `/host/` are pages of others that this user named: with their `Origin`, and a token of
+    their own. If none is named, nothing is there.
+
     Args:
         app: what is behind it.
         token: of the server.
         port: of the server.
         names: by which other computers may call this one, beside its IP addresses; None: it does
             not listen to them.
+        embedders: origins of pages of others that may run plugins in themselves.
     """
 
     def __init__(
-        self, app: ASGIApp, *, token: str, port: int, names: Collection[str] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        port: int,
+        names: Collection[str] | None = None,
+        embedders: Collection[str] = (),
     ) -> None:
         self._app = app
+        self._embedders = frozenset(embedders)
+        self._host_token = host_token(token).encode()
         self._tokens = (token.encode(), reading_token(token).encode())
-        self._frame_tokens = (frame_token(token).encode(), network_frame_token(token).encode())
+        frames = [frame_token(token), network_frame_token(token)]
+        if embedders:
+            guest = host_token(token)
+            frames += [frame_token(guest), network_frame_token(guest)]
+        self._frame_tokens = [one.encode() for one in frames]
         self._token = token.encode()
         self._cookie = f"opsin-token-{port}"
         self._port = port
@@ -123,6 +144,8 @@ class Access:
             if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and any(known):
                 return None
             return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
+        if path.startswith("/host/"):
+            return self._check_embedder(scope, headers.get("origin", "").lower())
         own = {*self._origins, f"http://{host}"}
         if (origin := headers.get("origin")) is not None and origin.lower() not in own:
             return JSONResponse({"error": "Requests from other sites are refused."}, 403)
@@ -140,6 +163,18 @@ class Access:
         if "text/html" in headers.get("accept", ""):
             return HTMLResponse(_REFUSED, 401)
         return JSONResponse({"error": "The token is missing or has expired."}, 401)
+
+    def _check_embedder(self, scope: Scope, origin: str) -> Response | None:
+        """A page of others is known by its origin, which no page can make up, and the token."""
+        if not self._embedders:
+            return JSONResponse({"error": "There is nothing here."}, 404)
+        if origin not in self._embedders:
+            words = "Pages of that site are not let in: see `opsin serve --embed`."
+            return JSONResponse({"error": words}, 403)
+        given = scope["path"].split("/", 3)[2].encode(errors="replace")
+        if not hmac.compare_digest(given, self._host_token):
+            return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
+        return None
 
     def _is_own(self, host: str) -> bool:
         """Whether a `Host` is a name of this server: a foreign one may be made to lead here.

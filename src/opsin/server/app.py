@@ -19,6 +19,7 @@ from opsin.images.readers import readers
 from opsin.render import colormaps
 from opsin.server import web_app
 from opsin.server.access import Access
+from opsin.server.embedded_host import embedded_host
 from opsin.server.embedding import embedding
 from opsin.server.plugin_frames import frame_source, plugin_frames
 from opsin.server.routes import ERRORS, routes
@@ -27,11 +28,16 @@ from opsin.server.zarr_routes import ZarrApp
 
 
 def make_app(
-    session: Session, *, token: str, port: int, names: Collection[str] | None = None
+    session: Session,
+    *,
+    token: str,
+    port: int,
+    names: Collection[str] | None = None,
+    embedders: Collection[str] = (),
 ) -> Starlette:
     """The application that shows a session to those who have the token.
 
-    `names`: as `Access` takes them.
+    `names` and `embedders`: as `Access` takes them.
     """
 
     @asynccontextmanager
@@ -84,12 +90,13 @@ def make_app(
         routes=[
             Route("/", index),
             *routes(),
-            *plugin_frames(token, frames_folder),
+            *plugin_frames(token, frames_folder, embedders),
             Mount("/zarr", ZarrApp(session)),
             embedding(),
+            *([embedded_host(token, embedders)] if embedders else []),
             Mount("/", web_app.web_app),
         ],
-        middleware=[Middleware(Access, token=token, port=port, names=names)],
+        middleware=[Middleware(Access, token=token, port=port, names=names, embedders=embedders)],
         exception_handlers=ERRORS,
         lifespan=lifespan,
     )

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -23,8 +23,9 @@ import uvicorn
 
 from opsin.errors import UsageError
 from opsin.images.draft import is_alive
-from opsin.server.access import reading_token
+from opsin.server.access import host_token, reading_token
 from opsin.server.app import make_app
+from opsin.server.embedded_host import SCRIPT
 from opsin.server.session import Session
 
 HERE = "127.0.0.1"
@@ -86,6 +87,7 @@ def serve(
     browser: bool = True,
     announce: Callable[[str], None] = print,
     host: str = HERE,
+    embedders: Collection[str] = (),
 ) -> None:
     """Serve a session until Ctrl-C, SIGTERM or SIGHUP (the terminal is closed).
 
@@ -96,6 +98,7 @@ def serve(
         browser: open the user's browser on it.
         announce: is given the addresses, tokens included, line by line.
         host: what `bind` was given.
+        embedders: origins of pages of others that may run plugins in themselves.
     """
     port = listener.getsockname()[1]
     called = _called(host)
@@ -103,7 +106,7 @@ def serve(
     address = f"{origin}/?token={token}"
     names = None if is_loopback(host) else {called, socket.gethostname(), socket.getfqdn()}
     config = uvicorn.Config(
-        make_app(session, token=token, port=port, names=names),
+        make_app(session, token=token, port=port, names=names, embedders=embedders),
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",
@@ -124,6 +127,9 @@ def serve(
         announce(address)
         for line in _zarr_addresses(session, f"{origin}/zarr/{reading_token(token)}/"):
             announce(line)
+        if embedders:
+            announce(f"For pages of {', '.join(embedders)}, to run plugins in themselves:")
+            announce(f"  {origin}/host/{host_token(token)}/{SCRIPT}")
         if browser:
             with suppress(OSError):
                 redirect = _redirect_file(address)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Mount, Route
 
 from opsin.server import web_app
-from opsin.server.access import frame_token, network_frame_token
+from opsin.server.access import frame_token, host_token, network_frame_token
 
 Folder = Callable[[], Path | None]
 """Where fetched files, packages and applications of plugins lie; None: there are none."""
@@ -36,6 +36,13 @@ _PAGES = {
 }
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Plugin</title>
 <style>body{{margin:0;overscroll-behavior:contain}}</style></head><body>{}</body></html>"""
+_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-DNS-Prefetch-Control": "off",
+}
 KEPT = ("files", "npm", "pyodide", "apps")
 """Folders in the folder of plugins' pages, by the first part of their address."""
 SANDBOX = "sandbox allow-scripts allow-forms allow-modals allow-downloads allow-pointer-lock"
@@ -48,13 +55,33 @@ mimetypes.add_type("application/wasm", ".wasm")
 mimetypes.add_type("text/javascript", ".mjs")
 
 
-def plugin_frames(token: str, folder: Folder) -> list[Mount | Route]:
+def plugin_frames(
+    token: str, folder: Folder, embedders: Collection[str] = ()
+) -> list[Mount | Route]:
     """The routes of frames, and the one that tells the page where they are.
 
     Args:
         token: of the server.
         folder: asked at each request.
+        embedders: origins of pages of others; their frames have addresses of their own.
     """
+    with_network = {network_frame_token(token)}
+    guests = {frame_token(host_token(token)), network_frame_token(host_token(token))}
+    if embedders:
+        with_network.add(network_frame_token(host_token(token)))
+
+    def may_reach_out(request: Request) -> bool:
+        return request.path_params["token"] in with_network
+
+    def guarded(answer: Response, request: Request) -> Response:
+        is_of_guest = request.path_params["token"] in guests
+        policy = frame_policy(
+            _base(request),
+            network=may_reach_out(request),
+            pages=tuple(embedders) if is_of_guest else (),
+        )
+        answer.headers.update({"Content-Security-Policy": policy, **_HEADERS})
+        return answer
 
     async def where(_request: Request) -> Response:
         return JSONResponse(
@@ -66,7 +93,7 @@ def plugin_frames(token: str, folder: Folder) -> list[Mount | Route]:
 
     async def page(request: Request) -> Response:
         name = request.path_params["name"]
-        network = _may_reach_out(request, token)
+        network = may_reach_out(request)
         if name in SCRIPTS:
             answer = web_app.file(SCRIPTS[name])
             if answer is None:
@@ -75,7 +102,7 @@ def plugin_frames(token: str, folder: Folder) -> list[Mount | Route]:
             answer = HTMLResponse(_PAGE.format(_PAGES[name]))
         else:
             raise HTTPException(404)
-        return _guarded(answer, request, network=network)
+        return guarded(answer, request)
 
     async def kept(request: Request) -> Response:
         first, rest = request.path_params["first"], request.path_params["rest"]
@@ -83,7 +110,6 @@ def plugin_frames(token: str, folder: Folder) -> list[Mount | Route]:
         path = None if base is None else await asyncio.to_thread(_inside, base / first, rest)
         if first not in KEPT or path is None:
             raise HTTPException(404)
-        network = _may_reach_out(request, token)
         if path.suffix in (".html", ".htm"):
             content = await asyncio.to_thread(path.read_bytes)
             answer: Response = HTMLResponse(_with_loader(content, _base(request)))
@@ -92,7 +118,7 @@ def plugin_frames(token: str, folder: Folder) -> list[Mount | Route]:
             answer = FileResponse(path, media_type=kind)
             if first == "files":
                 answer.headers["Cache-Control"] = web_app.FOR_EVER
-        return _guarded(answer, request, network=network)
+        return guarded(answer, request)
 
     return [
         Route("/api/frames", where),
@@ -103,12 +129,13 @@ def plugin_frames(token: str, folder: Folder) -> list[Mount | Route]:
     ]
 
 
-def frame_policy(base: str, *, network: bool) -> str:
+def frame_policy(base: str, *, network: bool, pages: Collection[str] = ()) -> str:
     """The policy of a frame's page.
 
     Args:
         base: address of `/plugin/TOKEN/`, with the server's name.
         network: whether it may reach addresses other than that.
+        pages: origins of those that it may lie in; by default, of this server.
     """
     there = f"{base} https: http: wss: ws:" if network else base
     parts = urlsplit(base)
@@ -125,7 +152,7 @@ def frame_policy(base: str, *, network: bool) -> str:
         f"frame-src {'https: http:' if network else base} blob: data:",
         "object-src 'none'",
         "form-action 'none'" if not network else "form-action https: http:",
-        f"frame-ancestors {parts.scheme}://{parts.netloc}",
+        f"frame-ancestors {' '.join(pages) or f'{parts.scheme}://{parts.netloc}'}",
     )
     return "; ".join(rules)
 
@@ -138,25 +165,6 @@ def frame_source(host: str) -> str:
 def _base(request: Request) -> str:
     given = request.path_params["token"]
     return f"http://{request.headers['host']}/plugin/{given}/"
-
-
-def _may_reach_out(request: Request, token: str) -> bool:
-    given: str = request.path_params["token"]
-    return given == network_frame_token(token)
-
-
-def _guarded(answer: Response, request: Request, *, network: bool) -> Response:
-    answer.headers.update(
-        {
-            "Content-Security-Policy": frame_policy(_base(request), network=network),
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "X-DNS-Prefetch-Control": "off",
-        }
-    )
-    return answer
 
 
 def _inside(folder: Path, rest: str) -> Path | None:

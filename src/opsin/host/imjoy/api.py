@@ -55,6 +55,9 @@ class PluginApi:
             UsageError: there is no such call, or it makes no sense so.
         """
         name = _WORD.sub(lambda found: found[1].upper(), str(name))
+        if (own := self._desk.answer_of(name, self._loaded)) is not None:
+            config = {"name": self._loaded.name, "namespace": self._loaded.namespace}
+            return await own({**self._about, "config": config}, *_plain(args))
         answer = _ANSWERS.get(name)
         if answer is None:
             raise UsageError(f"There is no api.{name} in Opsin.")

@@ -344,8 +344,7 @@ class Desk:
 
     async def frame(self, loaded: Loaded, window: dict[str, Any] | None = None) -> dict[str, Any]:
         """How the page is told to run a plugin; see `Frame` in protocol/IMJOY.md."""
-        allowed = self.host.agreements.allowed(loaded.registered)
-        frame = await frame_of(loaded, self.shelf, network=allowed.network)
+        frame = await frame_of(loaded, self.shelf, network=self.has_network(loaded))
         return {
             **frame,
             "id": loaded.id if window is None else f"{loaded.id}-{window['id']}",
@@ -354,6 +353,14 @@ class Desk:
             "constants": self.constants(loaded),
             "window": window,
         }
+
+    def has_network(self, loaded: Loaded) -> bool:
+        """Whether a frame of a plugin may reach the network."""
+        return self.host.agreements.allowed(loaded.registered).network
+
+    def answer_of(self, _name: str, _loaded: Loaded) -> Callable[..., Awaitable[Any]] | None:
+        """What the face answers to a call of a plugin's `api` in place of the host, if it does."""
+        return None
 
     def constants(self, loaded: Loaded) -> dict[str, Any]:
         """What of the `api` is no function."""

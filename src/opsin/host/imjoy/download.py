@@ -18,6 +18,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from opsin.errors import PluginError
+from opsin.host.imjoy.reach import check_redirect
 from opsin.workers.package_sources import shown as without_password
 
 SECONDS = 60.0
@@ -111,6 +112,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
             raise urllib.error.URLError("it leads to an address without encryption")
+        check_redirect(req.full_url, newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

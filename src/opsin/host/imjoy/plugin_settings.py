@@ -9,9 +9,13 @@ LONGEST = 2**20
 
 
 class PluginSettings:
-    """The settings of all plugins of a workspace, each by the plugin's name."""
+    """The settings of all plugins of a workspace, each by the plugin's name.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Args:
+        workspace: None: nothing is kept when this ends.
+    """
+
+    def __init__(self, workspace: Workspace | None) -> None:
         self._workspace = workspace
         self._new: dict[tuple[str, str], str | None] = {}
 
@@ -19,10 +23,13 @@ class PluginSettings:
         """What was kept; None: nothing."""
         if (plugin, name) in self._new:
             return self._new[plugin, name]
+        if self._workspace is None:
+            return None
         return self._workspace.plugin_setting(plugin, name)
 
     def put(self, plugin: str, name: str, value: str | None) -> None:
         """Keep a text; None: keep nothing."""
         value = value if value is None else value[:LONGEST]
         self._new[plugin, name] = value
-        self._workspace.keep_plugin_setting(plugin, name, value)
+        if self._workspace is not None:
+            self._workspace.keep_plugin_setting(plugin, name, value)

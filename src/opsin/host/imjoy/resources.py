@@ -26,6 +26,7 @@ import msgspec
 from opsin.errors import PluginError
 from opsin.host.imjoy import npm
 from opsin.host.imjoy.download import dead, download, unreachable
+from opsin.host.imjoy.reach import check_reach
 from opsin.images.draft import draft_name
 from opsin.plugins.npm_mirrors import NpmFile, npm_file
 
@@ -100,6 +101,7 @@ async def obtain(
         PluginError: it cannot be had; its `reason` is `dead_address` or `needs_network`.
     """
     address = _whole(address)
+    await asyncio.to_thread(check_reach, address)
     kept = await asyncio.to_thread(kept_resource, address, folder)
     if kept is not None:
         return kept

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.imjoy.download import dead, download, unreachable
+from opsin.host.imjoy.reach import check_reach
 from opsin.host.imjoy.resources import write_whole
 from opsin.plugins.imjoy_repository import ImjoyRepository, read_manifest
 from opsin.plugins.imjoy_uri import BRANCH, RAW, SUFFIX, ImjoyUri, manifest_address, read_uri
@@ -190,6 +191,7 @@ class _Getter:
         raise first
 
     async def _get(self, address: str, name: str, limit: int) -> tuple[Path, bytes]:
+        await asyncio.to_thread(check_reach, address)
         digest = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()[:24]
         path = self._folder / digest / name
         if not self._fresh or self._offline:
