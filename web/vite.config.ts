@@ -10,6 +10,11 @@ const PLUGIN_SCRIPTS = {
   plugin_outside: "src/workers/runtime/outside_page.ts",
 };
 
+const FOR_OTHERS: Readonly<Record<string, string>> = {
+  embed: "opsin_view.js",
+  host: "opsin_host.js",
+};
+
 const pluginScripts: Plugin = {
   name: "plugin-scripts",
   apply: "build",
@@ -42,11 +47,11 @@ export default defineConfig({
     chunkSizeWarningLimit: 800,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      // The app, and the element that other pages take from the server by this name.
-      input: { app: "index.html", embed: "src/embed.ts" },
+      // The app, and what other pages take from the server by these names: an element, and a host of plugins.
+      input: { app: "index.html", embed: "src/embed.ts", host: "src/embed_host.ts" },
+      preserveEntrySignatures: "exports-only",
       output: {
-        entryFileNames: ({ name }) =>
-          name === "embed" ? "opsin_view.js" : "assets/[name]-[hash].js",
+        entryFileNames: ({ name }) => FOR_OTHERS[name] ?? "assets/[name]-[hash].js",
       },
     },
   },

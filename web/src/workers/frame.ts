@@ -21,14 +21,18 @@ const HELLO_MS = 30_000;
 /** How long after its code a plugin may take to export something. */
 const EXPORT_MS = 60_000;
 
-/** Starts the frame in `place`, where it stays. Throws an Error that says what failed. */
+/**
+ * Starts the frame in `place`, where it stays. Throws an Error that says what failed. `where`: the pages of frames,
+ * with their server if that is not the page's own.
+ */
 export async function startFrame(
   spec: FrameSpec,
   api: FrameApi,
   tell: Tell,
   place: HTMLElement,
+  where: Promise<FramePlaces> | FramePlaces = framePlaces(),
 ): Promise<Started> {
-  const frame = new Frame(spec, api, tell, await framePlaces());
+  const frame = new Frame(spec, api, tell, await where);
   return await frame.start(place);
 }
 
