@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opsin.errors import PluginError, RemoteError, UsageError, WorkerLost
+from opsin.errors import Cancelled, PluginError, RemoteError, UsageError, WorkerLost
 from opsin.host.imjoy.desk import Desk
 from tests.host.imjoy_desks import desk_in, plugin
 from tests.rpc.running import run, until
@@ -247,13 +247,33 @@ def test_a_run_that_is_cancelled_ends_the_plugin(tmp_path: Path) -> None:
             await until(lambda: desk.host.jobs)
             (job,) = desk.host.jobs.values()
             job.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(Cancelled, match="Caller was stopped"):
                 await running
             assert job.state == "cancelled"
             await until(lambda: not workers_of())
             assert desk.named("Caller") is None
 
     run(work())
+
+
+def test_a_plugin_that_is_stopped_while_it_runs_has_not_failed(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def work() -> None:
+        async with desk_in(tmp_path, said) as desk:
+            running = asyncio.create_task(
+                desk.run(caller("import asyncio\nawait asyncio.sleep(60)"))
+            )
+            await until(lambda: desk.host.jobs)
+            loaded = desk.named("Caller")
+            assert loaded is not None
+            await desk.stop(loaded.id)
+            with pytest.raises(Cancelled):
+                await running
+            assert [job.state for job in desk.host.jobs.values()] == ["cancelled"]
+
+    run(work())
+    assert not [line for line in said if "Error" in line]
 
 
 def test_nothing_is_left_when_the_desk_is_closed(tmp_path: Path) -> None:

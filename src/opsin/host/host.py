@@ -134,6 +134,8 @@ class Host:
                 cannot run in this process.
         """
         plugin, found = registered.operation(operation)
+        if registered.path.name.endswith(".imjoy.html"):
+            raise UsageError(f"{plugin.name} is a plugin of ImJoy, which runs as a whole.")
         found = found.along(axes) if axes else found
         values, once = complete(found, parameters), from_words(plugin, allow)
         if in_process and not self._has_user:

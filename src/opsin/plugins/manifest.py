@@ -198,6 +198,7 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     that it runs with, such as `>=3.11` (empty: any). `repositories` are addresses of git
     repositories that lie in its working folder, by the folder there. `source` is where it was read
     from, as it was given, and `digest` the SHA-256 of what stood there, in hexadecimal digits.
+    `labels` are words by which people look for it.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     repositories: dict[str, str] = {}
     permissions: tuple[Permission, ...] = ()
     operations: tuple[Operation, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def operation(self, name: str | None = None) -> Operation:
         """The operation called `name`, or, if none is named, the only one.

@@ -112,7 +112,7 @@ class HostService:
         await self.close()
         desk = Desk(self._session.host, typed(face, Face))
         self._desks.append(desk)
-        return PageDesk(desk, self._given, _where_asked)
+        return PageDesk(desk, self._given, _where_asked, self._session.own)
 
     async def watch_plugins(self) -> AsyncIterator[list[dict[str, Any]]]:
         """All plugins, now and whenever that list changes. Their files are watched meanwhile."""
@@ -158,6 +158,18 @@ class HostService:
             self._fetching.add(task := asyncio.create_task(_fetched(text, host)))
             task.add_done_callback(self._fetching.discard)
         return self._entry(host.registry.add(path))
+
+    async def plugin_source(self, id: Any) -> dict[str, str]:
+        """Name and text of a plugin's file that is kept in the workspace, to be changed there."""
+        host = self._session.host
+        path = host.registry.get(_checked(id, str, "plugin")).path
+        if path.parent != host.workspace.plugins or not self._session.own:
+            raise UsageError(f"{path.name} is not kept by Opsin: change its file.")
+        try:
+            text = await asyncio.to_thread(path.read_text, "utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PluginError(f"{path} cannot be read: {error}.") from error
+        return {"file_name": path.name, "text": text}
 
     async def remove_plugin(self, id: Any) -> None:
         """Forget a plugin."""
@@ -276,7 +288,10 @@ class HostService:
     ) -> dict[str, Any]:
         if verified is None:
             verified = self._session.host.workspace.verified_operations()
-        return plugin_entry(registered, self._session.host.agreements, known, verified)
+        workspace = self._session.host.workspace
+        is_kept = registered.path.parent == workspace.plugins
+        origin = workspace.origin(registered.path.name) if is_kept else ""
+        return plugin_entry(registered, self._session.host.agreements, known, verified, origin)
 
     def _started(self, request: Any) -> Job:
         program, layers, where = self._understood(request)
@@ -395,12 +410,14 @@ def plugin_entry(
     agreements: Agreements,
     known: Sequence[Agreement] | None = None,
     verified: Collection[tuple[str, str]] = (),
+    origin: str = "",
 ) -> dict[str, Any]:
     """A plugin as pages get it.
 
     Args:
         known: what `agreements` has, if that was read already.
         verified: digests and names of operations that were found functional.
+        origin: where it came from; '' if it cannot be fetched from there anew.
     """
     plugin = registered.plugin
     operations = plugin.operations if plugin is not None else ()
@@ -424,6 +441,8 @@ def plugin_entry(
         "asks": list(to_be_asked(plugin)) if plugin is not None else [],
         "terms": agreements.terms(registered) if plugin is not None else "",
         "may_allow": agreements.changeable,
+        "labels": list(plugin.labels) if plugin is not None else [],
+        "origin": origin,
         "verified": plugin is not None
         and bool(operations)
         and all((plugin.digest, one.name) in verified for one in operations),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import stat
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +22,8 @@ from opsin.plugins.manifest import Input, Operation
 LARGEST = 2**25
 """Bytes of an image that is handed over whole; of a larger one parts are read as needed."""
 IMAGE = "image"
+MOST = 5000
+"""Entries of a folder that are listed."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -26,6 +32,7 @@ class Wanted(msgspec.Struct, frozen=True):
     layer: int
     where: Any
     axes: str = ""
+    name: str = IMAGE
 
 
 class PageDesk(DeskService):
@@ -34,17 +41,29 @@ class PageDesk(DeskService):
     Args:
         layer: gives the layer of an id, or raises UsageError.
         where: understands a `Where`, or raises UsageError.
+        own: the page is of the user who started the server.
     """
 
     def __init__(
-        self, desk: Desk, layer: Callable[[int], Given], where: Callable[[Any], Where]
+        self, desk: Desk, layer: Callable[[int], Given], where: Callable[[Any], Where], own: bool
     ) -> None:
         super().__init__(desk)
         self._layer = layer
         self._where = where
+        self._own = own
+
+    async def list_files(self, path: Any = "") -> dict[str, Any]:
+        """What is in a folder of the host's computer: `{path, parent, entries}`.
+
+        Args:
+            path: of the folder; '' for that of the user.
+        """
+        if not self._own:
+            raise UsageError("Files of this computer are not shown to pages of others.")
+        return await asyncio.to_thread(_listed, str(path))
 
     async def run(self, source: Any, context: Any = None) -> Any:
-        """Run a plugin. `image` in its context is a layer, which it gets as `data.image`."""
+        """Run a plugin. `image` in its context is a layer; its pixels are in the plugin's data."""
         given = dict(context) if isinstance(context, dict) else {}
         wanted = given.pop(IMAGE, None)
         if wanted is not None:
@@ -73,10 +92,35 @@ class PageDesk(DeskService):
         is_large = pixels * box.layer.image.dtype.itemsize > LARGEST
         array = lazy_part(box, axes) if is_large else await read_part(box, axes)
         return {
-            IMAGE: array,
+            asked.name: array,
             "name": metadata["name"],
             "axes": "".join(axes),
             "scale": list(metadata["scale"]),
             "translation": list(metadata["translation"]),
             "units": list(metadata["units"]),
         }
+
+
+def _listed(text: str) -> dict[str, Any]:
+    """A folder's entries, folders first; what is hidden is left out.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        folder = (Path(text).expanduser() if text else Path.home()).absolute()
+        entries = [_entry(one) for one in folder.iterdir() if not one.name.startswith(".")][:MOST]
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{text[:200] or 'The home folder'} cannot be listed: {reason}.") from None
+    entries.sort(key=lambda one: (not one["is_folder"], one["name"].lower()))
+    parent = "" if folder.parent == folder else str(folder.parent)
+    return {"path": str(folder), "parent": parent, "entries": entries}
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    is_folder, size = False, 0
+    with suppress(OSError):
+        status = path.stat()
+        is_folder, size = stat.S_ISDIR(status.st_mode), status.st_size
+    return {"name": path.name, "path": str(path), "is_folder": is_folder, "size": size}

@@ -143,13 +143,11 @@ class PluginApi:
         ui = asked.get("ui")
         if ui is None or asked.get("src"):
             return await self._desk.create_window({**asked, "dialog": True}, self._loaded)
-        form = read_form(ui)
-        schema = Operation(name="dialog", title="", parameters=form.parameters).form()
-        text = asked.get("content") or ("" if form.parameters else shown(ui))
+        form = form_of(ui)
+        if asked.get("content"):
+            form["text"] = shown(asked["content"])
         given = {"title": str(asked.get("name") or asked.get("title") or self._loaded.name)}
-        values = await self._desk.face.form(
-            self._about, {**given, "text": shown(text), "schema": schema}
-        )
+        values = await self._desk.face.form(self._about, {**given, **form})
         if values is None:
             raise UsageError("The dialog was cancelled.")
         return values
@@ -386,6 +384,17 @@ NAMES = tuple(_ANSWERS)
 def is_elsewhere(name: str) -> bool:
     """Whether a call is one that only says what to use in its place."""
     return _ANSWERS.get(name) is PluginApi._elsewhere
+
+
+def form_of(ui: Any) -> dict[str, Any]:
+    """What a face shows of a form: `{text, schema}`; of one without fields, its words.
+
+    Raises:
+        PluginError: it cannot be read.
+    """
+    form = read_form(ui)
+    schema = Operation(name="form", title="", parameters=form.parameters).form()
+    return {"text": "" if form.parameters else shown(ui or ""), "schema": schema}
 
 
 def fraction(value: Any) -> float | None:

@@ -148,6 +148,7 @@ class Desk:
         loaded = self._loaded.pop(id, None)
         if loaded is None:
             return
+        loaded.is_stopping = True
         beginning = self._beginning.pop(id, None)
         if beginning is not None and not beginning.done():
             beginning.cancel()

@@ -65,6 +65,7 @@ class Loaded:
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     listeners: list[Callable[[Line], None]] = field(default_factory=list)
     runs: int = 0
+    is_stopping: bool = False
     isolation: str = ""
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from opsin.errors import Cancelled, UsageError
 from opsin.host.imjoy.loaded import Line, Loaded
 from opsin.host.job import Job
 
@@ -46,7 +47,7 @@ class PluginRun:
             await asyncio.wait([task])
             raise
         if job.state == "cancelled":
-            raise asyncio.CancelledError
+            raise Cancelled(f"{self._loaded.name} was stopped.")
         if job.failure is not None:
             raise job.failure
         return self._result
@@ -71,6 +72,8 @@ class PluginRun:
                 }
             )
         except Exception as error:
+            if loaded.is_stopping and not isinstance(error, UsageError):
+                raise Cancelled(f"{loaded.name} was stopped.") from None
             loaded.say_error(error)
             raise
         finally:
@@ -92,7 +95,7 @@ class PluginRun:
         job.enter("running")
         try:
             self._result = await self.run()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Cancelled):
             job.enter("cancelled")
             self._desk.stop_soon(loaded.id)
         except Exception as error:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from opsin.errors import UsageError
-from opsin.host.imjoy.api import PluginApi
+from opsin.host.imjoy.api import PluginApi, form_of
 from opsin.host.imjoy.loaded import Loaded
 from opsin.host.imjoy.pages import is_page, page_plugin
 from opsin.host.imjoy.window import Window
@@ -103,6 +103,7 @@ class Windows:
             "data": config.get("data"),
             "config": config.get("config"),
             "ui": config.get("ui"),
+            "form": form_of(config.get("ui")),
             **self._described(window, config, owner),
         }
         try:

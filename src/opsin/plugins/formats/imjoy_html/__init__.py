@@ -15,13 +15,14 @@ from opsin.plugins.formats.imjoy_html.blocks import Block, read_blocks
 from opsin.plugins.formats.imjoy_html.config import Config, read_config
 from opsin.plugins.formats.imjoy_html.joy import read_form
 from opsin.plugins.imjoy_needs import ImjoyNeeds, needs
-from opsin.plugins.manifest import ImjoyKind, Operation, Plugin
+from opsin.plugins.manifest import ImjoyKind, Input, Operation, Plugin
 
 READS = "ImJoy files (.imjoy.html)"
 
 SUFFIX = ".imjoy.html"
 LARGEST_FILE = 2**24
 """Bytes. Attachments lie in the file."""
+MOST_LABELS, MOST_INPUTS = 50, 20
 _KINDS = get_args(ImjoyKind)
 
 
@@ -72,6 +73,7 @@ def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
         name="run",
         title=config.name,
         description=" ".join(config.description.split()),
+        inputs=_inputs(config.entries.get("inputs")),
         parameters=form.parameters,
         refused=str(refused or ""),
         reason=refused.reason if refused else "",
@@ -88,6 +90,19 @@ def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
         requirements=asked.requirements,
         repositories={one.folder: one.url for one in asked.repositories},
         operations=(operation,),
+        labels=config.labels[:MOST_LABELS],
+    )
+
+
+def _inputs(schema: object) -> tuple[Input, ...]:
+    """The images that it says it takes: arrays among the properties of its data (`ndarray`)."""
+    fields = schema.get("properties", schema) if isinstance(schema, dict) else {}
+    if not isinstance(fields, dict):
+        return ()
+    return tuple(
+        Input(name=name, kind="image", title=name[:1].upper() + name[1:], optional=True)
+        for name, field in list(fields.items())[:MOST_INPUTS]
+        if isinstance(field, dict) and "ndarray" in field and name
     )
 
 
