@@ -136,3 +136,52 @@ api.export({"setup": lambda: None, "run": lambda ctx: api.log("ran", ctx.data.x,
             await until(lambda: "ran 6 null" in said)
 
     run(work())
+
+
+def test_folders_are_listed_for_their_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pictures"
+    (folder / "Below").mkdir(parents=True)
+    (folder / "b.tif").write_bytes(b"12345")
+    (folder / ".hidden").write_text("")
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+
+    async def work() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            desk = await host.desk(face()[0])
+            listed = await desk.list_files(str(folder))
+            assert listed["path"] == str(folder)
+            assert listed["parent"] == str(tmp_path)
+            assert [(one["name"], one["is_folder"], one["size"]) for one in listed["entries"]] == [
+                ("Below", True, 0),
+                ("b.tif", False, 5),
+                ("gone", False, 0),
+            ]
+            assert (await desk.list_files())["path"] == str(Path.home())
+            for bad in ("/nowhere/at/all", "a\0b", str(folder / "b.tif")):
+                with pytest.raises(UsageError, match="cannot be listed"):
+                    await desk.list_files(bad)
+            session.own = False
+            desk = await host.desk(face()[0])
+            with pytest.raises(UsageError, match="not shown to pages of others"):
+                await desk.list_files(str(folder))
+
+    run(work())
+
+
+def test_a_kept_plugin_can_be_changed_and_another_one_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with page(tmp_path, monkeypatch) as (host, session):
+            entry = await host.add_plugin("Given.imjoy.html", GIVEN)
+            assert await host.plugin_source(entry["id"]) == {
+                "file_name": "Given.imjoy.html",
+                "text": GIVEN,
+            }
+            other = next(one for one in session.host.registry.all() if one.id != entry["id"])
+            with pytest.raises(UsageError, match="change its file"):
+                await host.plugin_source(other.id)
+
+    run(work())

@@ -122,5 +122,6 @@ def _entry(path: Path) -> dict[str, Any]:
     is_folder, size = False, 0
     with suppress(OSError):
         status = path.stat()
-        is_folder, size = stat.S_ISDIR(status.st_mode), status.st_size
+        is_folder = stat.S_ISDIR(status.st_mode)
+        size = 0 if is_folder else status.st_size
     return {"name": path.name, "path": str(path), "is_folder": is_folder, "size": size}

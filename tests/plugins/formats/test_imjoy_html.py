@@ -298,3 +298,22 @@ def test_any_form_is_one_or_says_why_not(ui: str) -> None:
 def test_any_file_is_a_plugin_or_says_why_not(content: bytes) -> None:
     with suppress(PluginError):
         plugin_of(content, "it")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"image": {"ndarray": {"ndim": 2}}, "n": {"type": "number"}}, ["image"]),
+        ({"type": "object", "properties": {"a": {"ndarray": {}}}}, ["a"]),
+        ({"type": "array", "items": [{"ndarray": {}}]}, []),
+        (None, []),
+        ("image", []),
+        ({"properties": 3}, []),
+    ],
+)
+def test_the_images_that_it_says_it_takes_are_its_inputs(inputs: Any, expected: list[str]) -> None:
+    config = {"name": "A", "type": "window", "api_version": "0.1.8", "inputs": inputs}
+    text = f'<config lang="json">{json.dumps(config)}</config><script>1</script>'
+    (operation,) = plugin_of(text.encode(), "a").operations
+    assert [one.name for one in operation.inputs] == expected
+    assert all(one.optional and one.kind == "image" for one in operation.inputs)
