@@ -6,11 +6,12 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from opsin.server.launch import bind
 from tests.end_to_end.app import App
@@ -275,6 +276,10 @@ def test_the_page_reaches_nothing_else(page: Page, server: Running) -> None:
         assert answer.startswith("no: "), call
 
 
+def _note(failed: list[str], request: Request) -> None:
+    failed.append(request.url)
+
+
 def test_a_page_of_another_site_gets_nothing(
     browser: Browser, server: Running, folder: Path, site: str
 ) -> None:
@@ -283,7 +288,7 @@ def test_a_page_of_another_site_gets_nothing(
         for place, found in ((site, "open"), (other, None)):
             tab = context.new_page()
             failed: list[str] = []
-            tab.on("requestfailed", lambda request, to=failed: to.append(request.url))
+            tab.on("requestfailed", partial(_note, failed))
             tab.goto(f"{place}/page.html")
             if found:
                 tab.wait_for_function("window.opsin?.state === 'open'")
@@ -333,6 +338,31 @@ def test_the_link_comes_back(app: App, folder: Path, site: str) -> None:
             "opsin.api.log('x').catch((error) => error.message)"
         )
     app.errors = [one for one in app.errors if "WebSocket connection" not in one]
+
+
+def test_the_page_of_the_guide_works(app: App, server: Running, folder: Path, site: str) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/sharing.md").read_text()
+    blocks = re.findall(r"```html\n(.*?)```", guide, re.S)
+    (page,) = (one for one in blocks if "loadOpsin" in one)
+    (plugin,) = (one for one in blocks if "<config" in one)
+    (folder / "site" / "looker.imjoy.html").write_text(plugin)
+    address = re.search(r'"(http://\S+opsin_host\.js)"', page)
+    assert address
+    page = page.replace(address[1], script_of(server))
+    icon = '<link rel="icon" href="data:,">'
+    (folder / "site" / "guide.html").write_text(page.replace("<title>", f"{icon}<title>"))
+    said: list[str] = []
+    app.page.on("console", lambda message: said.append(message.text))
+    app.page.goto(f"{site}/guide.html")
+    panel = window_of(app.page, "Looker")
+    expected = "Hello, Looker: 2 × 3 pixels, the largest 255"
+    expect(panel.frame_locator("iframe").locator("#told")).to_have_text(expected, timeout=WAIT)
+    panel.get_by_role("button", name="Close Looker").click()
+    expect(panel).to_have_count(0)
+    deadline = time.monotonic() + 20
+    while said != [expected, "It was closed."]:
+        assert time.monotonic() < deadline, said
+        app.page.wait_for_timeout(50)
 
 
 KEPT = """async () => {

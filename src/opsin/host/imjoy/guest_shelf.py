@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from opsin.host.imjoy.reach import only_public
+from opsin.host.imjoy.reach import only_public, origin_of
 from opsin.host.imjoy.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -51,3 +51,7 @@ class GuestShelf(Shelf):
     ) -> tuple[ImjoyFile, Registered]:
         with only_public(self._origins):
             return await super()._obtained(source, tag, beside)
+
+    def _is_fresh(self, source: str) -> bool:
+        """The page's own plugins, which its author writes just now."""
+        return "\n" not in source and origin_of(source) in self._origins

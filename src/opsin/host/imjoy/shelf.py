@@ -123,13 +123,18 @@ class Shelf:
         if beside is None and source.lower().endswith(SUFFIX) and "://" not in source:
             raise PluginError(f"There is no plugin at {source}.")
         repository = None if beside is None else await self._repository_of(beside)
-        found = await obtain_source(source, self._folder, repository=repository)
+        fresh = self._is_fresh(source)
+        found = await obtain_source(source, self._folder, repository=repository, fresh=fresh)
         text = page_plugin(found.address, {}) if found.external else found.text
         registered = self._of_text(text) if found.path is None else read_registered(found.path)
         if found.repository is not None:
             self._repositories[registered.path] = found.repository
         origin = found.origin or str(registered.path)
         return ImjoyFile.of(text, origin, tag or found.tag), registered
+
+    def _is_fresh(self, _source: str) -> bool:
+        """Whether a plugin is fetched even if it is kept."""
+        return False
 
     async def _repository_of(self, plugin: Registered) -> ImjoyRepository | None:
         """In which the plugins are that a plugin names."""
