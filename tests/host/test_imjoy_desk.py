@@ -329,6 +329,14 @@ def test_what_it_depends_on_is_loaded_before_and_what_is_missing_is_told(tmp_pat
     assert any(line.startswith("Other, which it depends on, is not there") for line in said)
 
 
+def test_a_plugin_cannot_name_files_of_the_computer(tmp_path: Path) -> None:
+    path = tmp_path / "Double.imjoy.html"
+    path.write_text(DOUBLE)
+    for call in (f'api.getPlugin({{"src": "{path}"}})', f'api.createWindow(src="{path}")'):
+        with pytest.raises((PluginError, RemoteError), match="its user has to add it"):
+            run_code(tmp_path, f"await {call}")
+
+
 def test_services_are_found_by_all_their_entries(tmp_path: Path) -> None:
     code = """
 id = await api.registerService({"type": "adder", "name": "plus", "add": lambda a, b: a + b})

@@ -52,6 +52,11 @@ class PageDesk(DeskService):
         self._where = where
         self._own = own
 
+    async def load(self, source: Any, tag: Any = "") -> dict[str, Any]:
+        """Load a plugin; see `DeskService`. Pages of others name no files of this computer."""
+        self._check(source)
+        return await super().load(source, tag)
+
     async def list_files(self, path: Any = "") -> dict[str, Any]:
         """What is in a folder of the host's computer: `{path, parent, entries}`.
 
@@ -64,11 +69,16 @@ class PageDesk(DeskService):
 
     async def run(self, source: Any, context: Any = None) -> Any:
         """Run a plugin. `image` in its context is a layer; its pixels are in the plugin's data."""
+        self._check(source)
         given = dict(context) if isinstance(context, dict) else {}
         wanted = given.pop(IMAGE, None)
         if wanted is not None:
             given["data"] = {**(given.get("data") or {}), **await self._image(wanted)}
         return await super().run(source, given)
+
+    def _check(self, source: Any) -> None:
+        if not self._own:
+            self._desk.shelf.refuse_file(str(source))
 
     async def _image(self, wanted: Any) -> dict[str, Any]:
         """What a plugin gets of an image: its pixels, and where they lie."""

@@ -230,6 +230,7 @@ class Desk:
         """
         tag, namespace = str(asked.get("tag") or ""), str(asked.get("namespace") or "")
         if asked.get("src"):
+            self.shelf.refuse_file(str(asked["src"]))
             loaded = await self.load(str(asked["src"]), tag, namespace)
         elif asked.get("id") in self._loaded:
             loaded = self._loaded[asked["id"]]
@@ -295,6 +296,7 @@ class Desk:
         Raises:
             UsageError: the user does not want it.
         """
+        self.shelf.refuse_file(source)
         file, _ = await self.shelf.read(source, tag)
         words = f"{about['name']} wants to install the plugin {file.name} from {source[:200]}."
         if not await self.face.confirm(about, {"title": "Install a plugin?", "content": words}):

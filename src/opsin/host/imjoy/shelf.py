@@ -62,6 +62,11 @@ class Shelf:
             source == one.id for one in self._host.registry.all()
         )
 
+    def refuse_file(self, source: str) -> None:
+        """Raise PluginError if this names a file of this computer, for whom that is not meant."""
+        if "\n" not in source and not self.is_known(source) and self._registered(source, None):
+            raise PluginError(f"{source} is a file of this computer: its user has to add it.")
+
     def known(self, name: str) -> str | None:
         """The id in the registry of the plugin of that name; None: there is none."""
         for one in self._host.registry.all():

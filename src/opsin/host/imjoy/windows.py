@@ -121,6 +121,7 @@ class Windows:
         if is_page(str(source)):
             text = page_plugin(str(source), config)
             return await desk.load(text, namespace=namespace)
+        desk.shelf.refuse_file(str(source))
         return await desk.load(str(source), tag, namespace)
 
     def _new(self, config: dict[str, Any], name: str, kind: str, owner: str) -> Window:
