@@ -238,15 +238,21 @@ class Desk:
             loaded = await self.loaded_named(str(asked["name"]), tag)
         else:
             raise UsageError("Say which plugin is meant: its name, or where it is (src).")
+        if loaded.file.is_window:  # how to open one: none is open yet
+            return {**loaded.interface, "_rintf": True}
         config = {
             "id": loaded.id,
             "name": loaded.name,
             "workspace": self.name,
             "type": loaded.file.kind,
-            "namespace": loaded.namespace,
-            "tag": loaded.tag,
+            "namespace": loaded.namespace or None,
+            "tag": loaded.tag or None,
+            "flags": list(loaded.file.config.flags) or None,
         }
-        return {**loaded.interface, "config": config, "_rintf": True}
+        hub = self.events_of(loaded, "on")
+        events = {"on": hub.on, "off": hub.off, "emit": hub.emit}
+        passive = {"passive": True, "setup": _nothing} if loaded.file.is_passive else {}
+        return {**events, **loaded.interface, **passive, "config": config, "_rintf": True}
 
     async def call(self, plugin: str, name: str, *args: Any) -> Any:
         """Call a function that a loaded plugin exports.
@@ -283,8 +289,23 @@ class Desk:
         try:
             return await self.files.choose(loaded, asked)
         except MustRestart:
-            self._in_background(self._quietly(self.reload(loaded.id)))
+            self._in_background(self._quietly(self._begin_anew(loaded)))
             raise
+
+    async def _begin_anew(self, loaded: Loaded) -> None:
+        """Load a plugin again, when it has told what it was running that it cannot go on."""
+        ended = asyncio.Event()
+        stop = self.listen(lambda: ended.set() if not loaded.runs else None)
+        try:
+            async with asyncio.timeout(EXIT_WITHIN):
+                while loaded.runs:
+                    ended.clear()
+                    await ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            stop()
+        await self.reload(loaded.id)
 
     def shared_address(self, loaded: Loaded, path: str) -> str:
         """Where a file of a plugin can be fetched."""
@@ -465,16 +486,13 @@ class Desk:
     def _proxy(self, loaded: Loaded) -> dict[str, Any]:
         """What a window plugin exports as long as no window is meant: how to open one."""
 
-        async def setup(*_: Any) -> None:
-            return None
-
         async def run(context: Any = None, *_: Any) -> dict[str, Any]:
             given = context if isinstance(context, dict) else {}
             kept = {key: given.get(key) for key in ("config", "data", "window_id", "id")}
             window = await self._windows.open(loaded, {**loaded.file.config.defaults, **kept})
             return window.api()
 
-        return {"setup": setup, "run": run}
+        return {"setup": _nothing, "run": run}
 
     async def _undo(self, loaded: Loaded) -> None:
         if loaded.runner is not None:
@@ -503,6 +521,10 @@ class Desk:
         """Something of what is loaded is not as it was."""
         for listener in list(self._listeners):
             listener()
+
+
+async def _nothing(*_: Any) -> None:
+    """What every plugin has, where it has nothing to do."""
 
 
 class _Frame:
