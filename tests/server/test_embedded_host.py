@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from opsin.server.access import frame_token, host_token
 from opsin.server.embedded_host import EmbeddedHost
 from opsin.server.session import Session
 from tests.rpc.running import run
-from tests.server.running import Running, opsin_view
+from tests.server.running import OPSIN, Running, opsin_view
 
 IMAGE = Path(__file__).parents[1] / "data/nuclei/test/images/000.png"
 SITE = "https://my.site"
@@ -234,7 +235,7 @@ def test_a_page_runs_plugins_and_keeps_none(
             plugin = await joined["call"]("getPlugin", ["Native"])
             secret = tmp_path / "secret"
             secret.write_text("not for pages")
-            with pytest.raises(OpsinError, match=r"No such file|Permission"):
+            with pytest.raises(OSError, match="secret"):
                 await plugin["open"](str(secret))
             assert (await desk.load("Kept"))["name"] == "Kept"
 
@@ -341,3 +342,10 @@ def test_what_a_mirror_leads_to_is_its_owners_choice() -> None:
         with pytest.raises(OpsinError):
             check_redirect("http://127.0.0.1:8123/a.js", "http://127.0.0.1:9/a.js")
     check_reach("http://127.0.0.1/")
+
+
+def test_pages_of_others_are_for_servers_of_this_computer() -> None:
+    command = [str(OPSIN), "serve", str(IMAGE), "--host", "0.0.0.0", "--embed", SITE]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "leave out --embed or --host" in ended.stderr

@@ -90,7 +90,7 @@ function hostFunction(call: Callable, owner: object | undefined): Callable {
     toHost(await Reflect.apply(call, owner, withoutMark(args.map(fromHost))));
   // A method is another function for every object that has it.
   if (!owner) forHost.set(call, called);
-  ofPage.set(called, call);
+  ofPage.set(called, owner ? call.bind(owner) : call);
   return called;
 }
 
