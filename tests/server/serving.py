@@ -50,13 +50,12 @@ def serving(
     memory: int = 1 << 26,
     roots: Sequence[Path] = (),
     codec: CodecName = "none",
+    no_plugins: str | None = "No plugins in this test.",
 ) -> Iterator[Serving]:
     """Serve images until the end, then close them."""
     listener = bind(0)
     port = listener.getsockname()[1]
-    session = Session(
-        groups, memory, roots=Roots(roots), codec=codec, no_plugins="No plugins in this test."
-    )
+    session = Session(groups, memory, roots=Roots(roots), codec=codec, no_plugins=no_plugins)
     config = uvicorn.Config(
         make_app(session, token=TOKEN, port=port),
         log_level="warning",

@@ -489,7 +489,10 @@ class Desk:
         async def run(context: Any = None, *_: Any) -> dict[str, Any]:
             given = context if isinstance(context, dict) else {}
             kept = {key: given.get(key) for key in ("config", "data", "window_id", "id")}
-            window = await self._windows.open(loaded, {**loaded.file.config.defaults, **kept})
+            config = {**loaded.file.config.defaults, **kept}
+            if config.get("as_dialog") and config.get("standalone"):
+                config |= {"fullscreen": True, "standalone": False}
+            window = await self._windows.open(loaded, config)
             return window.api()
 
         return {"setup": _nothing, "run": run}

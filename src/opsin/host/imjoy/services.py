@@ -8,6 +8,10 @@ from typing import Any
 from opsin.errors import UsageError
 
 OPERATOR = ("operator", "@operator")
+OF_OPERATORS = ("ui", "inputs", "outputs", "run")
+"""What every operator has, if only null."""
+NEEDED = {"@transformation": "transform", "@model": "predict"}
+"""Types that ImJoy defines, with the function that each has."""
 
 
 class Services:
@@ -25,10 +29,12 @@ class Services:
         kind, name = service.get("type"), service.get("name")
         if not kind or not name or not isinstance(kind, str):
             raise UsageError("A service says its type and its name.")
+        _check(kind, service)
         id = str(name) if kind in OPERATOR else str(service.get("id") or secrets.token_hex(8))
         kind = "@operator" if kind in OPERATOR else kind
         own = {"id": id, "type": kind, "provider": provider, "providerId": provider_id}
-        self._services[id] = {"_rintf": True, **service, **own}
+        empty = dict.fromkeys(OF_OPERATORS) if kind == "@operator" else {}
+        self._services[id] = {"_rintf": True, **empty, **service, **own}
         return id
 
     def unregister(self, which: Any, provider_id: str) -> bool:
@@ -57,3 +63,13 @@ class Services:
             for one in self._services.values()
             if all(key in one and one[key] == value for key, value in query.items())
         ]
+
+
+def _check(kind: str, service: dict[str, Any]) -> None:
+    """Types that begin with `@` are defined, and not everybody's own."""
+    if not kind.startswith("@") or kind in OPERATOR:
+        return
+    if kind not in NEEDED:
+        raise UsageError(f"There is no type {kind:.60} of services: leave the @ out of your own.")
+    if not callable(service.get(NEEDED[kind])):
+        raise UsageError(f"A service of the type {kind} has a function {NEEDED[kind]}.")

@@ -24,6 +24,7 @@ class Window:
         id: of this desk, and for plugins its `window_id`.
         type: by which it was asked for: the name of a plugin, or `imjoy/image`.
         interface: what its plugin exports, carried.
+        is_passive: it exports nothing.
     """
 
     def __init__(self, id: str, name: str, type: str, owner: str) -> None:
@@ -33,6 +34,7 @@ class Window:
         self.owner = owner
         self.interface: dict[str, Any] = {}
         self.is_open = True
+        self.is_passive = False
         self.config: dict[str, Any] = {}
         self._started: dict[str, Any] = {}
         self._listeners: dict[str, list[tuple[Callable[..., Awaitable[Any]], bool]]] = {}
@@ -52,7 +54,9 @@ class Window:
         """What others get of it: what its plugin exports, and what all windows have."""
         own = {name: self._control(name) for name in CONTROLS}
         common = {"on": self.on, "off": self.off, "emit": self.emit, "close": self.close}
-        return {**self.interface, **own, **common, "config": self.config, "_rintf": True}
+        passive = {"passive": True, "setup": _nothing} if self.is_passive else {}
+        kept = {**self.interface, **passive, **own, **common}
+        return {**kept, "config": self.config, "_rintf": True}
 
     async def on(self, event: str, callback: Any = None, options: Any = None) -> None:
         """Call `callback` with what an event brings, every time, or once (`{once: true}`)."""
@@ -112,6 +116,10 @@ class Window:
 
         control.__name__ = name
         return control
+
+
+async def _nothing(*_: Any) -> None:
+    """What a plugin has that exports nothing."""
 
 
 async def _called(callback: Callable[..., Awaitable[Any]], details: tuple[Any, ...]) -> Any:

@@ -48,20 +48,21 @@ class Windows:
         desk = self._desk
         window = self._new(config, loaded.name, loaded.name, loaded.id)
         loaded.windows.append(window.id)
+        window.is_passive = loaded.file.is_passive
         window.config = {
             "id": f"{loaded.id}-{window.id}",
-            "name": loaded.name,
+            "name": window.name,
             "workspace": desk.name,
             "type": loaded.file.kind,
-            "namespace": loaded.namespace,
-            "tag": loaded.tag,
-            "flags": list(loaded.file.config.flags),
+            "namespace": loaded.namespace or None,
+            "tag": loaded.tag or None,
+            "flags": list(loaded.file.config.flags) or None,
             "window_id": window.id,
         }
         window.when_closed(lambda one: _let_go(loaded, one))
         api = PluginApi(desk, loaded, window)
         try:
-            frame = await desk.frame(loaded, self._described(window, config, loaded))
+            frame = await desk.frame(loaded, self._described(window, config))
             started = await desk.face.start(frame, api.call, desk.told_by(loaded, window))
             window.begun(started)
             await _awaited(window.interface.get("setup"))
@@ -104,7 +105,7 @@ class Windows:
             "config": config.get("config"),
             "ui": config.get("ui"),
             "form": form_of(config.get("ui")),
-            **self._described(window, config, owner),
+            **self._described(window, config),
         }
         try:
             window.begun(await self._desk.face.built_in(told, window.told))
@@ -136,18 +137,14 @@ class Windows:
     def _forget(self, window: Window) -> None:
         self._windows.pop(window.id, None)
 
-    def _described(
-        self, window: Window, config: dict[str, Any], loaded: Loaded | None
-    ) -> dict[str, Any]:
+    def _described(self, window: Window, config: dict[str, Any]) -> dict[str, Any]:
         """Where and how it is shown."""
-        defaults = loaded.file.config.defaults if loaded is not None else {}
-        given = {**defaults, **{key: one for key, one in config.items() if one is not None}}
         return {
             "id": window.id,
             "window_id": window.id,
             "title": window.name,
-            "dialog": bool(given.get("dialog") or given.get("as_dialog")),
-            **{key: given.get(key) for key in PLACES},
+            "dialog": bool(config.get("dialog") or config.get("as_dialog")),
+            **{key: config.get(key) for key in PLACES},
         }
 
 
@@ -159,13 +156,15 @@ def _context(loaded: Loaded, config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(data, dict) and "_rtype" not in data:
         data = {**data, "_source_op": data.get("_op"), "_op": loaded.name}
         data.setdefault("_workflow_id", None)
+    # Without one there is none: scripts have values in place of what is missing, not of null.
+    given = {} if config.get("config") is None else {"config": config["config"]}
     return {
         "_variables": config.get("_variables"),
         "_op": config.get("_op"),
         "_source_op": config.get("_source_op"),
         "_transfer": config.get("_transfer"),
         "_workflow_id": config.get("_workflow_id"),
-        "config": config.get("config"),
+        **given,
         "data": data,
     }
 

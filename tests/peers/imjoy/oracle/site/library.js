@@ -1,0 +1,1 @@
+globalThis.library = { twice: (n) => 2 * n };

@@ -1,0 +1,1 @@
+globalThis.more = "more";
