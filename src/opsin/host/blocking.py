@@ -22,6 +22,7 @@ import numpy as np
 from opsin.errors import UsageError
 from opsin.host.host_thread import HostThread
 from opsin.host.image_calls import call_on_images, like, rows_like
+from opsin.host.imjoy_functions import ImjoyFunctions, is_imjoy_source
 from opsin.host.in_process import check_in_process
 from opsin.host.layers_run import gives_layers
 from opsin.host.lazy_types import is_lazy
@@ -71,27 +72,44 @@ def run(operation: str, *inputs: Any, **values: Any) -> Any:
         LimitExceeded: it took more time or memory than it may.
         RemoteError: the plugin raised an error; those with a known name come as themselves.
     """
-    address = OperationAddress.parse(operation)
     host = HostThread.shared()
+    if is_imjoy_source(operation):
+        with ImjoyFunctions(host, operation, allow=_words(values.pop("allow", ()))) as plugin:
+            return plugin.run(*inputs, **values)
+    address = OperationAddress.parse(operation)
     registered = host.host.registry.add(address.source)
     found = registered.operation(address.operation)[1]
     return _run(host, registered, found, inputs, values)
 
 
 def load(
-    path: str | Path, *, allow: Sequence[str] = (), in_process: bool = False
-) -> PluginFunctions:
+    path: str | Path,
+    *,
+    allow: Sequence[str] = (),
+    in_process: bool = False,
+    answers: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+) -> PluginFunctions | ImjoyFunctions:
     """The operations of a plugin as functions, each like `run`.
+
+    Of a plugin of ImJoy (`.imjoy.html`) they are what it exports: see `ImjoyFunctions`.
 
     Args:
         allow: what each run of them is allowed beside what the plugin is.
         in_process: run them in this process, see `run`.
+        answers: to what a plugin of ImJoy asks, by a part of the question; `*` answers all.
+        folder: where files go that a plugin of ImJoy gives to its user.
 
     Raises:
         PluginError: it is no plugin.
-        UsageError: it cannot run in this process.
+        UsageError: it cannot run in this process, or runs in a browser.
     """
     host = HostThread.shared()
+    if is_imjoy_source(path):
+        if in_process:
+            raise UsageError("A plugin of ImJoy runs in a process of its own: see isolation.")
+        out = Path(folder) if folder is not None else None
+        return ImjoyFunctions(host, path, allow=_words(allow), answers=answers, folder=out)
     registered = host.host.registry.add(path)
     if in_process and registered.plugin is not None:
         for operation in registered.plugin.operations:

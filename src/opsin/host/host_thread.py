@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 from opsin.errors import Cancelled
@@ -47,7 +48,7 @@ class HostThread:
             self.host = Host(workspace or Workspace(), front_end=front_end, has_user=True)
             self._stop = asyncio.Event()
             started.set_result(asyncio.get_running_loop())
-            async with self.host:
+            async with self.host, AsyncExitStack() as self._along:
                 await self._stop.wait()
 
         def work() -> None:
@@ -121,6 +122,10 @@ class HostThread:
         """Call a function on the host's loop. Does nothing once it is closed."""
         if self.is_alive:
             self._loop.call_soon_threadsafe(function, *arguments)
+
+    async def along(self, context: AbstractAsyncContextManager[T]) -> T:
+        """Enter what ends when the host does, right before it; to be called on the host's loop."""
+        return await self._along.enter_async_context(context)
 
     def close(self) -> None:
         """Cancel all jobs, stop all workers, and wait until they have ended. Idempotent."""
