@@ -240,6 +240,34 @@ def test_the_page_asks_and_answers_without_more(page: Page) -> None:
     expect(window_of(page, "Notes").get_by_role("heading", name="Head")).to_be_visible()
 
 
+def test_forms_and_dialogs_show_themselves_in_the_page(page: Page) -> None:
+    ui = "Sigma {id: 'sigma', type: 'number', min: 0, max: 10, placeholder: 2}"
+    page.evaluate("(ui) => { window.form = opsin.api.showDialog({ name: 'Choices', ui }); }", ui)
+    dialog = page.get_by_role("dialog", name="Choices")
+    dialog.get_by_role("textbox", name="Sigma").fill("3.5")
+    dialog.get_by_role("button", name="OK").click()
+    assert page.evaluate("form") == {"sigma": 3.5}
+    expect(dialog).to_have_count(0)
+    page.evaluate("(ui) => { window.form = opsin.api.showDialog({ name: 'Choices', ui }); }", ui)
+    page.evaluate("() => { form.catch((error) => { window.cancelled = error.message; }); }")
+    dialog.get_by_role("button", name="Cancel").click()
+    page.wait_for_function("window.cancelled?.includes('cancelled')")
+
+    page.evaluate("() => { window.answer = opsin.api.prompt('Which name?', 'nobody'); }")
+    field = page.get_by_label("Which name?")
+    expect(field).to_have_value("nobody")
+    field.fill("somebody")
+    field.press("Enter")
+    assert page.evaluate("answer") == "somebody"
+
+    source = text_of("Viewer", "window", VIEWER, SHOWN)
+    page.evaluate(OPEN.replace('name: "Cells"', 'name: "Cells", dialog: true'), source)
+    over = page.get_by_role("dialog", name="Cells")
+    expect(over.frame_locator("iframe").locator("#shown")).to_contain_text("uint8", timeout=WAIT)
+    page.keyboard.press("Escape")
+    expect(over).to_have_count(0)
+
+
 def test_the_page_reaches_nothing_else(page: Page, server: Running) -> None:
     address = script_of(server)
     refused = """async ([address, ...paths]) => {
