@@ -124,7 +124,7 @@ class Frame {
         enable_service_worker: false,
         expose_api_globally: true,
         forwarding_functions: [],
-        ...(worker && { base_worker: new URL(worker, location.href).href }),
+        ...(worker && { base_worker: worker }),
         ...(python && { python }),
       },
       exported: (api) => this.#take(api),

@@ -51,9 +51,10 @@ export function makeFrame(spec: FrameSpec, places: FramePlaces): HTMLIFrameEleme
 function addressOf({ page, network }: FrameSpec, { closed, open }: FramePlaces): string {
   const place = network ? open : closed;
   if (page === "") return `${place}frame.html`;
+  if (!/^([a-z]+:|\/)/i.test(page)) return place + page;
   const isOurs = new URL(page, location.href).origin === location.origin;
-  // Pages of others lie in one of ours, which hands on what they say: so this page need not allow them.
   // The host does not know which of its two addresses it is to be.
   if (isOurs) return network ? page.replace(closed, open) : page;
+  // Pages of others lie in one of ours, which hands on what they say: so this page need not allow them.
   return `${open}outside.html?page=${encodeURIComponent(page)}`;
 }

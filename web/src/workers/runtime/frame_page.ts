@@ -37,7 +37,8 @@ function initialize(event: MessageEvent): void {
 function startWorker(config: Plain, port: MessagePort): void {
   const name = String(config["name"] ?? "");
   const { base_worker: base } = config;
-  const address = typeof base === "string" ? base : new URL("worker.js", own).href;
+  // What the host serves lies beside this page.
+  const address = new URL(typeof base === "string" ? base : "worker.js", own).href;
   const worker = new Worker(blobOf(workerText(address, false)), { name });
   worker.addEventListener("error", (event) => {
     const message = event.message || `${address} cannot be run as a worker.`;
@@ -45,7 +46,8 @@ function startWorker(config: Plain, port: MessagePort): void {
     port.postMessage({ type: "error", message });
   });
   if (typeof base !== "string") {
-    worker.postMessage({ type: "initialize", config }, [port]);
+    const whole = { ...config, base: new URL("./", own).href };
+    worker.postMessage({ type: "initialize", config: whole }, [port]);
     return;
   }
   worker.addEventListener("message", ({ data }) => {

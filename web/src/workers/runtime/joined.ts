@@ -4,7 +4,7 @@ import { join, type PluginApi, type PluginConfig } from "../../imjoy/plugin_side
 import { messageOf } from "../../imjoy/values.ts";
 import { type Order, orderIn } from "./orders.ts";
 
-export type Run = (order: Order) => Promise<void>;
+export type Run = (order: Order, api: PluginApi) => Promise<void>;
 
 /** Joins, makes `api` a global where it is wanted, and tells what fails where nobody waits for it. */
 export async function joinPage(link: Link, config: PluginConfig, run?: Run): Promise<PluginApi> {
@@ -13,7 +13,7 @@ export async function joinPage(link: Link, config: PluginConfig, run?: Run): Pro
     execute: async (code, own) => {
       // Also where a plugin has put another one there meanwhile.
       if (!Reflect.has(globalThis, "api")) Reflect.set(globalThis, "api", own);
-      await run?.(orderIn(code));
+      await run?.(orderIn(code), own);
     },
     failed: (error) => tell(link, "error", error),
   });

@@ -3,6 +3,7 @@ import { portLink } from "../../imjoy/messages.ts";
 import { isPlain } from "../../imjoy/values.ts";
 import { joinPage, tellFailures } from "./joined.ts";
 import { installLoader } from "./loader.ts";
+import { needsIn, Python } from "./python.ts";
 import { shim } from "./shims.ts";
 import { runInWorker } from "./worker_orders.ts";
 
@@ -17,5 +18,12 @@ function begin({ data, ports }: MessageEvent): void {
   const config = isPlain(data["config"]) ? data["config"] : {};
   const link = portLink(port);
   tellFailures(link);
-  void joinPage(link, { ...config, dedicated_thread: true }, runInWorker);
+  const about = { ...config, dedicated_thread: true };
+  if (config["type"] !== "web-python") {
+    void joinPage(link, about, runInWorker);
+    return;
+  }
+  const say = (level: string, text: string) => link.send({ type: "log", level, message: text });
+  const python = new Python(needsIn(config["python"], String(config["base"])), say);
+  void joinPage(link, { ...about, lang: "python" }, (order, api) => python.run(order, api));
 }
