@@ -7,7 +7,7 @@ import { described, made } from "./described.mjs";
 
 const WORKSPACE = "default";
 /** Milliseconds after which a step is given up: imjoy-core waits for ever for what has failed. */
-const PATIENCE = 5000;
+const PATIENCE = 3000;
 
 let events = [];
 let pending = [];
