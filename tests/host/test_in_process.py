@@ -88,7 +88,9 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PluginFun
     HostThread.end_shared()
     monkeypatch.setenv("OPSIN_DATA", str(tmp_path / "data"))
     (tmp_path / "trial.py").write_text(TRIAL)
-    yield opsin.load(tmp_path / "trial.py", in_process=True)
+    loaded = opsin.load(tmp_path / "trial.py", in_process=True)
+    assert isinstance(loaded, PluginFunctions)
+    yield loaded
     HostThread.end_shared()
 
 

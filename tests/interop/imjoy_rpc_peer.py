@@ -2,6 +2,8 @@
 
 python imjoy_rpc_peer.py PORT host|plugin
 """
+# mypy: ignore-errors
+# What it uses has no types, and is not in this environment.
 
 import asyncio
 import io

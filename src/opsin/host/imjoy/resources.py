@@ -121,7 +121,7 @@ async def obtain(
     if kind != "other" and found.content_type == "text/html":
         raise dead(address, f"there is a page, and no {kind}")
     name = _name(found.address, found.content_type, kind)
-    return await asyncio.to_thread(_keep, address, found.content, name, folder)
+    return await asyncio.to_thread(keep_resource, address, found.content, name, folder)
 
 
 def kept_resource(address: str, folder: Path) -> Resource | None:
@@ -184,7 +184,7 @@ def _file_of(package: Path, wanted: NpmFile, kind: Kind) -> str:
     return npm.entry_file(package, "style" if kind == "style" else wanted.entry)
 
 
-def _keep(address: str, content: bytes, name: str, folder: Path) -> Resource:
+def keep_resource(address: str, content: bytes, name: str, folder: Path) -> Resource:
     """Put content where it belongs, and note what the address gave."""
     digest = hashlib.sha256(content).hexdigest()
     path = folder / "files" / digest / name

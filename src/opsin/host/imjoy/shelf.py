@@ -14,12 +14,14 @@ from opsin.host.imjoy.applications import application, parse_place
 from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.imjoy.npm import install
 from opsin.host.imjoy.pages import page_plugin
+from opsin.host.imjoy.pyodide import prepare
 from opsin.host.imjoy.resources import Kind, obtain
 from opsin.host.imjoy.sources import obtain_source
 from opsin.host.registry import Registered, read_registered
 from opsin.plugins.imjoy_repository import ImjoyRepository
 from opsin.plugins.imjoy_uri import SUFFIX
 from opsin.plugins.npm_mirrors import npm_file
+from opsin.workers.package_sources import read_sources
 
 
 class Shelf:
@@ -81,7 +83,9 @@ class Shelf:
             OpsinError: it cannot be had.
         """
         if not re.match(r"(https?:)?//", address):
-            raise UsageError(f"{address[:200]!r} is no address: it begins with https://.")
+            raise PluginError(
+                f"{address[:200]!r} is no address: it begins with https://.", reason="dead_address"
+            )
         return (await obtain(address, self._folder, kind=kind)).route
 
     async def page(self, address: str, *, network: bool) -> str:
@@ -102,7 +106,8 @@ class Shelf:
 
     async def pyodide(self, needs: dict[str, list[str]]) -> dict[str, Any]:
         """What Pyodide is told: where it is, and which packages it gets."""
-        return {"index": "pyodide/", **needs}
+        sources = await asyncio.to_thread(read_sources, self._host.workspace.environments)
+        return await prepare(needs, self._folder, sources, lambda line: None)
 
     def _registered(self, source: str, beside: Registered | None) -> Registered | None:
         """What is known here by its id, its name or its path."""

@@ -1,7 +1,7 @@
 /** What runs in Opsin's own frame: says hello, and becomes the page of a plugin, or starts its worker. */
 import { portLink } from "../../imjoy/messages.ts";
 import { randomId } from "../../imjoy/stores.ts";
-import { isPlain, type Plain } from "../../imjoy/values.ts";
+import { isPlain, messageOf, type Plain } from "../../imjoy/values.ts";
 import { joinPage, tellFailures } from "./joined.ts";
 import { installLoader } from "./loader.ts";
 import { runInPage } from "./page_orders.ts";
@@ -25,8 +25,11 @@ function initialize(event: MessageEvent): void {
   if (!isOurs || data["peer_id"] !== id || !port) return;
   window.removeEventListener("message", initialize);
   const config = isPlain(data["config"]) ? data["config"] : {};
-  if (WORKERS.includes(String(config["type"]))) startWorker(config, port);
-  else {
+  if (WORKERS.includes(String(config["type"]))) {
+    startWorker(config, port).catch((error: unknown) =>
+      port.postMessage({ type: "initialized", error: messageOf(error) }),
+    );
+  } else {
     const link = portLink(port);
     tellFailures(link);
     void joinPage(link, config, runInPage);
@@ -34,12 +37,17 @@ function initialize(event: MessageEvent): void {
 }
 
 /** Opsin's own worker takes the port; one of the plugin speaks as ImJoy's do, and is handed on. */
-function startWorker(config: Plain, port: MessagePort): void {
+async function startWorker(config: Plain, port: MessagePort): Promise<void> {
   const name = String(config["name"] ?? "");
   const { base_worker: base } = config;
   // What the host serves lies beside this page.
   const address = new URL(typeof base === "string" ? base : "worker.js", own).href;
-  const worker = new Worker(blobOf(workerText(address, false)), { name });
+  // Pyodide runs in modules alone. What a module imports would have to be one that may be a worker.
+  const isPython = config["type"] === "web-python";
+  const text = isPython ? await (await fetch(address)).text() : workerText(address, false);
+  const worker = isPython
+    ? new Worker(`data:text/javascript,${encodeURIComponent(text)}`, { name, type: "module" })
+    : new Worker(blobOf(text), { name });
   worker.addEventListener("error", (event) => {
     const message = event.message || `${address} cannot be run as a worker.`;
     port.postMessage({ type: "initialized", error: message });
