@@ -122,6 +122,10 @@ class ViewerJobs:
         started = ViewerJob(f"Images in {folder.name}", asked, is_on_folder=True)
         return self._started(started, window)
 
+    def show(self, title: str, asked: Future[Job], window: QWidget) -> ViewerJob:
+        """Show a job that was begun elsewhere, and is no operation on layers."""
+        return self._started(ViewerJob(title, asked), window)
+
     # ------------------------------------------------------------------ what was done
 
     @property

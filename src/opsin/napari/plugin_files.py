@@ -17,7 +17,7 @@ LARGEST = 2**18
 def is_plugin(path: Path) -> bool:
     """Whether a file is a plugin, or wants to be one. It is not run."""
     try:
-        if path.suffix != ".py" or path.stat().st_size > LARGEST:
+        if not path.name.lower().endswith((".py", ".imjoy.html")) or path.stat().st_size > LARGEST:
             return False
         if read_plugin(path).operations:
             return True

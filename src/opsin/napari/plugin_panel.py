@@ -15,6 +15,7 @@ from opsin.host.again import plugin_of
 from opsin.host.host_thread import HostThread
 from opsin.host.registry import Registered
 from opsin.host.step import Step
+from opsin.napari.imjoy_form import SUFFIX, ImjoyForm
 from opsin.napari.jobs_panel import JobsPanel
 from opsin.napari.operation_form import OperationForm
 from opsin.napari.plugin_files import keep, usable
@@ -23,7 +24,8 @@ from opsin.napari.viewer_job import ViewerJob
 
 FORM = 2
 """Place of the form among the controls."""
-HOW = "Plugins are Python files. Drop one on napari, or add one here."
+HOW = "Plugins are files of Python or ImJoy. Drop one on napari, or add one here."
+AnyForm = OperationForm | ImjoyForm
 
 
 class PluginPanel(widgets.Container[Any]):
@@ -40,7 +42,7 @@ class PluginPanel(widgets.Container[Any]):
         self._viewer = viewer
         self._registry = HostThread.shared().host.registry
         self.only = only
-        self.form: OperationForm | None = None
+        self.form: AnyForm | None = None
         """Of the operation that is chosen; None: there is none."""
         self.chooser: Any = widgets.ComboBox(choices=self._choices)
         self.chooser.tooltip = "Operations of the plugins that are known"
@@ -70,7 +72,7 @@ class PluginPanel(widgets.Container[Any]):
             self.choose(operation)
         self._show()
 
-    def choose(self, operation: str, plugin: str | None = None) -> OperationForm:
+    def choose(self, operation: str, plugin: str | None = None) -> AnyForm:
         """Show the form of an operation, by its name.
 
         Raises:
@@ -138,7 +140,10 @@ class PluginPanel(widgets.Container[Any]):
             self.remove(shown)
             gone: Any = shown.native
             gone.deleteLater()
-        self.form = OperationForm(self._viewer, self._registry.get(id), name, self.jobs)
+        registered = self._registry.get(id)
+        is_imjoy = registered.path.name.lower().endswith(SUFFIX)
+        make = ImjoyForm if is_imjoy else OperationForm
+        self.form = make(self._viewer, registered, name, self.jobs)
         self.insert(FORM, self.form)
 
     def _plugins_changed(self) -> None:
@@ -180,7 +185,9 @@ class PluginPanel(widgets.Container[Any]):
 
     def _browse(self) -> None:
         native: Any = self.native
-        path, _ = QFileDialog.getOpenFileName(native, "Add a plugin", "", "Plugins (*.py)")
+        path, _ = QFileDialog.getOpenFileName(
+            native, "Add a plugin", "", "Plugins (*.py *.imjoy.html)"
+        )
         if path:
             self.add(Path(path))
 
@@ -195,7 +202,7 @@ class PluginPanel(widgets.Container[Any]):
             self.hint.visible = True
 
 
-def show_change(viewer: Any, job: ViewerJob) -> OperationForm:
+def show_change(viewer: Any, job: ViewerJob) -> AnyForm:
     """Show the form with which the parameters of a step are changed.
 
     Raises:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from opsin.napari.layers import LayerData
 
 Path = str | Sequence[str]
+PLUGINS = (".py", ".imjoy.html")
 
 
 def get_reader(path: Path) -> Callable[[Path], list[LayerData]] | None:
@@ -21,7 +22,7 @@ def get_reader(path: Path) -> Callable[[Path], list[LayerData]] | None:
     from opsin.napari.plugin_files import is_plugin
 
     paths = [path] if isinstance(path, str) else list(path)
-    if any(one.endswith(".py") and not is_plugin(FilePath(one)) for one in paths):
+    if any(one.endswith(PLUGINS) and not is_plugin(FilePath(one)) for one in paths):
         return None
     return read if paths and all(paths) else None
 
@@ -35,7 +36,7 @@ def read(path: Path) -> list[LayerData]:
         PluginError: a plugin cannot be used.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    plugins = [one for one in paths if one.endswith(".py")]
+    plugins = [one for one in paths if one.endswith(PLUGINS)]
     for one in plugins:
         keep_plugin(one)
     layers: list[Any] = [layer for one in paths if one not in plugins for layer in layers_at(one)]
