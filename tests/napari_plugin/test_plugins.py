@@ -182,7 +182,10 @@ def test_plugins_are_listed_by_version_and_source_and_removed(stage: Stage, tmp_
     assert seen["kept"] == [False, True]
     assert seen["gone"] == [["Trial"], ["Trial"]]
     assert seen["beside"] == [True, 0, True]
-    assert seen["left"] == [0, "Plugins are files of Python or ImJoy. Drop one on napari, or add one here."]
+    assert seen["left"] == [
+        0,
+        "Plugins are files of Python or ImJoy. Drop one on napari, or add one here.",
+    ]
 
 
 def test_a_trusted_plugin_runs_in_the_process_of_napari(stage: Stage, plugin: str) -> None:
