@@ -141,7 +141,7 @@ def test_operations_are_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     [
         ("none.py", None, "There is no plugin at"),
         ("empty.py", "x = 1\n", "no operation"),
-        ("a.imjoy.html", "<config></config>", "no plugin that can be added"),
+        ("a.imjoy.html", "<config></config>", "a.imjoy.html: Its <config> cannot be read"),
         ("notes.txt", "hello", "no plugin that can be added"),
     ],
 )

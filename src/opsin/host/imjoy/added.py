@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from opsin.errors import UsageError
+from opsin.errors import PluginError, UsageError
 from opsin.host.imjoy.applications import application, parse_place
 from opsin.host.imjoy.frame import code_of
 from opsin.host.imjoy.imjoy_file import ImjoyFile
@@ -44,7 +44,11 @@ async def add(
         # By its place in a repository what it depends on is found there later, too.
         in_repository = found.uri.kind == "repository"
         origin, tag = source.strip() if in_repository else found.origin, tag or found.tag
-    file = ImjoyFile.of(text, origin or "It", tag)
+    try:
+        file = ImjoyFile.of(text, origin or "It", tag)
+    except PluginError as error:
+        where = f"{origin}: " if origin else ""
+        raise PluginError(f"{where}{error}", reason=error.reason) from None
     await fetch_all(file, workspace)
     path = await asyncio.to_thread(workspace.keep_plugin, file_name(file.name), file.text)
     workspace.keep_origin(path.name, origin)
