@@ -337,6 +337,24 @@ def test_a_plugin_cannot_name_files_of_the_computer(tmp_path: Path) -> None:
             run_code(tmp_path, f"await {call}")
 
 
+def test_what_came_from_elsewhere_depends_on_no_file_of_the_computer(tmp_path: Path) -> None:
+    path = tmp_path / "Double.imjoy.html"
+    path.write_text(DOUBLE)
+    said: list[str] = []
+    run_code(tmp_path, "return 1", said=said, dependencies=[str(path)])  # a text, in no file
+    own = tmp_path / "below" / "Caller.imjoy.html"
+    own.parent.mkdir()
+    own.write_text(caller("return 1", dependencies=["../Double.imjoy.html"]))
+
+    async def work() -> None:
+        async with desk_in(tmp_path, said) as desk:
+            await desk.run(str(own))
+            assert desk.named("Double") is None
+
+    run(work())
+    assert len([line for line in said if "which it depends on, is not there" in line]) == 2
+
+
 def test_services_are_found_by_all_their_entries(tmp_path: Path) -> None:
     code = """
 id = await api.registerService({"type": "adder", "name": "plus", "add": lambda a, b: a + b})

@@ -121,9 +121,11 @@ class Shelf:
             return None
         path = Path(source if source.lower().endswith(SUFFIX) else f"{source}{SUFFIX}")
         if beside is not None:  # a neighbour, by its name or its path from there
-            path = beside.path.parent / path
-            is_own = beside.path.parent not in (self._host.workspace.sources, self._folder)
-            return read_registered(path) if is_own and _is_file(path) else None
+            home = beside.path.parent
+            path = home / path
+            is_own = not beside.path.is_relative_to(self._host.workspace.folder)
+            is_near = is_own and path.resolve().is_relative_to(home.resolve())
+            return read_registered(path) if is_near and _is_file(path) else None
         return read_registered(path.absolute()) if _is_file(path) else None
 
     async def _obtained(
