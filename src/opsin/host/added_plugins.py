@@ -17,6 +17,7 @@ from opsin.host.registry import Registered, read_registered
 from opsin.host.workspace import NAMES_MANIFEST, Workspace
 from opsin.plugins.address import NAPARI
 from opsin.plugins.formats import read_plugin
+from opsin.plugins.imjoy_uri import SUFFIX
 from opsin.plugins.installed import installed
 from opsin.workers.environment import lacking, prepare
 from opsin.workers.kept_environments import keep_for, keep_no_more, kept
@@ -89,7 +90,7 @@ def remove_added(workspace: Workspace, name: str) -> None:
     """
     plain = _plain(name.removeprefix(NAPARI))
     for keeper in (*workspace.kept_files(), *workspace.kept_manifests()):
-        is_file = keeper.name == name or keeper.name == f"{name}.imjoy.html"
+        is_file = keeper.name == name or keeper.name == f"{name}{SUFFIX}"
         if is_file or (keeper.stem == plain and keeper.suffix == NAMES_MANIFEST):
             _forget(workspace, keeper)
             return

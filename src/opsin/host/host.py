@@ -31,6 +31,7 @@ from opsin.host.selection import Given, Selection, Visible, Where, select
 from opsin.host.step import taken
 from opsin.host.verified import verified
 from opsin.host.workspace import Need, Workspace
+from opsin.plugins.imjoy_uri import SUFFIX
 from opsin.plugins.manifest import Plugin
 from opsin.plugins.parameters import complete
 from opsin.rpc.pool import default_pool
@@ -134,7 +135,7 @@ class Host:
                 cannot run in this process.
         """
         plugin, found = registered.operation(operation)
-        if registered.path.name.endswith(".imjoy.html"):
+        if registered.path.name.lower().endswith(SUFFIX):
             raise UsageError(f"{plugin.name} is a plugin of ImJoy, which runs as a whole.")
         found = found.along(axes) if axes else found
         values, once = complete(found, parameters), from_words(plugin, allow)

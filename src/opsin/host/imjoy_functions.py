@@ -25,11 +25,11 @@ from opsin.host.imjoy.face import About
 from opsin.host.imjoy.loaded import Loaded
 from opsin.host.imjoy.unattended import Unattended
 from opsin.host.permissions import from_words as permissions_from
+from opsin.plugins.imjoy_uri import SUFFIX
 from opsin.plugins.parameters import complete
 from opsin.rpc.remote import Caller
 from opsin.worker_imjoy.values import KEYWORDS, Values
 
-SUFFIX = ".imjoy.html"
 LATER = "_async"
 """Ending of the name of a function that is awaited."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from opsin.errors import UsageError
+from opsin.plugins.imjoy_uri import SUFFIX
 from opsin.plugins.manifest import Permission, PermissionName, Plugin
 from opsin.workers.isolation.visible import is_private
 
@@ -33,8 +34,6 @@ WHAT: Mapping[str, str] = {
 }
 OF_THE_KERNEL = ("/dev", "/proc", "/sys")
 """Folders that are none: what is in them is not in files."""
-IMJOY = ".imjoy.html"
-"""What the names of files end with whose manifests have no place for these permissions."""
 COMPUTE_ON_GPUS = frozenset(
     {"cupy", "jax", "keras", "mxnet", "pycuda", "pyclesperanto", "pyopencl", "tensorflow", "torch"}
 )
@@ -102,7 +101,7 @@ class Asked:
 
 def wanted(plugin: Plugin) -> tuple[Permission, ...]:
     """What a plugin asks for; of one that cannot say so, all that there is."""
-    if plugin.permissions or not (plugin.kind == "napari" or plugin.source.endswith(IMJOY)):
+    if plugin.permissions or not (plugin.kind == "napari" or plugin.source.endswith(SUFFIX)):
         return plugin.permissions
     in_page = plugin.kind not in ("napari", "native-python")
     return tuple(Permission(name) for name in NAMES if name == "network" or not in_page)
@@ -112,7 +111,7 @@ def to_be_asked(plugin: Plugin) -> tuple[PermissionName, ...]:
     """What a user should be asked about when it comes: what it says that it asks for. Files of
     ImJoy cannot say so, and use the network more often than not.
     """
-    if plugin.source.endswith(IMJOY) and not plugin.permissions:
+    if plugin.source.endswith(SUFFIX) and not plugin.permissions:
         return ("network",)
     return tuple(one.name for one in plugin.permissions if one.name in NAMES)
 

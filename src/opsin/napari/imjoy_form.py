@@ -25,7 +25,6 @@ from opsin.napari.jobs_panel import JobsPanel
 from opsin.napari.permission_rows import PermissionRows
 from opsin.napari.viewer_job import ViewerJob
 
-SUFFIX = ".imjoy.html"
 LARGEST = 2**28
 """Bytes of an array that a plugin is given: of larger images it gets a coarser level."""
 

@@ -15,12 +15,13 @@ from opsin.host.again import plugin_of
 from opsin.host.host_thread import HostThread
 from opsin.host.registry import Registered
 from opsin.host.step import Step
-from opsin.napari.imjoy_form import SUFFIX, ImjoyForm
+from opsin.napari.imjoy_form import ImjoyForm
 from opsin.napari.jobs_panel import JobsPanel
 from opsin.napari.operation_form import OperationForm
 from opsin.napari.plugin_files import keep, usable
 from opsin.napari.plugin_list import PluginList
 from opsin.napari.viewer_job import ViewerJob
+from opsin.plugins.imjoy_uri import SUFFIX
 
 FORM = 2
 """Place of the form among the controls."""

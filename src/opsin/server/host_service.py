@@ -29,6 +29,7 @@ from opsin.host.selection import Given, Visible, Where, Whole
 from opsin.images.image import Origin
 from opsin.images.points.rows import Rows, read_rows, rows_from_points
 from opsin.plugins.formats import read_plugin
+from opsin.plugins.imjoy_uri import SUFFIX
 from opsin.plugins.manifest import Scalar
 from opsin.rpc.frames import Frame
 from opsin.rpc.peer import Peer
@@ -46,7 +47,6 @@ SENT_LINES = 100
 """Newest lines of a log."""
 LARGEST_PLUGIN = 2**18
 """Letters of a plugin's file."""
-IMJOY = ".imjoy.html"
 LARGEST_IMJOY = 2**24
 """Letters of one of ImJoy's, in which attachments lie."""
 LARGEST_NUMBER = 1e100
@@ -105,7 +105,7 @@ class HostService:
         """Where this page's ImJoy plugins are loaded; the one that it had before is cleared.
 
         Args:
-            face: what is asked of the page, see protocol/IMJOY.md.
+            face: what is asked of the page, see protocol/SUFFIX.md.
         """
         if not isinstance(face, Remote):
             raise UsageError("A desk has a face, which the page answers.")
@@ -147,7 +147,7 @@ class HostService:
         """Keep a plugin's file in the user's workspace, if it can be used."""
         if not isinstance(file_name, str) or not isinstance(text, str):
             raise UsageError("A plugin is the text of a file, and its name.")
-        is_imjoy = file_name.lower().endswith(IMJOY)
+        is_imjoy = file_name.lower().endswith(SUFFIX)
         if len(text) > (LARGEST_IMJOY if is_imjoy else LARGEST_PLUGIN):
             most = "16 MiB" if is_imjoy else "256 KiB"
             raise UsageError(f"{file_name[:80]} is too large for a plugin ({most} at most).")
@@ -395,7 +395,7 @@ def _where(where: VisibleRegion | WholeLevel) -> Where:
 def check_plugin(file_name: str, text: str) -> None:
     """Raise PluginError unless a plugin can be read of the text of a file."""
     with TemporaryDirectory(prefix="opsin-") as folder:
-        endings = (IMJOY, ".pyi")
+        endings = (SUFFIX, ".pyi")
         ending = next((one for one in endings if file_name.lower().endswith(one)), ".py")
         path = Path(folder) / f"plugin{ending}"
         path.write_text(text, encoding="utf-8", errors="surrogateescape")

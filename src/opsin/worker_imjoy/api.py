@@ -137,7 +137,7 @@ class Api:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        name = _camel(name) if self._prefix == "" else name
+        name = camel(name) if self._prefix == "" else name
         if name in self._constants:
             return self._constants[name]
         if self._prefix == "" and name in ("utils", "fs"):
@@ -183,7 +183,7 @@ class Api:
         return Answer(self._link.call(make), values, self._link)
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
     """`show_message` is `showMessage`; constants stay as they are."""
     return name if name.isupper() else _WORD.sub(lambda found: found[1].upper(), name)
 

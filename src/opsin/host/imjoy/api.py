@@ -19,11 +19,12 @@ from opsin.host.imjoy.window import CONTROLS, Window
 from opsin.plugins.formats.imjoy_html.joy import read_form
 from opsin.plugins.manifest import Operation
 from opsin.rpc.objects import by_reference
+from opsin.worker_imjoy.api import camel
+from opsin.worker_imjoy.values import KEYWORDS
 
 if TYPE_CHECKING:
     from opsin.host.imjoy.desk import Desk
 
-KEYWORDS = "_rkwargs"
 SHOWN = 3000
 """Letters of a value in a log."""
 MESSAGE_SECONDS = 10.0
@@ -31,7 +32,6 @@ ARRAYS_SINCE = (0, 1, 8)
 """Since this version of the api a file dialog gives a list."""
 PATHS_UNTIL = (0, 1, 3)
 """Until this one it gave a path alone."""
-_WORD = re.compile(r"_([a-z])")
 
 
 @by_reference
@@ -54,7 +54,7 @@ class PluginApi:
         Raises:
             UsageError: there is no such call, or it makes no sense so.
         """
-        name = _WORD.sub(lambda found: found[1].upper(), str(name))
+        name = camel(str(name))
         if (own := self._desk.answer_of(name, self._loaded)) is not None:
             config = {"name": self._loaded.name, "namespace": self._loaded.namespace}
             return await own({**self._about, "config": config}, *_plain(args))

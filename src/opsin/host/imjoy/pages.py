@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from opsin.plugins.imjoy_uri import SUFFIX
+
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -15,7 +17,7 @@ def is_page(source: str) -> bool:
         return False
     path = re.split(r"[?#@]", source.partition("://")[2])[0]
     is_github = "github.com" in source and ("/blob/" in source or "gist.github.com" in source)
-    return not (path.endswith(".imjoy.html") or is_github)
+    return not (path.endswith(SUFFIX) or is_github)
 
 
 def page_plugin(address: str, config: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from opsin.errors import EnvironmentFailed, PluginError
 from opsin.host.imjoy.npm import install
 from opsin.host.imjoy.resources import keep_resource, kept_resource, obtain
@@ -46,7 +48,7 @@ async def prepare(
     """
     home = await install(PACKAGE, VERSION, folder)
     wheels = [(await obtain(one, folder)).route for one in needs["wheels"]]
-    packages = [one for one in needs["packages"] if _plain(one) not in OWN]
+    packages = [one for one in needs["packages"] if canonicalize_name(one) not in OWN]
     if packages:
         wheels.append(await _archive(sorted(set(packages)), folder, sources, output))
     return {"index": f"{home.relative_to(folder).as_posix()}/", "packages": [], "wheels": wheels}
@@ -88,7 +90,3 @@ def _zipped(folder: Path) -> bytes:
                 about = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _OLDEST)
                 archive.writestr(about, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return made.getvalue()
-
-
-def _plain(requirement: str) -> str:
-    return requirement.strip().lower().replace("_", "-")
