@@ -39,6 +39,7 @@ def test_four_views_are_at_one_place_and_share_settings(app: App) -> None:
         for name in ("Slice along z and x", "Slice along y and z", "Volume"):
             expect(page.get_by_role("application", name=name)).to_be_visible()
         app.until("window.opsin.panels.length === 3 && window.opsin.panels[2].camera?.volume")
+        app.until("window.opsin.panels.every(({ camera }) => camera)")
         app.look(center=[20.0, 33.0], zoom=8.0, position={"z": 12.0})
         assert places(app) == [[12.0, 20.0, 33.0, 8.0]] * 3
         for number in range(3):

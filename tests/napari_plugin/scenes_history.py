@@ -317,6 +317,7 @@ def change_fails(viewer: Any, plugin: str) -> dict[str, Any]:
     counts = [int((image > threshold).sum()) for threshold in (30000, 34000)]
     found: dict[str, Any] = {"begins": [told(), [str(counts[0]), [counts[0]]]]}
     good = change(first, 34000.0)
+    until(lambda: bool(told()[1]))  # the table is joined to its labels after the job has ended
     found["anew"] = [told(), [str(counts[1]), [counts[1]]]]
     bad = change(good[0], 1e9)
     found["states"] = [one.state for one in bad]
