@@ -37,10 +37,11 @@ def main() -> None:
     parser.add_argument("--expect", type=Path, metavar="FILE", help="outcomes to compare with")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="that one file may take")
     parser.add_argument("--outcomes", type=Path, metavar="FILE", help="write the outcomes there")
-    parser.add_argument("--only", default="", help="files with this in their path")
+    parser.add_argument("--only", default="", help="run files with this in their path")
+    parser.add_argument("--kind", action="append", help="run plugins of this kind")
     options = parser.parse_args()
     folder = options.folder or Path(__file__).parents[1] / "examples" / "plugins"
-    files = sorted(path for path in folder.rglob(f"*{SUFFIX}") if options.only in str(path))
+    files = sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
     if not files:
         raise SystemExit(f"There is no *{SUFFIX} in {folder}.")
     outcomes = asyncio.run(_all(folder, files, options))
@@ -72,12 +73,16 @@ async def _all(folder: Path, files: list[Path], options: argparse.Namespace) -> 
     outcomes: dict[str, Outcome] = {}
     waiting: list[tuple[Path, Plugin]] = []
     for path in files:
+        if options.only not in names[path]:
+            continue
         try:
             plugin = read(path, names[path])
         except (OpsinError, OSError) as error:
             outcomes[names[path]] = Outcome(False, "refused", reason_of(error), detail_of(error))
             continue
         operation = plugin.operations[0]
+        if options.kind and plugin.kind not in options.kind:
+            continue
         if operation.refused:
             outcomes[names[path]] = Outcome(
                 True, "refused", operation.reason, operation.refused, plugin.kind
@@ -88,7 +93,7 @@ async def _all(folder: Path, files: list[Path], options: argparse.Namespace) -> 
             waiting.append((path, plugin))
     if waiting:
         await _run_all(waiting, names, options.seconds, outcomes)
-    return {names[path]: outcomes[names[path]] for path in files}
+    return {name: outcomes[name] for name in names.values() if name in outcomes}
 
 
 async def _run_all(

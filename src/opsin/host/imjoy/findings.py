@@ -59,7 +59,7 @@ def findings(text: str, source: str) -> Findings:
     notes: dict[str, None] = {}
     for tag in first.config.tags or ("",):
         try:
-            file = ImjoyFile.of(text, source, tag)
+            file = first.for_tag(tag)
         except PluginError as error:
             wrong[f"Tag {tag}: {error}"] = None
             continue

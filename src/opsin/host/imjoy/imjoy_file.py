@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from opsin.errors import PluginError
-from opsin.plugins.formats.imjoy_html import plugin_of
+from opsin.plugins.formats.imjoy_html import described
 from opsin.plugins.formats.imjoy_html.blocks import Block, read_blocks
 from opsin.plugins.formats.imjoy_html.config import Config, read_config
 from opsin.plugins.manifest import Plugin
@@ -33,9 +36,24 @@ class ImjoyFile:
             PluginError: it is none, or has no such tag.
         """
         text = text.removeprefix("\ufeff")
-        plugin = plugin_of(text.encode(errors="surrogatepass"), source, tag)
         blocks = read_blocks(text)
-        return cls(plugin, read_config(blocks, tag), tuple(blocks), text)
+        config = read_config(blocks, tag)
+        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        return cls(described(blocks, config, source, digest), config, tuple(blocks), text)
+
+    def named(self, source: str) -> ImjoyFile:
+        """The same file, which is called so."""
+        return replace(self, plugin=msgspec.structs.replace(self.plugin, source=source))
+
+    def for_tag(self, tag: str) -> ImjoyFile:
+        """The same file, for another of its tags.
+
+        Raises:
+            PluginError: it has no such tag, or is nothing that runs with it.
+        """
+        config = read_config(self.blocks, tag)
+        plugin = described(self.blocks, config, self.plugin.source, self.plugin.digest)
+        return replace(self, plugin=plugin, config=config)
 
     @property
     def name(self) -> str:

@@ -138,11 +138,15 @@ class Shelf:
         fresh = self._is_fresh(source)
         found = await obtain_source(source, self._folder, repository=repository, fresh=fresh)
         text = page_plugin(found.address, {}) if found.external else found.text
-        registered = self._of_text(text) if found.path is None else read_registered(found.path)
+        file = ImjoyFile.of(text, found.origin or str(found.path or "It"), tag or found.tag)
+        if found.path is not None:
+            registered = read_registered(found.path)
+        else:
+            registered = self._kept(file)
+            file = file.named(found.origin or str(registered.path))
         if found.repository is not None:
             self._repositories[registered.path] = found.repository
-        origin = found.origin or str(registered.path)
-        return ImjoyFile.of(text, origin, tag or found.tag), registered
+        return file, registered
 
     def _is_fresh(self, _source: str) -> bool:
         """Whether a plugin is fetched even if it is kept."""
@@ -160,9 +164,8 @@ class Shelf:
                     self._repositories[plugin.path] = found.repository
         return self._repositories.get(plugin.path)
 
-    def _of_text(self, text: str) -> Registered:
+    def _kept(self, file: ImjoyFile) -> Registered:
         """A plugin that is in no file: it is kept in one, by what it says, as workers need that."""
-        file = ImjoyFile.of(text, "It")
         return read_registered(self._host.workspace.keep_source(file.plugin.digest, file.text))
 
 

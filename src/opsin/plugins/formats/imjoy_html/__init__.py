@@ -7,6 +7,7 @@ Its blocks are read as ImJoy reads them, and none of its code is run. The plugin
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -59,7 +60,19 @@ def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
     except UnicodeDecodeError:
         raise _unreadable("It is no text in UTF-8.") from None
     blocks = read_blocks(text)
-    config = read_config(blocks, tag)
+    digest = hashlib.sha256(content).hexdigest()
+    return described(blocks, read_config(blocks, tag), source, digest)
+
+
+def described(blocks: Sequence[Block], config: Config, source: str, digest: str) -> Plugin:
+    """The plugin of a file whose blocks and config, for one of its tags, were read.
+
+    Args:
+        digest: SHA-256 of the file, in hexadecimal digits.
+
+    Raises:
+        PluginError: it is of no type that Opsin runs.
+    """
     if config.type not in _KINDS:
         known = ", ".join(_KINDS)
         raise PluginError(
@@ -83,7 +96,7 @@ def plugin_of(content: bytes, source: str, tag: str = "") -> Plugin:
         name=config.name,
         kind=config.type,  # type: ignore[arg-type] # one of those
         source=source,
-        digest=hashlib.sha256(content).hexdigest(),
+        digest=digest,
         version=config.version or "0",
         description=" ".join(config.description.split()),
         python=asked.python,
@@ -120,5 +133,5 @@ def _unreadable(message: str) -> PluginError:
     return PluginError(message, reason="bad_config")
 
 
-def _line(blocks: list[Block]) -> int:
+def _line(blocks: Sequence[Block]) -> int:
     return next((block.line for block in blocks if block.name == "script"), 0)
