@@ -20,12 +20,20 @@ class Panel:
 
     def open(self, operation: str) -> None:
         """Show the form of an operation."""
-        if not self.region.is_visible():
-            self.page.get_by_role("button", name="Plugins", exact=True).click()
+        self.show()
         back = self.region.get_by_role("button", name="All plugins")
         if back.is_visible():
             back.click()
         self.region.get_by_role("button", name=operation, exact=True).click()
+
+    def show(self) -> None:
+        """Open it, where it is not open."""
+        button = self.page.get_by_role("button", name="Plugins", exact=True)
+        if not self.region.is_visible():
+            button.click()
+        self.page.wait_for_timeout(50)
+        if not self.region.is_visible():  # it had just opened itself, since plugins came
+            button.click()
 
     def run(self) -> None:
         self.region.get_by_role("button", name="Run", exact=True).click()

@@ -180,8 +180,39 @@ def test_a_kept_plugin_can_be_changed_and_another_one_not(
                 "file_name": "Given.imjoy.html",
                 "text": GIVEN,
             }
+            assert entry["kept"]
             other = next(one for one in session.host.registry.all() if one.id != entry["id"])
             with pytest.raises(UsageError, match="change its file"):
                 await host.plugin_source(other.id)
+            async for listed in host.watch_plugins():
+                assert [one["kept"] for one in listed if one["id"] == other.id] == [False]
+                break
+
+    run(work())
+
+
+async def now(desk: Any) -> list[dict[str, Any]]:
+    """What is loaded."""
+    async for loaded in desk.watch():
+        return list(loaded)
+    raise AssertionError("it told nothing")
+
+
+def test_an_update_says_whether_there_was_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def source(word: str) -> str:
+        return plugin("Updated", f'from imjoy import api\napi.export({{"{word}": print}})')
+
+    async def work() -> None:
+        async with page(tmp_path, monkeypatch) as (host, _):
+            with web() as site:
+                desk = await host.desk(face()[0])
+                loaded = await desk.load(site.put("/Updated.imjoy.html", source("one")))
+                assert await desk.update(loaded["plugin"]) is False
+                assert [one["id"] for one in await now(desk)] == [loaded["id"]]  # it goes on
+                site.put("/Updated.imjoy.html", source("two"))
+                assert await desk.update(loaded["plugin"]) is True
+                assert [one["functions"] for one in await now(desk)] == [["two"]]
 
     run(work())

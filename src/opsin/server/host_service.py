@@ -291,7 +291,8 @@ class HostService:
         workspace = self._session.host.workspace
         is_kept = registered.path.parent == workspace.plugins
         origin = workspace.origin(registered.path.name) if is_kept else ""
-        return plugin_entry(registered, self._session.host.agreements, known, verified, origin)
+        entry = plugin_entry(registered, self._session.host.agreements, known, verified, origin)
+        return {**entry, "kept": is_kept and self._session.own}
 
     def _started(self, request: Any) -> Job:
         program, layers, where = self._understood(request)

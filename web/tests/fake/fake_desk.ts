@@ -1,6 +1,6 @@
 /** A desk on which plugins only seem to run: what it is asked is noted, and its face is there to be called. */
 import { keep, type Remote, reference } from "../../src/rpc/index.ts";
-import type { FaceService, Line, Loaded } from "../../src/ui/plugins/service.ts";
+import type { FaceService, Folder, Line, Loaded, Offered } from "../../src/ui/plugins/service.ts";
 import { Feed } from "./feed.ts";
 
 export class FakeDesk {
@@ -9,6 +9,11 @@ export class FakeDesk {
   loaded: readonly Loaded[] = [];
   /** What the next call fails with. */
   failure: string | null = null;
+  /** Ids of plugins of which there is something newer. */
+  readonly newer = new Set<string>();
+  offered: readonly Offered[] = [];
+  /** By paths, as they are asked for. */
+  readonly folders = new Map<string, Folder>();
   onRun: (source: string, context: unknown) => unknown = () => null;
   readonly #feed = new Feed<readonly Loaded[]>();
 
@@ -31,6 +36,27 @@ export class FakeDesk {
     const made = loadedOf(String(this.loaded.length + 1), { name: source.slice(0, 20) });
     this.show(...this.loaded, made);
     return made;
+  }
+
+  update(plugin: string): boolean {
+    this.#called("update", plugin);
+    return this.newer.delete(plugin);
+  }
+
+  async open_link(address: string): Promise<void> {
+    this.#called("open_link", address);
+  }
+
+  async repository(name: string): Promise<readonly Offered[]> {
+    this.#called("repository", name);
+    return this.offered;
+  }
+
+  async list_files(path: string): Promise<Folder> {
+    this.#called("list_files", path);
+    const found = this.folders.get(path);
+    if (!found) throw new Error(`${path} cannot be listed: there is no such folder.`);
+    return found;
   }
 
   async run(source: string, context: unknown): Promise<unknown> {

@@ -9,6 +9,7 @@ import type {
   JobError,
   Permission,
   Plugin,
+  PluginSource,
   RunRequest,
 } from "../../src/ui/host/host_service.ts";
 import type { DeskHost, FaceService } from "../../src/ui/plugins/service.ts";
@@ -38,6 +39,8 @@ export class FakeHost implements Serving {
   plugins: readonly Plugin[];
   jobs: readonly Job[] = [];
   readonly calls: string[] = [];
+  /** By ids of plugins that are kept. */
+  readonly sources = new Map<string, PluginSource>();
   /** Of the page that came last. */
   deskOfPage: FakeDesk | null = null;
   onDesk: (desk: FakeDesk) => void = () => {};
@@ -111,6 +114,13 @@ export class FakeHost implements Serving {
     const plugin = pluginFrom(file_name, text);
     this.showPlugins([...this.plugins.filter(({ id }) => id !== plugin.id), plugin]);
     return plugin;
+  }
+
+  plugin_source(id: string): PluginSource {
+    this.#called("plugin_source", id);
+    const found = this.sources.get(id);
+    if (!found) throw new Error(`${id} is not kept by Opsin: change its file.`);
+    return found;
   }
 
   remove_plugin(id: string): void {

@@ -346,15 +346,22 @@ class Desk:
         if start:
             await self.run(start, query.context)
 
-    async def update(self, plugin: str) -> None:
-        """Fetch a plugin of the registry anew, by its id; see `added.update`."""
-        registered = await added.update(self.host.workspace, self.host.registry.get(plugin))
+    async def update(self, plugin: str) -> bool:
+        """Fetch a plugin of the registry anew, by its id; see `added.update`.
+
+        False: it is what was there before, and what is loaded of it goes on.
+        """
+        before = self.host.registry.get(plugin)
+        registered = await added.update(self.host.workspace, before)
+        if registered.plugin == before.plugin:
+            return False
         self.host.registry.put(registered)
         for loaded in list(self._loaded.values()):
             if loaded.registered.id == registered.id:
                 await self.reload(loaded.id)
 
     async def uninstall(self, name: str, about: dict[str, Any]) -> None:
+        return True
         """Remove a plugin, if the user agrees."""
         found = self.shelf.known(name)
         if found is None:

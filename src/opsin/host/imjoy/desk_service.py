@@ -38,9 +38,12 @@ class DeskService:
             for one in found.plugins
         ]
 
-    async def update(self, plugin: Any) -> None:
-        """Fetch a plugin of the list anew from where it came; it is loaded anew if it was."""
-        await self._desk.update(str(plugin))
+    async def update(self, plugin: Any) -> bool:
+        """Fetch a plugin of the list anew from where it came; it is loaded anew if it was.
+
+        False: there is nothing newer.
+        """
+        return await self._desk.update(str(plugin))
 
     async def run(self, source: Any, context: Any = None) -> Any:
         """Run one."""

@@ -83,6 +83,10 @@ export type Plugin = {
   readonly operations: readonly PluginOperation[];
   /** Categories that its author gives; a host may not tell. */
   readonly labels?: readonly string[];
+  /** Where it came from, and can be fetched anew; "": nowhere. A host may not tell. */
+  readonly origin?: string;
+  /** Whether its file is one of the host's own, which can be changed here and goes with it; a host may not tell. */
+  readonly kept?: boolean;
   /** Whether its operations were found to be functions of their input alone; a host may not tell. */
   readonly verified?: boolean;
 };
@@ -112,7 +116,12 @@ export type RunRequest = {
   readonly where: Where;
   /** That each call works on, if the operation declares none; without it: planes. */
   readonly axes?: string;
+  /** Compute it, even if what a verified operation gave for the same input is kept. */
+  readonly anew?: boolean;
 };
+
+/** The file of a plugin. */
+export type PluginSource = { readonly file_name: string; readonly text: string };
 
 export type Estimate = {
   readonly level: number;
@@ -190,6 +199,7 @@ export type JobNews = Omit<Job, "log"> & { readonly log: readonly string[] | nul
 export interface HostService {
   watch_plugins(): AsyncIterable<readonly Plugin[]>;
   add_plugin(file_name: string, text: string): Plugin;
+  plugin_source(id: string): PluginSource;
   remove_plugin(id: string): void;
   answer(id: string, answers: Readonly<Record<string, Answer>>, terms: string): Plugin;
   estimate(request: RunRequest): Estimate;

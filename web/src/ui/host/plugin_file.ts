@@ -1,7 +1,9 @@
 /** A plugin's file that a user hands over: read, and checked as far as a page can. */
 
-/** The host takes no larger one (`opsin.plugins.formats.python_file`). */
+/** The host takes no larger ones (`opsin.server.host_service`). */
 const LARGEST = 256 << 10;
+/** Of ImJoy's, in which attachments lie. */
+const LARGEST_IMJOY = 16 << 20;
 
 /** What a user reads where a file is no plugin. */
 export class NoPlugin extends Error {
@@ -16,8 +18,10 @@ export async function readPluginFile(file: File): Promise<string> {
       `${name} is not a plugin: that is a Python file (.py, .pyi) or an ImJoy file (.imjoy.html). Images are opened from the terminal: opsin view ${file.name}`,
     );
   }
-  if (file.size > LARGEST) {
-    throw new NoPlugin(`${name} is too large for a plugin: more than ${LARGEST >> 10} KiB.`);
+  const isImjoy = /\.imjoy\.html$/i.test(file.name);
+  if (file.size > (isImjoy ? LARGEST_IMJOY : LARGEST)) {
+    const most = isImjoy ? `${LARGEST_IMJOY >> 20} MiB` : `${LARGEST >> 10} KiB`;
+    throw new NoPlugin(`${name} is too large for a plugin: more than ${most}.`);
   }
   let bytes: ArrayBuffer;
   try {

@@ -1,6 +1,6 @@
 /** The desk of this page: the plugins that it has loaded, and what can be done with them. */
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { ConnectionLost } from "../../rpc/errors.ts";
+import { Cancelled, ConnectionLost } from "../../rpc/errors.ts";
 import { type Remote, reference } from "../../rpc/index.ts";
 import { sentenceOf } from "../errors.ts";
 import { type Host, type HostLink, NoHost } from "../host/host_link.ts";
@@ -91,8 +91,8 @@ export class PluginDesk {
     try {
       await this.#remote().run(source, context);
     } catch (error) {
-      // Who stops a plugin knows that it gave no result.
-      if (this.#stopped.delete(source)) return;
+      // Who stops a plugin, here or among the jobs, knows that it gave no result.
+      if (this.#stopped.delete(source) || error instanceof Cancelled) return;
       const id = this.#loaded.peek().findLast((one) => one.plugin === source)?.id;
       this.#fail(`“${title}” failed`, error, id === undefined ? null : { id, name: title });
     }
@@ -101,7 +101,7 @@ export class PluginDesk {
   async stop({ id, name }: About): Promise<void> {
     this.#parts.questions.forget(id);
     const found = this.#loaded.peek().find((one) => one.id === id);
-    if (found?.state === "running") this.#stopped.add(found.plugin);
+    if (found?.state === "running" || found?.state === "loading") this.#stopped.add(found.plugin);
     try {
       await this.#remote().stop(id);
     } catch (error) {

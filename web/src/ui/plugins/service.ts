@@ -42,8 +42,38 @@ export type Line = {
   readonly image?: string;
 };
 
+export type FolderEntry = {
+  readonly name: string;
+  readonly path: string;
+  readonly is_folder: boolean;
+  /** Bytes. */
+  readonly size: number;
+};
+
+/** A folder of the host's computer. */
+export type Folder = {
+  readonly path: string;
+  /** "": there is none above. */
+  readonly parent: string;
+  readonly entries: readonly FolderEntry[];
+};
+
+/** A plugin of a repository. */
+export type Offered = {
+  readonly name: string;
+  readonly description: string;
+  /** For `load`. */
+  readonly uri: string;
+};
+
 export interface DeskService {
   load(source: string, tag?: string): Loaded;
+  /** Whether there was something newer. */
+  update(plugin: string): boolean;
+  open_link(address: string): void;
+  repository(name: string): readonly Offered[];
+  /** "": the user's own folder. */
+  list_files(path: string): Folder;
   run(source: string, context?: unknown): unknown;
   stop(id: string): void;
   reload(id: string): Loaded;

@@ -7,9 +7,19 @@ test("a Python file is read as text", async () => {
   );
 });
 
+test("a file of ImJoy may be as large as its attachments make it", async () => {
+  const text = "x".repeat(1 << 20);
+  await expect(readPluginFile(new File([text], "a.IMJOY.html"))).resolves.toBe(text);
+});
+
 test.each<[string, File, string]>([
   ["another kind", new File(["x"], "cells.tif"), "opsin view cells.tif"],
   ["a large one", new File([new Uint8Array((256 << 10) + 1)], "a.py"), "more than 256 KiB"],
+  [
+    "a large one of ImJoy",
+    new File([new Uint8Array((16 << 20) + 1)], "a.imjoy.html"),
+    "more than 16 MiB",
+  ],
   ["bytes", new File([Uint8Array.of(0xff, 0xfe, 0)], "a.py"), "not text in UTF-8"],
 ])("%s is refused, and why", async (_, file, reason) => {
   await expect(readPluginFile(file)).rejects.toThrow(reason);

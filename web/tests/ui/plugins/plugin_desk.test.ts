@@ -1,4 +1,5 @@
 import { expect, it, vi } from "vitest";
+import { Cancelled } from "../../../src/rpc/errors.ts";
 import { Activity } from "../../../src/ui/plugins/activity.ts";
 import { Questions } from "../../../src/ui/plugins/dialogs/questions.ts";
 import { Face } from "../../../src/ui/plugins/face.ts";
@@ -60,6 +61,27 @@ it("what fails is said at once, with a way to its log", async () => {
   desk.change("1", { state: "failed", error: "its page is gone" });
   await settle();
   expect(texts()[1]).toBe("“Plots” failed: its page is gone");
+});
+
+it("what was cancelled or stopped is no failure", async () => {
+  const { plugins, desk, texts } = await fixture();
+  desk.onRun = () => Promise.reject(new Cancelled("Plots was stopped."));
+  await plugins.run("p", "Plots", {});
+  expect(texts()).toEqual([]);
+  for (const state of ["running", "loading"] as const) {
+    const { promise, reject } = Promise.withResolvers<null>();
+    desk.onRun = () => promise;
+    desk.show(loadedOf("1", { name: "Plots", plugin: "p", state }));
+    const running = plugins.run("p", "Plots", {});
+    await settle();
+    await plugins.stop(ABOUT);
+    reject(new Error("it went away"));
+    await running;
+    expect(texts()).toEqual([]);
+  }
+  desk.onRun = () => Promise.reject(new Error("no cells"));
+  await plugins.run("p", "Plots", {});
+  expect(texts()).toEqual(["“Plots” failed: no cells"]);
 });
 
 it("what a plugin logs as an error is a notice, too", async () => {
