@@ -31,7 +31,7 @@ class ImJoyPlugin:
     def run(self, ctx):
         image = np.asarray(ctx.data.image)
         kept = {key: ctx.data[key] for key in ("name", "axes", "scale", "units")}
-        return {"image": image, "kind": type(ctx.data.image).__name__, **kept}
+        return {"pixels": image.tolist(), "kind": type(ctx.data.image).__name__, **kept}
 
 api.export(ImJoyPlugin())
 """,
@@ -52,14 +52,14 @@ def test_a_plugin_gets_the_plane_that_is_shown(
         async with page(tmp_path, monkeypatch) as (host, _):
             desk = await host.desk(face()[0])
             given = await desk.run(GIVEN, {"image": {"layer": 0, "where": SHOWN}})
-            np.testing.assert_array_equal(given["image"], tifffile.imread(STACK)[3])
+            np.testing.assert_array_equal(given["pixels"], tifffile.imread(STACK)[3])
             assert given["axes"] == "yx"
             assert given["kind"] == "ndarray"
             assert len(given["scale"]) == 2
             whole = {**SHOWN, "slices": "all"}
             volume = {"layer": 0, "where": whole, "axes": "zyx"}
             given = await desk.run(GIVEN, {"image": volume})
-            np.testing.assert_array_equal(given["image"], tifffile.imread(STACK))
+            np.testing.assert_array_equal(given["pixels"], tifffile.imread(STACK))
             with pytest.raises(UsageError, match="one plane or volume"):
                 await desk.run(GIVEN, {"image": {"layer": 0, "where": whole}})
 
@@ -76,7 +76,7 @@ def test_of_a_large_image_a_plugin_reads_what_it_needs(
             desk = await host.desk(face()[0])
             given = await desk.run(GIVEN, {"image": {"layer": 0, "where": SHOWN}})
             assert given["kind"] == "LazyArray"
-            np.testing.assert_array_equal(given["image"], tifffile.imread(STACK)[3])
+            np.testing.assert_array_equal(given["pixels"], tifffile.imread(STACK)[3])
 
     run(work())
 

@@ -269,7 +269,7 @@ class Host:
     def watch(self, job: Job) -> None:
         """Have a job among the others that is not a run of an operation."""
         self.jobs[job.id] = job
-        job.listen(self._tell)
+        job.listen(self._changed)
         self._keep_log(job)
         self._tell(job)
 

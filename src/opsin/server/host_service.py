@@ -105,7 +105,7 @@ class HostService:
         """Where this page's ImJoy plugins are loaded; the one that it had before is cleared.
 
         Args:
-            face: what is asked of the page, see protocol/SUFFIX.md.
+            face: what is asked of the page, see protocol/IMJOY.md.
         """
         if not isinstance(face, Remote):
             raise UsageError("A desk has a face, which the page answers.")

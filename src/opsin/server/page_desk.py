@@ -15,8 +15,10 @@ import msgspec
 from opsin.errors import UsageError
 from opsin.host.imjoy.desk import Desk
 from opsin.host.imjoy.desk_service import DeskService
+from opsin.host.imjoy.pictures import Place, pictures, write_pictures
 from opsin.host.inputs import lazy_part, metadata_of, read_part
-from opsin.host.selection import Given, Where, select
+from opsin.host.job import Job
+from opsin.host.selection import Given, Part, Where, select
 from opsin.plugins.manifest import Input, Operation
 
 LARGEST = 2**25
@@ -68,47 +70,67 @@ class PageDesk(DeskService):
         return await asyncio.to_thread(_listed, str(path))
 
     async def run(self, source: Any, context: Any = None) -> Any:
-        """Run a plugin. `image` in its context is a layer; its pixels are in the plugin's data."""
+        """Run a plugin, with images of the page in its data, and show the images that it gives.
+
+        Args:
+            context: `{config, data, image}`; `image` are a layer, or a list of layers.
+
+        Gives what the plugin gives, without the images.
+        """
         self._check(source)
         given = dict(context) if isinstance(context, dict) else {}
         wanted = given.pop(IMAGE, None)
+        place: Place | None = None
         if wanted is not None:
-            given["data"] = {**(given.get("data") or {}), **await self._image(wanted)}
-        return await super().run(source, given)
+            data, place = await self._images(wanted)
+            given["data"] = {**(given.get("data") or {}), **data}
+
+        async def keep(job: Job, result: Any) -> Any:
+            images, rest = pictures(result, job.title, place)
+            await write_pictures(job, images, self._desk.host.workspace.results / job.id)
+            return rest
+
+        return await self._desk.run(str(source), given, keep=keep)
 
     def _check(self, source: Any) -> None:
         if not self._own:
             self._desk.shelf.refuse_file(str(source))
 
-    async def _image(self, wanted: Any) -> dict[str, Any]:
-        """What a plugin gets of an image: its pixels, and where they lie."""
+    async def _images(self, wanted: Any) -> tuple[dict[str, Any], Place]:
+        """What a plugin gets of layers: their pixels, and where they lie, which is that of one."""
         try:
-            asked = msgspec.convert(wanted, Wanted)
+            asked = msgspec.convert(wanted if isinstance(wanted, list) else [wanted], list[Wanted])
         except msgspec.ValidationError as error:
             raise UsageError(f"That is no image to hand over: {error}.") from None
-        layer = self._layer(asked.layer)
+        if not asked:
+            raise UsageError("That is no image to hand over: name a layer.")
+        first = asked[0]
         taken = Operation(
             name="run",
             title="The plugin",
-            inputs=(Input(name=IMAGE, kind="image", title="Image", axes=asked.axes or None),),
+            inputs=tuple(
+                Input(name=one.name, kind="image", title=one.name, axes=first.axes or None)
+                for one in asked
+            ),
         )
-        selection = select(taken, {IMAGE: layer}, self._where(asked.where))
+        layers = {one.name: self._layer(one.layer) for one in asked}
+        selection = select(taken, layers, self._where(first.where))
         if selection.calls > 1:
             raise UsageError("A plugin of ImJoy gets one plane or volume: choose what is shown.")
-        box = selection.box(IMAGE, (0,) * len(selection.loops))
         axes = selection.axes
-        metadata = metadata_of(box, axes)
-        pixels = math.prod(box.shape[box.names.index(name)] for name in axes)
-        is_large = pixels * box.layer.image.dtype.itemsize > LARGEST
-        array = lazy_part(box, axes) if is_large else await read_part(box, axes)
-        return {
-            asked.name: array,
-            "name": metadata["name"],
-            "axes": "".join(axes),
-            "scale": list(metadata["scale"]),
-            "translation": list(metadata["translation"]),
-            "units": list(metadata["units"]),
-        }
+        boxes = {name: selection.box(name, (0,) * len(selection.loops)) for name in layers}
+        data = {name: await _pixels(box, axes) for name, box in boxes.items()}
+        about = metadata_of(boxes[first.name], axes)
+        told = {key: list(about[key]) for key in ("scale", "translation", "units")}
+        place = Place(selection.shape, axes, about["scale"], about["translation"], about["units"])
+        return {**data, "name": about["name"], "axes": "".join(axes), **told}, place
+
+
+async def _pixels(box: Part, axes: tuple[str, ...]) -> Any:
+    """The pixels along `axes`; of many, an array that is read as needed."""
+    pixels = math.prod(box.shape[box.names.index(name)] for name in axes)
+    is_large = pixels * box.layer.image.dtype.itemsize > LARGEST
+    return lazy_part(box, axes) if is_large else await read_part(box, axes)
 
 
 def _listed(text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from opsin.host.imjoy.file_choice import FileChoice, MustRestart
 from opsin.host.imjoy.frame import frame_of
 from opsin.host.imjoy.loaded import Line, Loaded
 from opsin.host.imjoy.native import Native
-from opsin.host.imjoy.plugin_run import PluginRun
+from opsin.host.imjoy.plugin_run import Keep, PluginRun
 from opsin.host.imjoy.plugin_settings import PluginSettings
 from opsin.host.imjoy.services import Services
 from opsin.host.imjoy.shelf import Shelf
@@ -124,19 +124,21 @@ class Desk:
         context: dict[str, Any] | None = None,
         tag: str = "",
         began: Callable[[Job], None] | None = None,
+        keep: Keep | None = None,
     ) -> Any:
         """What a click on a plugin does: load it if need be, and call its `run`.
 
         Args:
             context: `{config, data}`: the values of its form, and what it is to work on.
             began: gets the job of the run, once the plugin is loaded; of a window there is none.
+            keep: what is done with what it gives, before the job is done.
 
         Gives what that gives, carried. What is shown of it, is in a window.
         """
         loaded = await self.load(source, tag)
         if loaded.function("run") is None:
             raise UsageError(f"{loaded.name} has nothing to run: other plugins use it.")
-        given = PluginRun(self, loaded, context or {})
+        given = PluginRun(self, loaded, context or {}, keep)
         is_window = loaded.file.is_window
         result = await (given.run() if is_window else given.as_job(self.front_end, began))
         if isinstance(result, dict) and result.get("type") and result.get("data") is not None:
@@ -359,9 +361,9 @@ class Desk:
         for loaded in list(self._loaded.values()):
             if loaded.registered.id == registered.id:
                 await self.reload(loaded.id)
+        return True
 
     async def uninstall(self, name: str, about: dict[str, Any]) -> None:
-        return True
         """Remove a plugin, if the user agrees."""
         found = self.shelf.known(name)
         if found is None:

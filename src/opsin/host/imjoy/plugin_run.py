@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from opsin.errors import Cancelled, UsageError
@@ -13,19 +13,26 @@ from opsin.host.job import Job
 if TYPE_CHECKING:
     from opsin.host.imjoy.desk import Desk
 
+Keep = Callable[[Job, Any], Awaitable[Any]]
+"""Keeps what can be shown of what a plugin gave, as results of the job; gives the rest."""
+
 
 class PluginRun:
     """A run of a plugin of a desk.
 
     Args:
         context: `{config, data}`.
+        keep: what is done with what it gives, before it is done.
     """
 
-    def __init__(self, desk: Desk, loaded: Loaded, context: dict[str, Any]) -> None:
+    def __init__(
+        self, desk: Desk, loaded: Loaded, context: dict[str, Any], keep: Keep | None = None
+    ) -> None:
         self._desk = desk
         self._loaded = loaded
         self._config = dict(context.get("config") or {})
         self._data = dict(context.get("data") or {})
+        self._keep = keep
         self._result: Any = None
 
     async def as_job(self, front_end: str, began: Callable[[Job], None] | None = None) -> Any:
@@ -95,6 +102,8 @@ class PluginRun:
         job.enter("running")
         try:
             self._result = await self.run()
+            if self._keep is not None:
+                self._result = await self._keep(job, self._result)
         except (asyncio.CancelledError, Cancelled):
             job.enter("cancelled")
             self._desk.stop_soon(loaded.id)
