@@ -276,6 +276,29 @@ def test_a_plugin_that_is_stopped_while_it_runs_has_not_failed(tmp_path: Path) -
     assert not [line for line in said if "Error" in line]
 
 
+def test_a_plugin_that_gives_its_run_up_has_not_failed(tmp_path: Path) -> None:
+    code = """
+from imjoy import api
+from opsin.errors import Cancelled
+
+def run(ctx):
+    raise Cancelled("nobody wants it")
+
+api.export({"setup": lambda: None, "run": run})
+"""
+
+    async def work() -> None:
+        said: list[str] = []
+        jobs: list[Job] = []
+        async with desk_in(tmp_path, said) as desk:
+            with pytest.raises(Cancelled):
+                await desk.run(plugin("Giver", code), began=jobs.append)
+            assert [one.state for one in jobs] == ["cancelled"]
+            assert not any("nobody wants it" in one for one in said)
+
+    run(work())
+
+
 def test_nothing_is_left_when_the_desk_is_closed(tmp_path: Path) -> None:
     said: list[str] = []
 

@@ -81,7 +81,8 @@ class PluginRun:
         except Exception as error:
             if loaded.is_stopping and not isinstance(error, UsageError):
                 raise Cancelled(f"{loaded.name} was stopped.") from None
-            loaded.say_error(error)
+            if not isinstance(error, Cancelled):
+                loaded.say_error(error)
             raise
         finally:
             loaded.runs -= 1
