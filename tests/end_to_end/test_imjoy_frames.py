@@ -69,6 +69,11 @@ def call(page: App, name: str, *args: Any, of: str = "one") -> Any:
     return page.page.evaluate(script, [of, name, list(args)])
 
 
+def logged(page: App) -> list[str]:
+    told = page.page.evaluate("window.told")
+    return [line for event, detail in told if event == "log" for line in detail["items"]]
+
+
 @pytest.mark.parametrize("kind", ["window", "iframe", "web-worker"])
 def test_a_plugin_exports_and_is_called(page: App, kind: str) -> None:
     assert set(begin(page, frame(kind, script(EXPORTS)))) >= {"setup", "add", "run"}
@@ -141,13 +146,39 @@ def test_a_window_gets_its_page_in_order(page: App) -> None:
 
 @pytest.mark.parametrize("kind", ["window", "web-worker"])
 def test_what_fails_is_named(page: App, kind: str) -> None:
-    broken = files_of(page, "files/abc/broken.js")
-    needs = code("requirement", lang="script", src=broken, address="https://x.org/broken.js")
-    with pytest.raises(Error, match=r"https://x\.org/broken\.js failed"):
+    gone = files_of(page, "files/abc/gone.js")
+    needs = code("requirement", lang="script", src=gone, address="https://x.org/gone.js")
+    with pytest.raises(Error, match=r"https://x\.org/gone\.js failed"):
         begin(page, frame(kind, needs))
     with pytest.raises(Error, match="nothing here"):
         begin(page, frame(kind, script("throw new Error('nothing here')"), id="two"))
     assert page.page.evaluate("document.querySelectorAll('iframe').length") == 0
+    page.errors.clear()
+
+
+def test_a_library_that_fails_while_it_is_run_stops_no_window(page: App) -> None:
+    """It does in ImJoy's workers, and does not in its windows."""
+    broken = files_of(page, "files/abc/broken.js")
+    needs = code("requirement", lang="script", src=broken, address="https://x.org/broken.js")
+    begin(page, frame("window", needs, script(EXPORTS)))
+    assert call(page, "add", 2, 3) == 5
+    assert any("broken.js" in line and "the library is broken" in line for line in logged(page))
+    with pytest.raises(Error, match=r"https://x\.org/broken\.js failed"):
+        begin(page, frame("web-worker", needs, id="two"))
+    page.errors.clear()
+
+
+@pytest.mark.parametrize("kind", ["window", "web-worker"])
+def test_an_address_that_it_may_not_reach_is_told_once(page: App, kind: str) -> None:
+    text = "api.export({ look: () => fetch('https://x.org/a.csv').then(() => 1, () => 0) });"
+    begin(page, frame(kind, script(text)))
+    assert call(page, "look") == 0
+    assert call(page, "look") == 0
+    page.until("window.told.some(([, detail]) => JSON.stringify(detail).includes('x.org'))")
+    lines = [line for line in logged(page) if "https://x.org/a.csv" in line]
+    assert lines == [
+        "https://x.org/a.csv cannot be reached: the plugin is not allowed the network."
+    ]
     page.errors.clear()
 
 

@@ -21,7 +21,10 @@ export async function joinPage(link: Link, config: PluginConfig, run?: Run): Pro
   return api;
 }
 
-/** What the plugin throws, and what it writes to the console as a warning or an error, is in its log too. */
+/** Addresses that a plugin is told of, of those that it may not reach. */
+const MOST_REFUSED = 20;
+
+/** What the plugin throws where nobody waits for it, and what it may not reach, is in its log too. */
 export function tellFailures(link: Link): void {
   globalThis.addEventListener("error", (event) => {
     const { error, message } = event as ErrorEvent;
@@ -29,6 +32,15 @@ export function tellFailures(link: Link): void {
   });
   globalThis.addEventListener("unhandledrejection", (event) => {
     tell(link, "error", (event as PromiseRejectionEvent).reason);
+  });
+  const refused = new Set<string>();
+  globalThis.addEventListener("securitypolicyviolation", (event) => {
+    const { blockedURI: address } = event as SecurityPolicyViolationEvent;
+    const isNew = /^(https?|wss?):/.test(address) && !refused.has(address);
+    if (!isNew || refused.size === MOST_REFUSED) return;
+    refused.add(address);
+    const text = `${address} cannot be reached: the plugin is not allowed the network.`;
+    link.send({ type: "error", level: "error", message: text });
   });
 }
 

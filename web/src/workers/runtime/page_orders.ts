@@ -1,5 +1,5 @@
 /** Runs a plugin's code in a page. */
-import { V1Error } from "../../imjoy/values.ts";
+import { messageOf, V1Error } from "../../imjoy/values.ts";
 import { type Order, requirementIn, runModule, runText } from "./orders.ts";
 
 /** Throws where it fails, or cannot be had. */
@@ -87,28 +87,28 @@ function made(name: "script" | "link", attributes: Readonly<Record<string, strin
     if (key === "async" && node instanceof HTMLScriptElement) node.async = false;
     else node.setAttribute(key, value);
   }
+  // What fails in it is told in full then.
+  if (node instanceof HTMLScriptElement && node.src) node.crossOrigin = "anonymous";
   return node;
 }
 
-/** Puts it into the page, and waits for what it loads. */
+/**
+ * Puts it into the page, and waits for what it loads. A script that fails while it runs is told, and does not stop the
+ * plugin: nor does it in ImJoy.
+ */
 async function loaded(node: HTMLElement): Promise<void> {
-  let failure: unknown = null;
-  // A script that fails while it runs says so to the window only.
-  const failed = (event: ErrorEvent) => {
-    failure ??= event.error ?? event.message;
+  const address = node.getAttribute("src") ?? node.getAttribute("href");
+  const failed = ({ error, message }: ErrorEvent) => {
+    reportError(new V1Error(`${address} failed while it was run: ${messageOf(error ?? message)}`));
   };
-  window.addEventListener("error", failed);
+  window.addEventListener("error", failed, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
       node.addEventListener("load", () => resolve());
-      node.addEventListener("error", () => {
-        const address = node.getAttribute("src") ?? node.getAttribute("href");
-        reject(new V1Error(`${address} cannot be loaded.`));
-      });
+      node.addEventListener("error", () => reject(new V1Error(`${address} cannot be loaded.`)));
       document.head.append(node);
     });
   } finally {
     window.removeEventListener("error", failed);
   }
-  if (failure) throw failure;
 }
