@@ -76,6 +76,7 @@ def test_python_moves_what_a_window_draws_and_answers_its_clicks(panel: Panel) -
 
 def test_a_filter_runs_in_a_thread_of_the_browser(panel: Panel) -> None:
     panel.open("Smooth")
+    panel.region.get_by_label("Image", exact=True).select_option("None")
     panel.run()
     expect(panel.page.get_by_text("64 × 64 pixels are smooth.").first).to_be_visible(timeout=WAIT)
 

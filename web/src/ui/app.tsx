@@ -50,6 +50,7 @@ export function App({ canvas, notices, tools }: AppProps) {
             histograms={tools.histograms}
             onRemove={host?.removeLayer.value ?? null}
             onSend={host?.sendToNapari.value ?? null}
+            onRun={host?.runWith.value ?? null}
           />
         ) : (
           <div class="panel panel-waiting" />

@@ -19,6 +19,8 @@ export class Commands {
   readonly numbersOpen = signal(false);
   readonly helpOpen = signal(false);
   readonly paletteOpen = signal(false);
+  /** The layer, or the address of the table, that something is sought for to run with. */
+  readonly runWith = signal<number | string | null>(null);
   readonly fullScreen = signal(false);
 
   readonly #desk: Desk;
@@ -84,6 +86,9 @@ export class Commands {
     togglePanel: () => toggle(this.panelOpen),
     togglePlugins: () => toggle(this.pluginsOpen),
     palette: () => toggle(this.paletteOpen),
+    runWith: () => {
+      this.runWith.value = this.#desk.selected.peek();
+    },
     toggleNumbers: () => toggle(this.numbersOpen),
     toggleBricks: () => this.#desk.overlays.toggle("bricks"),
     freeze: () => this.#desk.freeze(!this.#desk.frozen.peek()),
@@ -101,7 +106,12 @@ export class Commands {
     if (event.defaultPrevented) return;
     const command = commandFor(event);
     if (command === null || keepsKey(focusOf(event.target), event)) return;
-    if (this.paletteOpen.peek() || document.querySelector("dialog.modal[open]")) return;
+    if (
+      this.paletteOpen.peek() ||
+      this.runWith.peek() !== null ||
+      document.querySelector("dialog.modal[open]")
+    )
+      return;
     if (this.helpOpen.peek() && command !== "help" && command !== "close") return;
     if (command === "close" && !this.helpOpen.peek()) return;
     event.preventDefault();

@@ -19,6 +19,7 @@ export type CommandName =
   | "togglePanel"
   | "togglePlugins"
   | "palette"
+  | "runWith"
   | "toggleNumbers"
   | "toggleBricks"
   | "freeze"
@@ -117,6 +118,13 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["r"],
     written: ["R"],
     description: "Show or hide the plugins, to run one",
+  },
+  {
+    command: "runWith",
+    keys: ["r"],
+    shift: true,
+    written: ["Shift+R"],
+    description: "Run something with the selected layer",
   },
   {
     command: "palette",

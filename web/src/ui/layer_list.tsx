@@ -10,9 +10,11 @@ type LayerListProps = {
   readonly onRemove: ((layer: Layer) => void) | null;
   /** Shows a layer in napari; null while nobody could. */
   readonly onSend: ((layer: Layer) => void) | null;
+  /** Looks for what a layer can be run with; null while nothing can be run. */
+  readonly onRun: ((layer: Layer) => void) | null;
 };
 
-export function LayerList({ desk, onRemove, onSend }: LayerListProps) {
+export function LayerList({ desk, onRemove, onSend, onRun }: LayerListProps) {
   const layers = desk.layers.value;
   const press = (event: KeyboardEvent & { currentTarget: HTMLElement }) => {
     const selected = desk.selectedLayer.peek();
@@ -44,6 +46,7 @@ export function LayerList({ desk, onRemove, onSend }: LayerListProps) {
               layer={layer}
               onRemove={onRemove}
               onSend={onSend}
+              onRun={onRun}
             />
           ))}
         </ul>
@@ -52,7 +55,9 @@ export function LayerList({ desk, onRemove, onSend }: LayerListProps) {
   );
 }
 
-function LayerRow({ desk, layer, onRemove, onSend }: LayerListProps & { readonly layer: Layer }) {
+type LayerRowProps = LayerListProps & { readonly layer: Layer };
+
+function LayerRow({ desk, layer, onRemove, onSend, onRun }: LayerRowProps) {
   const settings = desk.settingsOf(layer);
   const selected = desk.selected.value === layer.id;
   const classes = ["layer", selected && "layer-selected", !settings.visible && "layer-hidden"];
@@ -90,6 +95,14 @@ function LayerRow({ desk, layer, onRemove, onSend }: LayerListProps & { readonly
           <Icon name={layer.kind} />
         </span>
       </button>
+      {selected && onRun !== null && (
+        <IconButton
+          icon="play"
+          label={`Run something with ${layer.name}`}
+          hint="Shift+R"
+          onClick={() => onRun(layer)}
+        />
+      )}
       {selected && onSend !== null && (
         <IconButton
           icon="send"

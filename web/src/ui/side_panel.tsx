@@ -16,14 +16,17 @@ type SidePanelProps = {
   readonly onRemove: ((layer: Layer) => void) | null;
   /** Null while nobody could show a layer in napari. */
   readonly onSend: ((layer: Layer) => void) | null;
+  /** Null while nothing can be run. */
+  readonly onRun: ((layer: Layer) => void) | null;
 };
 
-export function SidePanel({ desk, histograms, onRemove, onSend }: SidePanelProps) {
+export function SidePanel(props: SidePanelProps) {
+  const { desk, histograms, onRemove, onSend, onRun } = props;
   const width = useMemo(() => new PanelWidth(innerWidth < 960 ? 248 : 296, NARROWEST), []);
   return (
     <div class="panel" style={{ width: `${width.pixels}px` }}>
       <LayerControls desk={desk} histograms={histograms} />
-      <LayerList desk={desk} onRemove={onRemove} onSend={onSend} />
+      <LayerList desk={desk} onRemove={onRemove} onSend={onSend} onRun={onRun} />
       <PanelEdge width={width} side="right" label="Width of the panel" />
     </div>
   );

@@ -10,6 +10,7 @@ import { ChosenMemory } from "./chosen_memory.ts";
 import { DropTarget } from "./drop_target.tsx";
 import { type Dial, HostLink } from "./host_link.ts";
 import type { HostParts } from "./host_parts.ts";
+import type { InputId } from "./input_choices.ts";
 import { JobsIndicator } from "./job_list.tsx";
 import { Jobs } from "./jobs.ts";
 import { LayerBin } from "./layer_bin.ts";
@@ -69,6 +70,7 @@ export class HostFace implements HostParts {
       plugins={this.#plugins.value}
       width={this.#width}
       onClose={this.#close}
+      onRunWith={this.#runWith}
     />
   );
 
@@ -97,6 +99,12 @@ export class HostFace implements HostParts {
 
   readonly sendToNapari = computed(() => (this.#link.state.value === "open" ? this.#send : null));
 
+  readonly runWith = computed(() =>
+    this.#link.state.value === "open" && this.#plugins.value
+      ? ({ id }: Layer) => this.#runWith(id)
+      : null,
+  );
+
   dispose(): void {
     this.#isDisposed = true;
     this.#plugins.peek()?.dispose();
@@ -108,7 +116,8 @@ export class HostFace implements HostParts {
     try {
       const { PluginsFace } = await import("../plugins/plugins_face.tsx");
       if (this.#isDisposed) return;
-      const parts = new PluginsFace(this.#desk, this.#commands, this.#link, this.#shelf);
+      const { tables } = this.#jobs;
+      const parts = new PluginsFace(this.#desk, this.#commands, this.#link, this.#shelf, tables);
       this.#plugins.value = parts;
     } catch (error) {
       const text = `Windows of plugins cannot be shown: ${sentenceOf(error)}`;
@@ -125,6 +134,10 @@ export class HostFace implements HostParts {
   readonly #remove = (layer: Layer) => void this.#bin.remove(layer);
 
   readonly #send = (layer: Layer) => void sendToNapari(this.#link, this.#desk.notices, layer);
+
+  readonly #runWith = (id: InputId) => {
+    this.#commands.runWith.value = id;
+  };
 
   readonly #open = () => {
     this.#commands.pluginsOpen.value = true;

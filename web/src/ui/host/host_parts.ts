@@ -24,6 +24,8 @@ export interface HostParts {
   readonly removeLayer: ReadonlySignal<((layer: Layer) => void) | null>;
   /** Shows a layer in a running napari; null while that cannot be done. */
   readonly sendToNapari: ReadonlySignal<((layer: Layer) => void) | null>;
+  /** Looks for what a layer can be run with; null while nothing can be run. */
+  readonly runWith: ReadonlySignal<((layer: Layer) => void) | null>;
   dispose(): void;
 }
 

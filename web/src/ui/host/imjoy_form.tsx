@@ -1,15 +1,21 @@
-/** The form of an ImJoy plugin (its `ui`), and how it is run: on the desk, not as a job. */
-import { useRef } from "preact/hooks";
+/** The form of an ImJoy plugin (its `ui`), the images that it is given, and how it is run: on the desk. */
+import { useMemo, useRef } from "preact/hooks";
+import type { Desk } from "../desk.ts";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import type { FormDraft } from "./form_draft.ts";
 import { FormField } from "./form_field.tsx";
-import { checkForm, entryOf } from "./form_values.ts";
+import { entryOf } from "./form_values.ts";
+import type { RunRequest } from "./host_service.ts";
+import { InputPicker } from "./input_picker.tsx";
 import { LoadedLine } from "./loaded_line.tsx";
 import { Permissions } from "./permissions.tsx";
 import type { Permits } from "./permits.ts";
 import type { Chosen } from "./plugin_shelf.ts";
+import { RunPlan } from "./run_plan.ts";
+import { RunRegion } from "./run_region.tsx";
 
 type ImjoyFormProps = {
+  readonly desk: Desk;
   readonly chosen: Chosen;
   readonly draft: FormDraft;
   readonly permits: Permits;
@@ -17,20 +23,27 @@ type ImjoyFormProps = {
   readonly isOpen: boolean;
 };
 
-export function ImjoyForm({ chosen, draft, permits, plugins, isOpen }: ImjoyFormProps) {
+export function ImjoyForm({ desk, chosen, draft, permits, plugins, isOpen }: ImjoyFormProps) {
   const { plugin, operation } = chosen;
   const { form } = operation;
   const body = useRef<HTMLDivElement>(null);
-  const { problems } = checkForm(form, draft.entries.value);
+  const plan = useMemo(
+    () => new RunPlan(desk, plugin.id, operation, draft, undefined, true),
+    [desk, plugin.id, operation, draft],
+  );
+  const { problems } = plan.form.value;
   const run = async () => {
-    const { values, problems } = checkForm(form, draft.entries.peek());
+    const { values, problems } = plan.form.peek();
     if (problems.size > 0) {
       draft.touch(Object.keys(form.properties));
       setTimeout(() => body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
       return;
     }
     if (await permits.askFor(plugin))
-      await plugins?.run(plugin.id, plugin.name, { config: values });
+      await plugins?.run(plugin.id, plugin.name, {
+        config: values,
+        ...imagesOf(plan.request.peek()),
+      });
   };
   const loaded = plugins?.loaded.value.filter((one) => one.plugin === plugin.id) ?? [];
   return (
@@ -51,6 +64,9 @@ export function ImjoyForm({ chosen, draft, permits, plugins, isOpen }: ImjoyForm
         {operation.description && <p class="form-about">{operation.description}</p>}
         <Permissions plugin={plugin} permits={permits} />
         {plugins && loaded.map((one) => <LoadedLine key={one.id} loaded={one} plugins={plugins} />)}
+        {operation.inputs.map((input) => (
+          <InputPicker key={input.name} desk={desk} plan={plan} input={input} />
+        ))}
         {Object.entries(form.properties).map(([name, property]) => (
           <FormField
             key={name}
@@ -61,6 +77,7 @@ export function ImjoyForm({ chosen, draft, permits, plugins, isOpen }: ImjoyForm
             onLeave={() => draft.touch([name])}
           />
         ))}
+        <RunRegion desk={desk} plan={plan} isOneCall />
       </div>
       <footer class="form-footer">
         <button
@@ -75,4 +92,18 @@ export function ImjoyForm({ chosen, draft, permits, plugins, isOpen }: ImjoyForm
       </footer>
     </form>
   );
+}
+
+/** The layers that were chosen, as the desk takes them. */
+function imagesOf(request: RunRequest | null) {
+  if (!request) return {};
+  const { inputs, where, axes } = request;
+  const shown = where.region === "whole" ? { ...where, slices: "shown" as const } : where;
+  const image = Object.entries(inputs).map(([name, layer]) => ({
+    name,
+    layer,
+    where: shown,
+    ...(axes ? { axes } : {}),
+  }));
+  return image.length > 0 ? { image } : {};
 }

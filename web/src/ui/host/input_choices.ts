@@ -1,6 +1,6 @@
 /** What can be chosen for an input of an operation: layers, and tables that jobs gave. Pure. */
 import type { Layer } from "../../viewer/types.ts";
-import type { Job, PluginInput } from "./host_service.ts";
+import type { Job, PluginInput, PluginOperation } from "./host_service.ts";
 
 /** The id of a layer, or the address of a table. */
 export type InputId = number | string;
@@ -38,6 +38,19 @@ export function choicesFor(
 ): readonly InputChoice[] {
   const found = layers.filter((layer) => fits(input, layer));
   return input.kind === "table" ? [...tables, ...found] : found;
+}
+
+/** The input of an operation for which this can be chosen; null: it does not take such. */
+export function inputFor(
+  operation: PluginOperation,
+  id: InputId,
+  layers: readonly Layer[],
+  tables: readonly InputChoice[],
+): PluginInput | null {
+  if (operation.refused !== "") return null;
+  const takes = (input: PluginInput) =>
+    choicesFor(input, layers, tables).some((one) => one.id === id);
+  return operation.inputs.find(takes) ?? null;
 }
 
 /** Why there is nothing to be chosen. */

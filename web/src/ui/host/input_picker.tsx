@@ -28,6 +28,7 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
     else plan.draft.choose(input.name, choices.find(({ id }) => String(id) === value)?.id);
   };
   const proposed = choices.find(({ id }) => id === plan.proposed.value.get(input.name));
+  const isNone = chosen === null || (input.optional && !proposed);
   return (
     <div class="form-field form-field-input">
       <div class="form-line">
@@ -38,12 +39,11 @@ export function InputPicker({ desk, plan, input }: InputPickerProps) {
           <select
             id={id}
             class="select"
-            value={isThere ? String(chosen) : input.optional ? NONE : PROPOSED}
+            value={isThere ? String(chosen) : isNone ? NONE : PROPOSED}
             onChange={(event) => choose(event.currentTarget.value)}
           >
-            {input.optional ? (
-              <option value={NONE}>None</option>
-            ) : (
+            {input.optional && <option value={NONE}>None</option>}
+            {(proposed || !input.optional) && (
               <option value={PROPOSED}>
                 {proposed && `${reasonFor(desk, proposed.id)}: ${proposed.name}`}
               </option>

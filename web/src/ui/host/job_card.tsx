@@ -33,9 +33,11 @@ type JobCardProps = {
   readonly job: Job;
   /** Opens the form with what the job was given. */
   readonly onChange: (job: Job) => void;
+  /** Looks for what the table at an address can be run with. */
+  readonly onRun: (address: string) => void;
 };
 
-export function JobCard({ desk, jobs, bin, job, onChange }: JobCardProps) {
+export function JobCard({ desk, jobs, bin, job, onChange, onRun }: JobCardProps) {
   const card = useRef<HTMLLIElement>(null);
   const isPointedAt = jobs.pointedAt.value === job.id;
   useEffect(() => {
@@ -78,7 +80,7 @@ export function JobCard({ desk, jobs, bin, job, onChange }: JobCardProps) {
         <ResultLayer key={id} desk={desk} bin={bin} id={id} />
       ))}
       {job.files.map((file) => (
-        <ResultTable key={file.address} file={file} />
+        <ResultTable key={file.address} file={file} onRun={onRun} />
       ))}
       {ended && <ResultPlaces job={job} notices={desk.notices} />}
       {job.isolation && <Isolation level={job.isolation} allowed={job.permissions ?? []} />}
@@ -225,15 +227,24 @@ function stepsText(job: Job): string {
   return areSteps ? `${done} / ${total}` : `${Math.floor(fraction * 100)} %`;
 }
 
-function ResultTable({ file }: { readonly file: ResultFile }) {
+type ResultTableProps = Pick<JobCardProps, "onRun"> & { readonly file: ResultFile };
+
+function ResultTable({ file, onRun }: ResultTableProps) {
   return (
-    <a class="job-result" href={file.address} download={file.name}>
-      <Icon name="table" />
-      <span class="job-result-name" title={file.name}>
-        {file.name}
-      </span>
-      <span class="dim">{file.rows === 1 ? "1 row" : `${file.rows} rows`}</span>
-    </a>
+    <p class="job-table">
+      <a class="job-result" href={file.address} download={file.name}>
+        <Icon name="table" />
+        <span class="job-result-name" title={file.name}>
+          {file.name}
+        </span>
+        <span class="dim">{file.rows === 1 ? "1 row" : `${file.rows} rows`}</span>
+      </a>
+      <IconButton
+        icon="play"
+        label={`Run something with ${file.name}`}
+        onClick={() => onRun(file.address)}
+      />
+    </p>
   );
 }
 

@@ -13,9 +13,11 @@ type JobListProps = {
   readonly jobs: Jobs;
   readonly bin: LayerBin;
   readonly onChange: (job: Job) => void;
+  /** Looks for what the table at an address can be run with. */
+  readonly onRun: (address: string) => void;
 };
 
-export function JobList({ desk, jobs, bin, onChange }: JobListProps) {
+export function JobList({ desk, jobs, bin, onChange, onRun }: JobListProps) {
   const isFolderOpen = useSignal(false);
   const all = jobs.all.value;
   if (all.length === 0) return null;
@@ -59,7 +61,15 @@ export function JobList({ desk, jobs, bin, onChange }: JobListProps) {
       )}
       <ul class="job-list" aria-label="Jobs">
         {all.toReversed().map((job) => (
-          <JobCard key={job.id} desk={desk} jobs={jobs} bin={bin} job={job} onChange={onChange} />
+          <JobCard
+            key={job.id}
+            desk={desk}
+            jobs={jobs}
+            bin={bin}
+            job={job}
+            onChange={onChange}
+            onRun={onRun}
+          />
         ))}
       </ul>
     </section>

@@ -27,10 +27,12 @@ type PluginDockProps = {
   readonly plugins: PluginsParts | null;
   readonly width: PanelWidth;
   readonly onClose: () => void;
+  /** Looks for what the table at an address can be run with. */
+  readonly onRunWith: (address: string) => void;
 };
 
 export function PluginDock(props: PluginDockProps) {
-  const { desk, link, shelf, permits, jobs, bin, plugins, width, onClose } = props;
+  const { desk, link, shelf, permits, jobs, bin, plugins, width, onClose, onRunWith } = props;
   const chosen = shelf.chosen.value;
   return (
     <section class="dock" aria-label="Plugins" style={{ width: `${width.pixels}px` }}>
@@ -49,6 +51,7 @@ export function PluginDock(props: PluginDockProps) {
       {chosen && isImjoy(chosen.plugin) ? (
         <ImjoyForm
           key={chosen.plugin.id}
+          desk={desk}
           chosen={chosen}
           draft={shelf.draftOf(chosen)}
           permits={permits}
@@ -75,6 +78,7 @@ export function PluginDock(props: PluginDockProps) {
         onChange={(job) => {
           if (job.request && shelf.chooseAgain(job.request)) jobs.changing.value = job;
         }}
+        onRun={onRunWith}
       />
       <PermissionDialog permits={permits} />
     </section>

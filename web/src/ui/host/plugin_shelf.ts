@@ -6,6 +6,7 @@ import type { ChosenMemory, ChosenNames } from "./chosen_memory.ts";
 import { FormDraft } from "./form_draft.ts";
 import type { HostLink } from "./host_link.ts";
 import type { Plugin, PluginOperation, RunRequest } from "./host_service.ts";
+import type { InputId } from "./input_choices.ts";
 import { readPluginFile } from "./plugin_file.ts";
 
 export type Chosen = { readonly plugin: Plugin; readonly operation: PluginOperation };
@@ -13,6 +14,8 @@ export type Chosen = { readonly plugin: Plugin; readonly operation: PluginOperat
 export class PluginShelf {
   /** Null until the host has told. */
   readonly plugins = signal<readonly Plugin[] | null>(null);
+  /** What is searched for in the list. */
+  readonly query = signal("");
   /** Why there is no list. */
   readonly problem = signal<string | null>(null);
   readonly #chosen = signal<ChosenNames | null>(null);
@@ -61,6 +64,12 @@ export class PluginShelf {
 
   choose(plugin: Plugin, operation: PluginOperation): void {
     this.#show([plugin.id, operation.name]);
+  }
+
+  /** Open the form of an operation with this chosen for an input of it. */
+  chooseWith(plugin: Plugin, operation: PluginOperation, input: string, id: InputId): void {
+    this.draftOf({ plugin, operation }).choose(input, id);
+    this.choose(plugin, operation);
   }
 
   /** Open the form that a run was asked for by, with what it was given; false if it is gone. */

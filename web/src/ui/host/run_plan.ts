@@ -48,6 +48,8 @@ export class RunPlan {
     operation: PluginOperation,
     draft: FormDraft,
     tables: ReadonlySignal<readonly InputChoice[]> = signal([]),
+    /** Whether optional inputs are proposed something, too. */
+    proposesAll = false,
   ) {
     this.operation = operation;
     this.draft = draft;
@@ -62,6 +64,7 @@ export class RunPlan {
         desk.recentlySelected.value,
         (layer) => desk.settingsOf(layer).visible,
         tables.value,
+        proposesAll,
       ),
     );
     this.inputs = computed(() => {

@@ -5,9 +5,13 @@ import type { Desk } from "../desk.ts";
 import type { RunPlan } from "./run_plan.ts";
 import { levelText } from "./run_target.ts";
 
-type RunRegionProps = { readonly desk: Desk; readonly plan: RunPlan };
+type SlicesProps = { readonly desk: Desk; readonly plan: RunPlan };
+type RunRegionProps = SlicesProps & {
+  /** What runs gets one plane or volume, and no others after it. */
+  readonly isOneCall?: boolean;
+};
 
-export function RunRegion({ desk, plan }: RunRegionProps) {
+export function RunRegion({ desk, plan, isOneCall = false }: RunRegionProps) {
   const name = useId();
   const layer = plan.leading.value;
   if (!layer) return null;
@@ -36,7 +40,9 @@ export function RunRegion({ desk, plan }: RunRegionProps) {
       {region.value === "whole" && (
         <>
           <LevelPicker plan={plan} layer={layer} />
-          {plan.otherAxes.value.length > 0 && <SlicesPicker desk={desk} plan={plan} />}
+          {!isOneCall && plan.otherAxes.value.length > 0 && (
+            <SlicesPicker desk={desk} plan={plan} />
+          )}
         </>
       )}
     </fieldset>
@@ -91,7 +97,7 @@ function VolumePicker({ plan }: { readonly plan: RunPlan }) {
   );
 }
 
-function SlicesPicker({ desk, plan }: RunRegionProps) {
+function SlicesPicker({ desk, plan }: SlicesProps) {
   const id = useId();
   const axes = plan.otherAxes.value;
   const count = axes.reduce((product, axis) => product * axis.count, 1);

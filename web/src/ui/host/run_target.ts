@@ -14,7 +14,7 @@ export type Inputs = ReadonlyMap<string, InputId>;
 
 /**
  * What is proposed: for each input the layer of its kind that was selected last, else the top one that is shown, and
- * for a table the latest; no layer twice while there are others. Optional inputs get none.
+ * for a table the latest; no layer twice while there are others. Optional inputs get none, unless `isForAll`.
  */
 export function proposedInputs(
   inputs: readonly PluginInput[],
@@ -25,11 +25,12 @@ export function proposedInputs(
   isVisible: (layer: Layer) => boolean,
   /** The latest first. */
   tables: readonly InputChoice[] = [],
+  isForAll = false,
 ): Inputs {
   const proposed = new Map<string, InputId>();
   const used = new Set<InputId>();
   for (const input of inputs) {
-    if (input.optional) continue;
+    if (input.optional && !isForAll) continue;
     const fitting = layers.filter((layer) => fits(input, layer));
     const ranked = [
       ...(input.kind === "table" ? tables : []),
@@ -37,7 +38,8 @@ export function proposedInputs(
       ...fitting.filter(isVisible),
       ...fitting,
     ];
-    const layer = ranked.find(({ id }) => !used.has(id)) ?? ranked[0];
+    const unused = ranked.find(({ id }) => !used.has(id));
+    const layer = unused ?? (input.optional ? undefined : ranked[0]);
     if (!layer) continue;
     proposed.set(input.name, layer.id);
     used.add(layer.id);

@@ -8,6 +8,7 @@ import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
 import { checkForm } from "../host/form_values.ts";
 import type { HostLink } from "../host/host_link.ts";
+import type { InputChoice } from "../host/input_choices.ts";
 import type { PluginShelf } from "../host/plugin_shelf.ts";
 import { Activity } from "./activity.ts";
 import { ActivityLine } from "./activity_line.tsx";
@@ -18,7 +19,7 @@ import { EditorDraft } from "./editor/editor_draft.ts";
 import { Face } from "./face.ts";
 import { LogView } from "./log/log_view.tsx";
 import { PluginLogs } from "./log/plugin_logs.ts";
-import { Palette } from "./palette/palette.tsx";
+import { Palettes } from "./palette/palettes.tsx";
 import { PluginDesk } from "./plugin_desk.ts";
 import type { PluginsParts } from "./plugins_parts.ts";
 import type { About, StartFrame } from "./service.ts";
@@ -34,6 +35,9 @@ const PHONE = 700;
 export class PluginsFace implements PluginsParts {
   readonly #commands: Commands;
   readonly #shelf: PluginShelf;
+  /** What is on the canvas. */
+  readonly #viewed: Desk;
+  readonly #tables: ReadonlySignal<readonly InputChoice[]>;
   readonly #questions = new Questions();
   readonly #activity = new Activity();
   readonly #logs = new PluginLogs();
@@ -46,7 +50,16 @@ export class PluginsFace implements PluginsParts {
   #editor: string | null = null;
   readonly #logWindows = new Map<string, string>();
 
-  constructor(desk: Desk, commands: Commands, link: HostLink, shelf: PluginShelf) {
+  constructor(
+    desk: Desk,
+    commands: Commands,
+    link: HostLink,
+    shelf: PluginShelf,
+    /** That jobs gave. */
+    tables: ReadonlySignal<readonly InputChoice[]>,
+  ) {
+    this.#viewed = desk;
+    this.#tables = tables;
     this.#commands = commands;
     this.#shelf = shelf;
     const memory = new WindowMemory(() => sessionStorage);
@@ -96,9 +109,13 @@ export class PluginsFace implements PluginsParts {
     <>
       <WindowDialogs windows={this.#windows} />
       <QuestionDialog questions={this.#questions} onStop={this.#stopById} />
-      {this.#commands.paletteOpen.value && (
-        <Palette commands={this.#commands} shelf={this.#shelf} plugins={this} />
-      )}
+      <Palettes
+        desk={this.#viewed}
+        commands={this.#commands}
+        shelf={this.#shelf}
+        plugins={this}
+        tables={this.#tables}
+      />
     </>
   );
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { choicesFor, nothingFor, tablesOf } from "../../../src/ui/host/input_choices.ts";
+import { choicesFor, inputFor, nothingFor, tablesOf } from "../../../src/ui/host/input_choices.ts";
 import { jobOf } from "../../fake/fake_host.ts";
-import { input } from "../../fake/plugins.ts";
+import { input, operation } from "../../fake/plugins.ts";
 import { layer } from "../../fake/scenes.ts";
 
 const LAYERS = [
@@ -36,6 +36,20 @@ test("tables are those of jobs that count, the latest first", () => {
   const ids = (kind: string) => choicesFor(input("in", kind), LAYERS, tables).map(({ id }) => id);
   expect(ids("table")).toEqual(["/d/0", "/api/jobs/a/results/0", 3]);
   expect(ids("points")).toEqual([3]);
+});
+
+test("what a layer or a table can be run with is what has an input for it", () => {
+  const both = operation("both", {}, { inputs: [input("image"), input("mask", "labels")] });
+  const tables = tablesOf(JOBS);
+  const found = (id: number | string, one = both) => inputFor(one, id, LAYERS, tables)?.name;
+  expect(found(0)).toBe("image");
+  expect(found(2)).toBe("mask");
+  expect(found(3)).toBeUndefined();
+  expect(found(99)).toBeUndefined();
+  const rows = operation("rows", {}, { inputs: [input("rows", "table")] });
+  expect(found("/d/0", rows)).toBe("rows");
+  expect(found("/d/0")).toBeUndefined();
+  expect(found(0, { ...both, refused: "It needs a window." })).toBeUndefined();
 });
 
 test("why there is nothing is said in words that help", () => {

@@ -54,6 +54,20 @@ test("follows the selected layer and the camera until something was chosen", () 
   expect(plan.inputs.value.get("image")).toBe(0);
 });
 
+test("what may be left out is proposed, where that is wanted, but no layer twice", () => {
+  const { desk, draft } = planFixture();
+  const optional = { optional: true };
+  const inputs = [input("image", "image", optional), input("mask", "labels", optional)];
+  const more = [...inputs, input("other", "labels", optional)];
+  const take = operation("take", {}, { inputs: more });
+  const plan = new RunPlan(desk, "take.imjoy.html", take, draft, undefined, true);
+  expect(plan.request.value?.inputs).toEqual({ image: 1, mask: 2 });
+  draft.choose("image", null);
+  expect(plan.request.value?.inputs).toEqual({ mask: 2 });
+  const not = new RunPlan(desk, "take.imjoy.html", take, draft);
+  expect(not.request.value?.inputs).toEqual({});
+});
+
 test("of the whole image names a level that there is, and all slices where there are some", () => {
   const { draft, plan } = planFixture();
   draft.region.value = "whole";

@@ -1,15 +1,13 @@
 /** What the command palette offers: commands of the app, operations and plugins. */
+
+import type { Layer } from "../../../viewer/types.ts";
 import type { Commands } from "../../commands.ts";
+import type { Plugin, PluginOperation } from "../../host/host_service.ts";
 import { isImjoy } from "../../host/imjoy_plugin.ts";
+import { type InputChoice, inputFor } from "../../host/input_choices.ts";
 import type { PluginShelf } from "../../host/plugin_shelf.ts";
 import { BINDINGS } from "../../keymap.ts";
 import type { PluginsParts } from "../plugins_parts.ts";
-
-export type PaletteProps = {
-  readonly commands: Commands;
-  readonly shelf: PluginShelf;
-  readonly plugins: PluginsParts;
-};
 
 export type Entry = {
   readonly id: string;
@@ -37,6 +35,36 @@ export function entriesOf(
   return [...operations(commands, shelf), ...loaded(plugins), write, ...ofApp(commands)];
 }
 
+/** What the chosen one can be run with. */
+export function entriesFor(
+  chosen: number | string,
+  commands: Commands,
+  shelf: PluginShelf,
+  layers: readonly Layer[],
+  tables: readonly InputChoice[],
+): readonly Entry[] {
+  return (shelf.plugins.value ?? []).flatMap((plugin) =>
+    plugin.operations.flatMap((operation) => {
+      const input = inputFor(operation, chosen, layers, tables);
+      if (!input) return [];
+      const run = () => {
+        commands.pluginsOpen.value = true;
+        shelf.chooseWith(plugin, operation, input.name, chosen);
+      };
+      return [{ ...named(plugin, operation), run }];
+    }),
+  );
+}
+
+function named(plugin: Plugin, operation: PluginOperation) {
+  return {
+    id: `operation ${plugin.id} ${operation.name}`,
+    text: operation.title,
+    group: isImjoy(plugin) ? "ImJoy plugin" : plugin.name,
+    keys: [],
+  };
+}
+
 function ofApp(commands: Commands): readonly Entry[] {
   return BINDINGS.filter(({ command }) => !NOT_OFFERED.includes(command)).map(
     ({ command, description, written }) => ({
@@ -54,10 +82,7 @@ function operations(commands: Commands, shelf: PluginShelf): readonly Entry[] {
     plugin.operations
       .filter(({ refused }) => refused === "")
       .map((operation) => ({
-        id: `operation ${plugin.id} ${operation.name}`,
-        text: operation.title,
-        group: isImjoy(plugin) ? "ImJoy plugin" : plugin.name,
-        keys: [],
+        ...named(plugin, operation),
         run: () => {
           commands.pluginsOpen.value = true;
           shelf.choose(plugin, operation);

@@ -1,17 +1,27 @@
-/** The command palette: everything that can be done, by a few letters of its name. */
+/** The command palette: what can be done, found by a few letters of its name. */
 import { useComputed, useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { type Entry, entriesOf, type PaletteProps } from "./entries.ts";
+import type { Entry } from "./entries.ts";
 import { ranked } from "./fuzzy.ts";
 
 const MOST = 60;
 
-export function Palette({ commands, shelf, plugins }: PaletteProps) {
+type PaletteProps = {
+  readonly entries: () => readonly Entry[];
+  readonly label: string;
+  /** What is asked in the empty field. */
+  readonly question: string;
+  /** What there is to say where nothing can be found. */
+  readonly nothing: string;
+  readonly onClose: () => void;
+};
+
+export function Palette({ entries: given, label, question, nothing, onClose }: PaletteProps) {
   const query = useSignal("");
   const chosen = useSignal(0);
   const dialog = useRef<HTMLDialogElement>(null);
   const list = useRef<HTMLDivElement>(null);
-  const entries = useComputed(() => entriesOf(commands, shelf, plugins));
+  const entries = useComputed(() => given());
   const found = ranked(query.value, entries.value, ({ text, group }) => `${text} ${group}`).slice(
     0,
     MOST,
@@ -21,12 +31,9 @@ export function Palette({ commands, shelf, plugins }: PaletteProps) {
   useLayoutEffect(() => {
     list.current?.children[at]?.scrollIntoView({ block: "nearest" });
   }, [at]);
-  const close = () => {
-    commands.paletteOpen.value = false;
-  };
   const run = (entry: Entry | undefined) => {
     if (!entry) return;
-    close();
+    onClose();
     // When the dialog has given the focus back.
     setTimeout(() => entry.run());
   };
@@ -40,7 +47,7 @@ export function Palette({ commands, shelf, plugins }: PaletteProps) {
         ? (next + found.length) % Math.max(1, found.length)
         : clampTo(next, last);
     } else if (event.key === "Enter") run(found[at]?.item);
-    else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) close();
+    else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) onClose();
     else return;
     event.preventDefault();
   };
@@ -48,11 +55,11 @@ export function Palette({ commands, shelf, plugins }: PaletteProps) {
     <dialog
       ref={dialog}
       class="palette"
-      aria-label="Commands"
-      onClose={close}
+      aria-label={label}
+      onClose={onClose}
       onKeyDown={press}
       onClick={(event) => {
-        if (event.target === dialog.current) close();
+        if (event.target === dialog.current) onClose();
       }}
     >
       <div class="palette-body">
@@ -60,11 +67,11 @@ export function Palette({ commands, shelf, plugins }: PaletteProps) {
           type="text"
           class="palette-query"
           role="combobox"
-          aria-label="Search commands, operations and plugins"
+          aria-label={`Search: ${label}`}
           aria-expanded="true"
           aria-controls="palette-list"
           aria-activedescendant={found.length > 0 ? `palette-${at}` : undefined}
-          placeholder="What would you like to do?"
+          placeholder={question}
           autocomplete="off"
           spellcheck={false}
           value={query.value}
@@ -98,7 +105,9 @@ export function Palette({ commands, shelf, plugins }: PaletteProps) {
             </div>
           ))}
         </div>
-        {found.length === 0 && <p class="empty">Nothing is called that.</p>}
+        {found.length === 0 && (
+          <p class="empty">{entries.value.length > 0 ? "Nothing is called that." : nothing}</p>
+        )}
       </div>
     </dialog>
   );
