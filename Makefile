@@ -9,6 +9,10 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
 
+# Python keeps what it compiles, wherever that is turned off: else each of the many processes that
+# the tests start compiles all that it imports, which takes more than half of their time.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Certificates: what this computer trusts (a laboratory's proxy too), where it says what that is.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := 1
