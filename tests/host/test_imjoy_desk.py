@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from opsin.errors import Cancelled, PluginError, RemoteError, UsageError, WorkerLost
+from opsin.errors import (
+    Cancelled,
+    EnvironmentFailed,
+    PluginError,
+    RemoteError,
+    UsageError,
+    WorkerLost,
+)
 from opsin.host.imjoy.desk import Desk
+from opsin.host.job import Job
 from tests.host.imjoy_desks import desk_in, plugin
 from tests.rpc.running import run, until
 from tests.workers.processes import workers_of
@@ -455,3 +464,33 @@ return "open"
 
     with listening:
         assert run(work()) == ("closed", "open")
+
+
+def test_what_a_repository_lists_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "requirements.txt").write_text("# what it needs\nsix>=1.16  # any\n")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(models))
+    for words in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "all")):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{tmp_path}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://example.org/a/")
+    code = "return __import__('importlib').import_module('six').__name__"
+    asked = ["repo: https://example.org/a/models"]
+    listed = [*asked, "cmd:pip install -r models/requirements.txt"]
+    assert run_code(tmp_path, code, requirements=listed) == "six"
+    with pytest.raises(PluginError, match=r"models/other\.txt, which lists .*: No such file"):
+        run_code(tmp_path, code, requirements=[*asked, "pip: -r models/other.txt"])
+
+
+def test_what_was_written_for_an_older_python_says_so(tmp_path: Path) -> None:
+    asked = {"requirements": ["tensorflow==1.15.0"], "env": "conda create -n a python=3.6"}
+    with pytest.raises(EnvironmentFailed, match=r"written for Python 3\.6, .*tensorflow") as failed:
+        run_code(tmp_path, "return 1", **asked)
+    assert failed.value.reason == "needs_python"
+    with pytest.raises(EnvironmentFailed) as failed:
+        run_code(tmp_path, "return 1", requirements=asked["requirements"])
+    assert failed.value.reason == "no_wheel"

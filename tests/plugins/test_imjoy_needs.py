@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from opsin.errors import PluginError
-from opsin.plugins.imjoy_needs import COMES_ALONG, OTHERWISE, SAME, ImjoyNeeds, Repository, needs
+from opsin.plugins.imjoy_needs import (
+    COMES_ALONG,
+    OTHERWISE,
+    SAME,
+    ImjoyNeeds,
+    Repository,
+    engine_needs,
+    listed_needs,
+    needs,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,7 @@ def test_python() -> None:
     assert needs(["conda: python=3.11"]).python == "==3.11.*"
     assert needs([], "conda create -n a python=3").python == ""
     old = needs([], "conda create -n a python=3.7")
-    assert old.python == ""
+    assert (old.python, old.older) == ("", "3.7")
     assert old.left_out == ("It asks for Python 3.7: Opsin runs plugins in Python 3.11 or later.",)
     with pytest.raises(PluginError, match="was written for Python 2"):
         needs([], "conda create -n a python=2.7 anaconda")
@@ -96,6 +105,29 @@ def test_repositories() -> None:
         Repository("https://github.com/a/models", "models"),
         Repository("https://x.org/b.git", "other"),
     )
+
+
+def test_a_list_of_requirements_may_lie_in_a_repository() -> None:
+    models = "repo: https://github.com/a/models"
+    asked = needs([models, "cmd:pip install -r models/requirements.txt", "pip: -r models/b.txt"])
+    assert asked.files == ("models/requirements.txt", "models/b.txt")
+    for elsewhere in ("models/../a.txt", "other/a.txt", "/etc/passwd", "models//a.txt"):
+        with pytest.raises(PluginError, match="does not bring"):
+            needs([models, f"pip: -r {elsewhere}"])
+    lines = ["# first", "", "numpy>=1.26  # fast", "six==1.16", "git+https://x.org/a.git#egg=c"]
+    assert listed_needs(lines, "a.txt") == (
+        "numpy>=1.26",
+        "six==1.16",
+        "c @ git+https://x.org/a.git",
+    )
+    with pytest.raises(PluginError, match=r"^In a\.txt: -r names a file"):
+        listed_needs(["-r other.txt"], "a.txt")
+
+
+def test_what_the_engine_had_is_there_for_scripts_that_import_it() -> None:
+    scripts = ["import numpy, six\nfrom requests import get", "\n    import websocket\nsix = 1"]
+    assert engine_needs(scripts) == ("requests", "websocket-client")
+    assert engine_needs(["# import six\nimport sixth"]) == ()
 
 
 @pytest.mark.parametrize(

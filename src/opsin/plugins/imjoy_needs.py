@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -73,6 +73,16 @@ COMES_ALONG = {
 }
 """Packages of conda that wheels from PyPI bring along, or do without."""
 
+ENGINE_HAD = {
+    "janus": "janus",
+    "psutil": "psutil",
+    "requests": "requests",
+    "six": "six",
+    "websocket": "websocket-client",
+}
+"""Modules that ImJoy's engine installed for every plugin, and their packages."""
+
+_IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _OF_PAGES = ("css", "js", "mjs", "package")
 _HARMLESS = {
     *("-U", "--upgrade", "-q", "--quiet", "-v", "--verbose", "--user", "--no-cache-dir", "-I"),
@@ -85,6 +95,7 @@ _PLACES = {
     *("-c", "--channel"),
 }
 """Options with a value that says where packages come from."""
+_LISTS = {"-r", "--requirement"}
 _FILES = {"-r", "--requirement", "-e", "--editable", "--constraint", "--file"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>)\s*")
@@ -110,13 +121,17 @@ class ImjoyNeeds:
     Attributes:
         requirements: packages, as pip understands them (PEP 508), each once.
         repositories: what is cloned, each into another folder.
+        files: lists of requirements that lie in the repositories, as paths from where those lie.
         python: versions of Python that will do (PEP 440); '': any.
+        older: the Python that was asked for, if that is older than any that plugins run in.
         left_out: sentences: what was asked for and is not done, as it makes no difference here.
     """
 
     requirements: tuple[str, ...] = ()
     repositories: tuple[Repository, ...] = ()
+    files: tuple[str, ...] = ()
     python: str = ""
+    older: str = ""
     left_out: tuple[str, ...] = ()
 
 
@@ -140,9 +155,35 @@ def needs(requirements: Any, env: Any = None) -> ImjoyNeeds:
     return ImjoyNeeds(
         tuple(found.requirements.values()),
         tuple(Repository(url, folder) for folder, url in found.repositories.items()),
+        tuple(found.files),
         found.python,
+        found.older,
         tuple(found.left_out),
     )
+
+
+def listed_needs(lines: Iterable[str], where: str) -> tuple[str, ...]:
+    """The requirements in the lines of a file such as `requirements.txt`, as pip understands them.
+
+    Raises:
+        PluginError: one of them is not understood; `where` names the file.
+    """
+    found = _Found()
+    for line in lines:
+        plain = re.sub(r"(^|\s)#.*", "", line).strip()
+        if len(plain) > LONGEST or len(found.requirements) > MOST:
+            raise PluginError(f"The requirements in {where} are far too long.")
+        try:
+            found.add_listed(plain)
+        except PluginError as error:
+            raise PluginError(f"In {where}: {error}", reason=error.reason) from None
+    return tuple(found.requirements.values())
+
+
+def engine_needs(scripts: Iterable[str]) -> tuple[str, ...]:
+    """Packages that scripts import without asking for them: ImJoy's engine had them for all."""
+    found = {module for text in scripts for module in _IMPORTED.findall(text)}
+    return tuple(package for module, package in ENGINE_HAD.items() if module in found)
 
 
 def _listed(value: Any, what: str) -> Sequence[Any]:
@@ -162,7 +203,9 @@ class _Found:
     """By the name of the package: what is asked for last holds, as with pip."""
     repositories: dict[str, str] = field(default_factory=dict)
     """Addresses by folder."""
+    files: dict[str, None] = field(default_factory=dict)
     python: str = ""
+    older: str = ""
     left_out: dict[str, None] = field(default_factory=dict)
 
     def add(self, text: str) -> None:
@@ -186,6 +229,11 @@ class _Found:
             )
         else:
             self._add_pip(text)
+
+    def add_listed(self, line: str) -> None:
+        """A line of a file such as `requirements.txt`."""
+        if line:
+            self._add_pip(line)
 
     def add_environment(self, one: Any) -> None:
         """An entry of `env`."""
@@ -308,6 +356,9 @@ class _Found:
                     )
             elif option in _FILES:
                 value = value if equals else next(words, "")
+                if option in _LISTS and self._lies_in_repository(value):
+                    self.files[value] = None
+                    continue
                 raise PluginError(
                     f"{option} names a file ({_short(value)}), which an ImJoy file does not bring: "
                     "list its packages in `requirements`.",
@@ -317,6 +368,10 @@ class _Found:
                 raise PluginError(
                     f"The option {_short(word)} of a requirement is not known: leave it out."
                 )
+
+    def _lies_in_repository(self, path: str) -> bool:
+        parts = path.removeprefix("./").split("/")
+        return parts[0] in self.repositories and not {"", ".", ".."} & set(parts[1:])
 
     def _add_repository(self, text: str) -> None:
         words = _words(text)
@@ -368,6 +423,7 @@ class _Found:
             return
         asked = f"{major}.{int(minor)}"
         if (major, int(minor)) < OLDEST:
+            self.older = asked
             self._leave(
                 f"It asks for Python {asked}: Opsin runs plugins in Python "
                 f"{'.'.join(map(str, OLDEST))} or later."

@@ -136,6 +136,12 @@ def test_what_cannot_be_installed_is_said(tmp_path: Path) -> None:
     assert (plugin.requirements, plugin.python) == (("torch",), "==3.12.*")
     repositories = {"models": "https://github.com/a/models.git", "code": "https://x.org/a"}
     assert plugin.repositories == repositories
+    script = '<script lang="python">\nimport requests, os\nfrom six import b\n</script>'
+    config = CONFIG | {"type": "native-python", "requirements": ["six==1.16"]}
+    plugin = read_plugin(
+        written(tmp_path, f'<config lang="json">{json.dumps(config)}</config>{script}')
+    )
+    assert plugin.requirements == ("requests", "six==1.16")
     plugin = read(tmp_path, type="native-python", requirements=["cmd: make me a sandwich"])
     assert "make me a sandwich" in plugin.operations[0].refused
     assert plugin.operations[0].reason == "needs_engine"

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from opsin.errors import ConnectionLost, OpsinError, PluginError, WorkerLost
+import msgspec
+
+from opsin.errors import ConnectionLost, EnvironmentFailed, OpsinError, PluginError, WorkerLost
+from opsin.host.calls import Program
 from opsin.host.host import Host
 from opsin.host.imjoy.loaded import Loaded
+from opsin.plugins.imjoy_needs import listed_needs, needs
 from opsin.workers.process import WorkerProcess
 from opsin.workers.repositories import obtain
 
 EXPORT_PATIENCE = 10.0
 """Seconds after its last line in which a plugin has to have exported something."""
+LARGEST_LIST = 2**18
+"""Bytes of a list of requirements."""
 WHY_PATIENCE = 5.0
 """Seconds that the end of a process is waited for after its link was lost."""
 
@@ -100,9 +107,27 @@ class Native:
         plugin = loaded.file.plugin
         program = host.imjoy_program(loaded.registered, plugin)
         folder = host.workspace.environments
+        config = loaded.file.config
+        asked = needs(config.requirements, list(config.env))
         work = None
         if plugin.repositories:
             work = await obtain(plugin.repositories, folder=folder, output=self._say)
+            more = await asyncio.to_thread(_listed, work, asked.files)
+            plugin = msgspec.structs.replace(plugin, requirements=(*plugin.requirements, *more))
+            program = host.imjoy_program(loaded.registered, plugin)
+        try:
+            await self._with(program, work)
+        except EnvironmentFailed as error:
+            if not asked.older or error.reason not in ("", "no_wheel"):
+                raise
+            raise EnvironmentFailed(
+                f"{loaded.name} was written for Python {asked.older}, and what it asks for is not "
+                f"there for a later one. {error}",
+                reason="needs_python",
+            ) from None
+
+    async def _with(self, program: Program, work: Path | None) -> None:
+        host, loaded = self._host, self._loaded
         async with host.worker(program, self._say, host.supervision) as worker:
             assert isinstance(worker, WorkerProcess)
             self._worker = worker
@@ -139,6 +164,25 @@ class Native:
 
     def _say(self, line: str) -> None:
         self._loaded.say(line, "info")
+
+
+def _listed(folder: Path, files: Sequence[str]) -> list[str]:
+    """The requirements in files that lie in repositories."""
+    found: list[str] = []
+    for one in files:
+        path = (folder / one).resolve()
+        try:
+            if not path.is_relative_to(folder.resolve()) or path.stat().st_size > LARGEST_LIST:
+                raise OSError("it is none of the repository's, or far too large")
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise PluginError(
+                f"{one}, which lists what the plugin needs, cannot be read: {why}.",
+                reason="dead_address",
+            ) from None
+        found += listed_needs(lines, one)
+    return found
 
 
 class Exported:

@@ -9,14 +9,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from opsin.errors import PluginError
 from opsin.plugins.formats.imjoy_html.blocks import Block, read_blocks
 from opsin.plugins.formats.imjoy_html.config import Config, read_config
 from opsin.plugins.formats.imjoy_html.joy import read_form
-from opsin.plugins.imjoy_needs import ImjoyNeeds, needs
-from opsin.plugins.manifest import ImjoyKind, Input, Operation, Plugin
+from opsin.plugins.imjoy_needs import ImjoyNeeds, engine_needs, needs
+from opsin.plugins.manifest import (
+    LARGEST_INTEGER,
+    FileInput,
+    ImjoyKind,
+    Input,
+    Operation,
+    Plugin,
+)
 
 READS = "ImJoy files (.imjoy.html)"
 
@@ -80,13 +87,14 @@ def described(blocks: Sequence[Block], config: Config, source: str, digest: str)
             f"have: it runs {known}.",
             reason="needs_engine",
         )
-    asked, refused = _needs(config)
+    asked, refused = _needs(config, blocks)
     form = read_form(config.ui)
     operation = Operation(
         name="run",
         title=config.name,
         description=" ".join(config.description.split()),
         inputs=_inputs(config.entries.get("inputs")),
+        files=_files(config.entries.get("inputs")),
         parameters=form.parameters,
         refused=str(refused or ""),
         reason=refused.reason if refused else "",
@@ -109,22 +117,67 @@ def described(blocks: Sequence[Block], config: Config, source: str, digest: str)
 
 def _inputs(schema: object) -> tuple[Input, ...]:
     """The images that it says it takes: arrays among the properties of its data (`ndarray`)."""
-    fields = schema.get("properties", schema) if isinstance(schema, dict) else {}
-    if not isinstance(fields, dict):
-        return ()
     return tuple(
-        Input(name=name, kind="image", title=name[:1].upper() + name[1:], optional=True)
-        for name, field in list(fields.items())[:MOST_INPUTS]
-        if isinstance(field, dict) and "ndarray" in field and name
+        Input(name=name, kind="image", title=_title(name), optional=True)
+        for name, field in _fields(schema).items()
+        if "ndarray" in field
     )
 
 
-def _needs(config: Config) -> tuple[ImjoyNeeds, PluginError | None]:
+def _files(schema: object) -> tuple[FileInput, ...]:
+    """The files that it says it takes: `file` with `mime`, `ext`, `size`, `minSize`, `maxSize`."""
+    found = []
+    for name, field in _fields(schema).items():
+        if "file" not in field:
+            continue
+        said = field["file"] if isinstance(field["file"], dict) else {}
+        size = _size(said.get("size"))
+        smallest, largest = _size(said.get("minSize")), _size(said.get("maxSize"))
+        found.append(
+            FileInput(
+                name=name,
+                title=_title(name),
+                extensions=tuple(one.lstrip(".").lower() for one in _texts(said.get("ext"))),
+                types=tuple(one.lower() for one in _texts(said.get("mime"))),
+                smallest=(size if size is not None else smallest) or 0,
+                largest=size if size is not None else largest,
+            )
+        )
+    return tuple(found)
+
+
+def _fields(schema: object) -> dict[str, dict[str, Any]]:
+    """What a schema says of the data that a plugin takes, by name."""
+    fields = schema.get("properties", schema) if isinstance(schema, dict) else {}
+    if not isinstance(fields, dict):
+        return {}
+    taken = list(fields.items())[:MOST_INPUTS]
+    return {name: one for name, one in taken if isinstance(one, dict) and name}
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _texts(value: object) -> list[str]:
+    given = value if isinstance(value, list) else [value]
+    return [one for one in given[:MOST_INPUTS] if isinstance(one, str) and one]
+
+
+def _size(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value < LARGEST_INTEGER else None
+
+
+def _needs(config: Config, blocks: Sequence[Block]) -> tuple[ImjoyNeeds, PluginError | None]:
     """What has to be installed, and why it cannot be."""
     if config.type != "native-python":
         return ImjoyNeeds(), None
-    try:
-        return needs(config.requirements, list(config.env)), None
+    scripts = (block.content for block in blocks if block.name == "script")
+    had = [f"pip: {package}" for package in engine_needs(scripts)]
+    try:  # what it asks for itself holds
+        return needs([*had, *config.requirements], list(config.env)), None
     except PluginError as error:
         return ImjoyNeeds(), PluginError(*error.args, reason=error.reason or "bad_config")
 
