@@ -72,7 +72,8 @@ def test_a_form_is_a_json_schema() -> None:
 
 def test_the_schema_of_manifests_names_every_field() -> None:
     definitions = schema()["$defs"]
-    assert set(definitions) == {"Plugin", "Operation", "Input", "Output", "Parameter", "Permission"}
+    parts = {"Operation", "Input", "FileInput", "Output", "Parameter", "Permission"}
+    assert set(definitions) == {"Plugin", *parts}
     assert set(definitions["Plugin"]["required"]) == {"name", "kind", "source", "digest"}
     assert "multipleOf" in definitions["Parameter"]["properties"]
 

@@ -64,6 +64,21 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     as_layer: bool = False
 
 
+class FileInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that an operation can be given, as plugins of ImJoy do.
+
+    `extensions` are endings of its name, in lower case and without a dot; `types` are MIME types
+    such as `text/csv` or `image/*`; empty: any. `smallest` and `largest` are bytes.
+    """
+
+    name: str
+    title: str
+    extensions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    smallest: int = 0
+    largest: int | None = None
+
+
 class Output(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An array or table that an operation gives. `axes` None: those of its first input.
 
@@ -135,13 +150,15 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     plugin's file. A `role` other than `function` tells how it is called: a `reader` of napari gets
     a path and gives a function that reads it, a `sample` gets nothing. `refused` says why Opsin
     cannot run the operation, and `reason` the same in one word; empty: it can. `is_widget`:
-    magicgui makes a widget of it where it is defined, so that others cannot just call it.
+    magicgui makes a widget of it where it is defined, so that others cannot just call it. `files`
+    are given in the browser app alone.
     """
 
     name: str
     title: str
     description: str = ""
     inputs: tuple[Input, ...] = ()
+    files: tuple[FileInput, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     outputs: tuple[Output, ...] = ()
     metadata: dict[str, str] = {}

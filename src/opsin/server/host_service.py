@@ -453,6 +453,7 @@ def plugin_entry(
                 "title": one.title,
                 "description": one.description,
                 "inputs": msgspec.to_builtins(one.inputs),
+                "files": msgspec.to_builtins(one.files),
                 "outputs": msgspec.to_builtins(one.outputs),
                 "form": one.form(),
                 "refused": one.refused,

@@ -41,8 +41,8 @@ class PointsLayers:
         # The loader closes what it knows of.
         self._scene.number_of_points(number, ())
 
-    async def open(self, path: Path, free: Callable[[], int]) -> bool:
-        """Show the points at a path, if they are not there; False: it has none.
+    async def open(self, path: Path, free: Callable[[], int]) -> int | None:
+        """Show the points at a path, if they are not there; gives their id. None: it has none.
 
         `free` gives an id: only when they are open, since other layers may come meanwhile.
 
@@ -50,16 +50,16 @@ class PointsLayers:
             OpenError: they cannot be opened.
         """
         if path in self._by_path:
-            return True
+            return self._by_path[path]
         if not await asyncio.to_thread(holds_points, Address.parse(path)):
-            return False
+            return None
         points = await asyncio.to_thread(open_points, path)
         if path in self._by_path:  # meanwhile
             points.close()
-            return True
+            return self._by_path[path]
         number = self._by_path[path] = free()
         self.put(number, points)
-        return True
+        return number
 
     async def show_result(self, result: Result, free: Callable[[], int], name: str) -> int | None:
         """Show the points that an operation gave, under an id that `free` gives: which.

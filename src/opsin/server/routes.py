@@ -71,6 +71,15 @@ async def put_view(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def put_file(request: Request) -> Response:
+    """Show a file that was dropped onto the page; gives the ids of its layers."""
+    size = request.headers.get("Content-Length", "")
+    layers = await _session(request).take_file(
+        request.path_params["name"], int(size) if size.isdecimal() else None, request.stream()
+    )
+    return JSONResponse({"layers": layers})
+
+
 async def get_result(request: Request) -> Response:
     """A table that a job gave, as a file to keep."""
     job = _session(request).host.job(request.path_params["job"])
@@ -134,6 +143,7 @@ def routes() -> list[Any]:
         Route("/api/layers/{layer:int}/histogram", get_histogram),
         Route("/api/view", get_view, methods=["GET"]),
         Route("/api/view", put_view, methods=["PUT"]),
+        Route("/api/files/{name}", put_file, methods=["PUT"]),
         Route("/api/jobs/{job}/results/{number:int}", get_result),
         Route("/api/jobs/{job}/log", get_log),
         WebSocketRoute("/api/stream", view_stream),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from opsin.chunks.disk_cache import DiskCache
 from opsin.chunks.loader import Loader
 from opsin.chunks.policy import EXPLORE, Policy
 from opsin.chunks.volume_levels import in_3d
-from opsin.errors import OpsinError, UsageError
+from opsin.errors import OpenError, OpsinError, UsageError
 from opsin.host.agreements import Agreements
 from opsin.host.host import Host
 from opsin.host.job import Job
@@ -27,11 +27,12 @@ from opsin.images.derived import stored_levels
 from opsin.images.image import Image
 from opsin.images.layer import Layer, layers_of, layers_of_all
 from opsin.images.points import Points
-from opsin.images.readers import open_image
+from opsin.images.readers import open_image, open_images
 from opsin.images.source import Array
 from opsin.images.write.codec import CodecName
 from opsin.plugins.installed import ITS_OWN, installed
 from opsin.render.histogram import Histogram, auto_contrast, histogram
+from opsin.server.dropped import Dropped
 from opsin.server.library import Group, Library, load
 from opsin.server.napari_links import NapariLinks
 from opsin.server.points_layers import PointsLayers
@@ -131,6 +132,7 @@ class Session:
         self._no_plugins = no_plugins
         self._supervision = supervision
         self.own = own
+        self._dropped: Dropped | None = None
         self._trusting, self._allowed = trusting, allowed
         self._no_host = no_plugins or "The server has not started."
         self.job_layers: dict[str, list[int]] = {}
@@ -187,6 +189,8 @@ class Session:
         self._contrasts.clear()
         self._beside.clear()
         await self.loader.close()
+        if self._dropped is not None:
+            await asyncio.to_thread(self._dropped.close)
 
     async def histogram(
         self, number: int, position: Mapping[str, float]
@@ -258,21 +262,55 @@ class Session:
             OpenError, ReadError, BudgetExceeded: as `Library.open` does.
         """
         path = await asyncio.to_thread(self.library.roots.path, name)
-        if path is not None and await self.points.open(path, self._next_layer):
+        if path is not None and await self.points.open(path, self._next_layer) is not None:
             return
         group = await self.library.open(name)
-        numbers = {id(image): number for image, number in group}
         known = {number for _, number in self._layers.values()}
-        if known & set(numbers.values()):
-            return
+        if not known & {number for _, number in group}:
+            self._show(group)
+
+    async def take_file(
+        self, name: str, size: int | None, content: AsyncIterator[bytes]
+    ) -> list[int]:
+        """Show a file that a page hands over; gives the ids of its layers.
+
+        Raises:
+            UsageError: only the user who started this may do so.
+            OpenError, ReadError, WriteError: it cannot be opened, or kept.
+        """
+        if not self.own:
+            raise UsageError("Files are opened by the user who started this server only.")
+        if self._dropped is None:
+            self._dropped = Dropped(self.host.workspace.results)
+        path = await self._dropped.take(name, size, content)
+        try:
+            number = await self.points.open(path, self._next_layer)
+            if number is not None:
+                return [number]
+            images = await asyncio.to_thread(open_images, path)
+        except OpsinError as error:
+            await self._dropped.forget(path)
+            # Where it lies here says nothing to whoever has dropped it.
+            raise OpenError(str(error).replace(str(path), path.name)) from error
+        for image in images:
+            for text in image.warnings:
+                self.scene.notify("warning", f"{image.name}: {text}")
+        return self._show([(image, load(self.loader, image)) for image in images])
+
+    def _show(self, group: Group) -> list[int]:
+        """Put images that were opened together into the scene."""
+        numbers = {id(image): number for image, number in group}
         self.shelf.put(group)
+        shown = []
         for layer in layers_of_all([image for image, _ in group]):
             number = self._next_layer()
+            shown.append(number)
             self._layers[number] = (layer, numbers[id(layer.image)])
             if layer.contrast is not None or layer.image.kind == "labels":
                 self.scene.put(number, layer, numbers[id(layer.image)], in_3d(layer))
             else:
                 self._expect(number, layer, numbers[id(layer.image)])
+        return shown
 
     async def offered(self, address: str) -> tuple[Offer, str] | None:
         """What an address below `/zarr/TOKEN/` leads into, and the key in it; None if nothing.

@@ -20,7 +20,7 @@ from opsin.plugins.formats.imjoy_html import plugin_of
 from opsin.plugins.formats.imjoy_html.blocks import KNOWN, read_blocks
 from opsin.plugins.formats.imjoy_html.config import read_config
 from opsin.plugins.formats.imjoy_html.joy import read_form
-from opsin.plugins.manifest import Plugin
+from opsin.plugins.manifest import FileInput, Plugin
 from tests.peers.npm import installed, node
 
 CONFIG: dict[str, Any] = {"name": "Blur", "type": "window", "api_version": "0.1.8"}
@@ -323,3 +323,26 @@ def test_the_images_that_it_says_it_takes_are_its_inputs(inputs: Any, expected: 
     (operation,) = plugin_of(text.encode(), "a").operations
     assert [one.name for one in operation.inputs] == expected
     assert all(one.optional and one.kind == "image" for one in operation.inputs)
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"cells": {"file": {"ext": [".CSV", "tsv"], "mime": "text/csv", "maxSize": 9}}},
+         FileInput(name="cells", title="Cells", extensions=("csv", "tsv"), types=("text/csv",),
+                   largest=9)),
+        ({"type": "object", "properties": {"a": {"file": {"size": 3.0, "ext": 7}}}},
+         FileInput(name="a", title="A", smallest=3, largest=3)),
+        ({"a": {"file": True}}, FileInput(name="a", title="A")),
+        ({"a": {"file": {"minSize": -1, "maxSize": "9", "mime": [None, "image/*"]}}},
+         FileInput(name="a", title="A", types=("image/*",))),
+        ({"a": {"type": "string"}}, None),
+        ({"properties": [1]}, None),
+        ("file", None),
+    ],
+)  # fmt: skip
+def test_files_that_it_says_it_takes(
+    tmp_path: Path, schema: object, found: FileInput | None
+) -> None:
+    (operation,) = read(tmp_path, inputs=schema).operations
+    assert operation.files == ((found,) if found else ())
