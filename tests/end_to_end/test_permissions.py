@@ -63,6 +63,11 @@ def door() -> Iterator[Door]:
 
 
 def line(panel: Panel) -> Locator:
+    """What it may, which one opens to read."""
+    summary = panel.region.locator("summary", has_text="use: network")
+    expect(summary).to_be_visible(timeout=WAIT)
+    if not panel.region.get_by_role("list", name="Permissions of Fetcher").is_visible():
+        summary.click()
     return panel.region.get_by_role("list", name="Permissions of Fetcher").get_by_role("listitem")
 
 

@@ -175,6 +175,8 @@ export const BROKEN = plugin("broken.py", {
 
 export const GAUSSIAN = plugin("gaussian.py", {
   name: "Gaussian",
+  kept: true,
+  verified: true,
   description: "Smooths images; a small plugin that shows every kind of parameter.",
   operations: [
     operation("smooth", {}, { description: "Smooth an image with a Gaussian." }),
@@ -199,8 +201,12 @@ export const VIZ = plugin("viz.imjoy.html", {
   name: "Cell plots",
   version: "0.3.1",
   description: "Plots of what was measured, in a window of its own.",
-  source: "~/plugins/viz.imjoy.html",
+  source: "~/.local/share/opsin/workspaces/default/plugins/viz.imjoy.html",
+  origin: "somebody/plots-of-cells-and-nuclei:Cell plots",
+  kept: true,
   labels: ["plots"],
+  permissions: [asked("network", "to fetch what it draws with", "refused")],
+  asks: ["network"],
   operations: [
     operation(
       "run",

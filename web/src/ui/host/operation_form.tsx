@@ -53,7 +53,7 @@ export function OperationForm({ desk, link, jobs, permits, chosen, draft }: Oper
     [],
   );
 
-  const start = async () => {
+  const start = async (anew: boolean) => {
     const { values, problems } = plan.form.peek();
     if (changed) {
       if (problems.size > 0) return false;
@@ -64,14 +64,14 @@ export function OperationForm({ desk, link, jobs, permits, chosen, draft }: Oper
       const request = plan.request.peek();
       if (!request) return false;
       isStarting.value = true;
-      if (await permits.askFor(plugin)) await jobs.run(request);
+      if (await permits.askFor(plugin)) await jobs.run(anew ? { ...request, anew } : request);
     }
     isStarting.value = false;
     return true;
   };
-  const run = async () => {
+  const run = async (anew = false) => {
     if (isStarting.peek()) return;
-    if (!(await start())) {
+    if (!(await start(anew))) {
       draft.touch(Object.keys(operation.form.properties));
       // Once the problems are on the page.
       setTimeout(() => {
@@ -121,6 +121,17 @@ export function OperationForm({ desk, link, jobs, permits, chosen, draft }: Oper
         >
           {changed ? "Run with changes" : "Run"}
         </button>
+        {plugin.verified && !changed && (
+          <button
+            type="button"
+            class="link-button run-anew"
+            title="What it gave for the same input and parameters is kept, and given again by Run."
+            disabled={!isOpen || isStarting.value}
+            onClick={() => void run(true)}
+          >
+            Run anew, without the kept result
+          </button>
+        )}
       </footer>
     </form>
   );

@@ -10,6 +10,13 @@ export const WHAT: Readonly<Record<string, string>> = {
   processes: "Other programs",
 };
 
+const BRIEFLY: Readonly<Record<string, string>> = {
+  files: "files",
+  gpu: "graphics card",
+  network: "network",
+  processes: "other programs",
+};
+
 const STATES: Readonly<Record<Permission["state"], string>> = {
   allowed: "Allowed",
   refused: "Not allowed",
@@ -22,17 +29,33 @@ type PermissionsProps = { readonly plugin: Plugin; readonly permits: Permits };
 export function Permissions({ plugin, permits }: PermissionsProps) {
   if (plugin.permissions.length === 0) return null;
   return (
-    <ul class="permissions" aria-label={`Permissions of ${plugin.name}`}>
-      {plugin.permissions.map((permission) => (
-        <PermissionLine
-          key={permission.name}
-          plugin={plugin}
-          permission={permission}
-          permits={permits}
-        />
-      ))}
-    </ul>
+    <details class="permissions">
+      <summary class="permissions-summary">{summaryOf(plugin.permissions)}</summary>
+      <ul class="permission-list" aria-label={`Permissions of ${plugin.name}`}>
+        {plugin.permissions.map((permission) => (
+          <PermissionLine
+            key={permission.name}
+            plugin={plugin}
+            permission={permission}
+            permits={permits}
+          />
+        ))}
+      </ul>
+    </details>
   );
+}
+
+/** All of them in one line. */
+export function summaryOf(permissions: readonly Permission[]): string {
+  const named = (states: readonly Permission["state"][]) =>
+    permissions
+      .filter(({ state }) => states.includes(state))
+      .map(({ name }) => BRIEFLY[name] ?? name)
+      .join(", ");
+  const may = named(["allowed", "always"]);
+  const mayNot = named(["refused", "unasked"]);
+  if (may === "") return `May not use: ${mayNot}`;
+  return mayNot === "" ? `May use: ${may}` : `May use: ${may}; not: ${mayNot}`;
 }
 
 type PermissionLineProps = PermissionsProps & { readonly permission: Permission };

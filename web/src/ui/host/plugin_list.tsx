@@ -1,7 +1,6 @@
 /** The plugins and their operations, to choose one. */
-import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
-import { Icon, IconButton } from "../icons.tsx";
+import { Icon } from "../icons.tsx";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import { PluginFileButton } from "./add_plugin.tsx";
 import type { Plugin, PluginOperation } from "./host_service.ts";
@@ -9,6 +8,7 @@ import { isImjoy } from "./imjoy_plugin.ts";
 import { LoadedLine } from "./loaded_line.tsx";
 import { Permissions } from "./permissions.tsx";
 import type { Permits } from "./permits.ts";
+import { PluginActions } from "./plugin_actions.tsx";
 import type { PluginShelf } from "./plugin_shelf.ts";
 
 /** With more operations than this, one looks for a name. */
@@ -22,7 +22,7 @@ type PluginListProps = ShelfProps & {
 };
 
 export function PluginList({ shelf, permits, plugins: running }: PluginListProps) {
-  const query = useSignal("");
+  const { query } = shelf;
   const plugins = shelf.plugins.value;
   if (plugins === null) {
     const problem = shelf.problem.value;
@@ -45,7 +45,7 @@ export function PluginList({ shelf, permits, plugins: running }: PluginListProps
           }}
         />
       )}
-      {found.length === 0 && <p class="empty">Nothing is called that.</p>}
+      {found.length === 0 && <p class="empty">No plugin is called that, or says so of itself.</p>}
       <ul class="plugin-list" aria-label="Plugins">
         {found.map((plugin) => (
           <PluginItem
@@ -68,15 +68,12 @@ function PluginItem({ plugin, shelf, permits, plugins }: PluginItemProps) {
   return (
     <li class="plugin" aria-label={plugin.name}>
       <header class="plugin-header">
-        <h3 class="plugin-name" title={plugin.source}>
+        <h3 class="plugin-name" title={plugin.name}>
           {plugin.name} <span class="dim">{plugin.version}</span>
         </h3>
-        <IconButton
-          icon="remove"
-          label={`Remove the plugin ${plugin.name}`}
-          onClick={() => void shelf.remove(plugin)}
-        />
+        <PluginActions plugin={plugin} shelf={shelf} plugins={plugins} loaded={loaded} />
       </header>
+      <Source plugin={plugin} />
       <Badges plugin={plugin} isolation={loaded.map((one) => one.isolation ?? "")} />
       {plugin.description && <p class="plugin-text">{plugin.description}</p>}
       {plugin.error !== null && (
@@ -94,6 +91,17 @@ function PluginItem({ plugin, shelf, permits, plugins }: PluginItemProps) {
         />
       ))}
     </li>
+  );
+}
+
+/** Where it came from, else where it lies; the end of that says most. */
+function Source({ plugin: { origin, source } }: { readonly plugin: Plugin }) {
+  const place = origin || source;
+  return (
+    <p class="plugin-source" title={origin ? `From ${origin}, kept as ${source}` : source}>
+      <span class="visually-hidden">{origin ? "From " : "File "}</span>
+      <bdi>{place}</bdi>
+    </p>
   );
 }
 
@@ -180,7 +188,7 @@ function NoPlugins({ shelf }: ShelfProps) {
   );
 }
 
-/** Plugins whose name has the words, and the operations of others that have them. */
+/** Plugins of which the words tell, and the operations of others that have them. */
 export function matching(plugins: readonly Plugin[], query: string): readonly Plugin[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const has = (...texts: string[]) => {
@@ -188,7 +196,9 @@ export function matching(plugins: readonly Plugin[], query: string): readonly Pl
     return words.every((word) => text.includes(word));
   };
   return plugins.flatMap((plugin) => {
-    if (has(plugin.name, ...(plugin.labels ?? []))) return [plugin];
+    const { name, kind, description, labels = [], origin = "" } = plugin;
+    const family = isImjoy(plugin) ? "ImJoy" : "";
+    if (has(name, kind, family, description, origin, ...labels)) return [plugin];
     const operations = plugin.operations.filter(({ title, name, description }) =>
       has(plugin.name, title, name, description),
     );

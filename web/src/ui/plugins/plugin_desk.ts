@@ -4,6 +4,7 @@ import { Cancelled, ConnectionLost } from "../../rpc/errors.ts";
 import { type Remote, reference } from "../../rpc/index.ts";
 import { sentenceOf } from "../errors.ts";
 import { type Host, type HostLink, NoHost } from "../host/host_link.ts";
+import type { Plugin } from "../host/host_service.ts";
 import type { Notices } from "../notices.ts";
 import type { Activity } from "./activity.ts";
 import type { Questions } from "./dialogs/questions.ts";
@@ -30,12 +31,18 @@ export class PluginDesk {
   readonly #parts: DeskParts;
   readonly #loaded = signal<readonly Loaded[]>([]);
   readonly #runs = signal<readonly Rerun[]>([]);
+  readonly #updating = signal<ReadonlySet<string>>(new Set());
   /** Ids of plugins whose run was ended from here. */
   readonly #stopped = new Set<string>();
   #desk: Remote<DeskService> | null = null;
   #whyNone: string | null = null;
   #isRestoring = true;
   readonly #stop: () => void;
+
+  /** Ids of plugins that are being fetched anew. */
+  get updating(): ReadonlySignal<ReadonlySet<string>> {
+    return this.#updating;
+  }
 
   /** Those that have not ended. */
   readonly loaded: ReadonlySignal<readonly Loaded[]> = computed(() =>
@@ -80,6 +87,23 @@ export class PluginDesk {
     } catch (error) {
       this.#fail("The plugin could not be loaded", error);
       return false;
+    }
+  }
+
+  /** Fetch a plugin of the list anew from where it came. */
+  async update({ id, name, origin }: Plugin): Promise<void> {
+    if (this.#updating.peek().has(id)) return;
+    this.#updating.value = new Set([...this.#updating.peek(), id]);
+    try {
+      const isNewer = await this.#remote().update(id);
+      const text = isNewer
+        ? `“${name}” was updated.`
+        : `“${name}” is up to date: there is nothing newer at ${origin}.`;
+      this.#parts.notices.add({ severity: "info", text });
+    } catch (error) {
+      this.#fail(`“${name}” could not be updated, and stays as it was`, error);
+    } finally {
+      this.#updating.value = new Set([...this.#updating.peek()].filter((one) => one !== id));
     }
   }
 

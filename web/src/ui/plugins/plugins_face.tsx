@@ -8,6 +8,7 @@ import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
 import { checkForm } from "../host/form_values.ts";
 import type { HostLink } from "../host/host_link.ts";
+import type { Plugin } from "../host/host_service.ts";
 import type { InputChoice } from "../host/input_choices.ts";
 import type { PluginShelf } from "../host/plugin_shelf.ts";
 import { Activity } from "./activity.ts";
@@ -15,7 +16,7 @@ import { ActivityLine } from "./activity_line.tsx";
 import { QuestionDialog } from "./dialogs/question_dialog.tsx";
 import { Questions } from "./dialogs/questions.ts";
 import { WindowDialogs } from "./dialogs/window_dialogs.tsx";
-import { EditorDraft } from "./editor/editor_draft.ts";
+import { Editors } from "./editor/editors.tsx";
 import { Face } from "./face.ts";
 import { LogView } from "./log/log_view.tsx";
 import { PluginLogs } from "./log/plugin_logs.ts";
@@ -46,8 +47,7 @@ export class PluginsFace implements PluginsParts {
   readonly #desk: PluginDesk;
   readonly #makeRoom: () => void;
   #openBefore = 0;
-  readonly #draft: EditorDraft;
-  #editor: string | null = null;
+  readonly #editors: Editors;
   readonly #logWindows = new Map<string, string>();
 
   constructor(
@@ -64,8 +64,7 @@ export class PluginsFace implements PluginsParts {
     this.#shelf = shelf;
     const memory = new WindowMemory(() => sessionStorage);
     this.#windows = new PluginWindows(memory.recall()?.layout ?? null);
-    this.#draft = new EditorDraft({
-      add: async (fileName, text) => await link.host.add_plugin(fileName, text),
+    this.#editors = new Editors(link, this.#windows, desk.notices, {
       runAnew: async ({ id, name, operations }) => {
         await Promise.all(this.#desk.of(id).map((one) => this.stop(one)));
         const form = operations[0]?.form;
@@ -139,6 +138,14 @@ export class PluginsFace implements PluginsParts {
     return this.#logs.errors;
   }
 
+  get updating(): ReadonlySignal<ReadonlySet<string>> {
+    return this.#desk.updating;
+  }
+
+  update(plugin: Plugin): Promise<void> {
+    return this.#desk.update(plugin);
+  }
+
   load(source: string): Promise<boolean> {
     return this.#desk.load(source);
   }
@@ -183,24 +190,14 @@ export class PluginsFace implements PluginsParts {
     );
   };
 
-  readonly write = (): void => {
-    if (this.#editor !== null && this.#windows.find(this.#editor)) {
-      this.#windows.show(this.#editor);
-      return;
-    }
-    const spec = { name: "New plugin", title: "New plugin", w: 20, h: 16 };
-    const window = this.#windows.add(
-      { ...spec, fullscreen: false, isDialog: false, isTool: true },
-      { closed: async () => render(null, window.element), focused: () => undefined },
-    );
-    this.#editor = window.key;
-    void import("./editor/plugin_editor.tsx").then(({ PluginEditor }) =>
-      render(<PluginEditor draft={this.#draft} />, window.element),
-    );
-  };
+  readonly write = (): void => this.#editors.write();
+
+  edit(plugin: Plugin): Promise<void> {
+    return this.#editors.edit(plugin);
+  }
 
   dispose(): void {
-    this.#draft.dispose();
+    this.#editors.dispose();
     this.#makeRoom();
     this.#desk.dispose();
     this.#windows.dispose();

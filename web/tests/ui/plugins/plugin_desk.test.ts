@@ -10,6 +10,7 @@ import { WindowMemory } from "../../../src/ui/plugins/windows/memory.ts";
 import { PluginWindows } from "../../../src/ui/plugins/windows/plugin_windows.ts";
 import { loadedOf } from "../../fake/fake_desk.ts";
 import { connected, hostFixture, mapStorage, settle } from "../../fake/host_fixture.ts";
+import { VIZ } from "../../fake/plugins.ts";
 
 const ABOUT = { id: "1", name: "Plots" };
 const never = new AbortController().signal;
@@ -82,6 +83,25 @@ it("what was cancelled or stopped is no failure", async () => {
   desk.onRun = () => Promise.reject(new Error("no cells"));
   await plugins.run("p", "Plots", {});
   expect(texts()).toEqual(["“Plots” failed: no cells"]);
+});
+
+it("an update says what came of it, and is asked for once at a time", async () => {
+  const { plugins, desk, texts } = await fixture();
+  const viz = { ...VIZ, origin: "a/b:viz" };
+  desk.newer.add(viz.id);
+  const updating = [plugins.update(viz), plugins.update(viz)];
+  expect([...plugins.updating.value]).toEqual([viz.id]);
+  await Promise.all(updating);
+  expect(desk.calls).toEqual([`update "${viz.id}"`]);
+  expect(plugins.updating.value.size).toBe(0);
+  await plugins.update(viz);
+  desk.failure = "a/b does not answer";
+  await plugins.update(viz);
+  expect(texts()).toEqual([
+    "“Cell plots” was updated.",
+    "“Cell plots” is up to date: there is nothing newer at a/b:viz.",
+    "“Cell plots” could not be updated, and stays as it was: a/b does not answer",
+  ]);
 });
 
 it("what a plugin logs as an error is a notice, too", async () => {
