@@ -1,8 +1,31 @@
 """ImJoy's files of others: how far each of those below a folder comes.
 
 Each is read, loaded with what it depends on, set up and run, as a click on it does it: in a worker,
-or in the page of Opsin's app in a headless Chromium. Nobody answers what it asks. How far it came
-(`ran`, `set_up`, `loaded`, `refused`), and why no further, is printed, a line of JSON for each.
+or in the page of Opsin's app in a headless Chromium, with the values of its form as they stand, no
+data, and no permission. Nobody answers what it asks. A line of JSON for each file says the last
+step that it came to, and in a word why it did no further one:
+
+    ran      its `run` has ended
+    set_up   its `setup` has ended; one that nobody can click on, or that has no `run`, does no more
+    loaded   its code was run, and its functions are there
+    refused  not even that
+
+    bad_config     it has no config, or none that can be read
+    bad_tag        there is no such variant of it
+    needs_conda    a package of conda that is not known to be on PyPI
+    needs_engine   a kind of plugin, or a command of a shell, that only ImJoy's engine runs
+    needs_python   Python 2; or it names a Python older than 3.11, and fails with a later one
+    no_wheel       a package that is not to be had here, or not in the version it was written for
+    dead_address   nothing will come from there: a service that was ended, a computer or file that
+                   does not exist, a version that npm does not have
+    needs_network  an address from which something may come another time, also one that it fetches
+                   itself and may not: so on a computer without a network all but what is known to
+                   be dead
+    needs_input    data, a file, or an answer
+
+What comes first stops it, and that is the reason: scripts and repositories are fetched before
+packages are installed, and those before its code is run.
+
 With a list of expected outcomes the two are compared. With `--quick` files are read, and what they
 name by address is not fetched, nor is anything run.
 """
@@ -23,12 +46,13 @@ from harness.side_by_side import Figure, arguments, conclude
 
 from opsin.errors import OpsinError
 from opsin.plugins.formats.imjoy_html import SUFFIX, read
+from opsin.plugins.formats.imjoy_html.config import Config
+from opsin.plugins.imjoy_needs import needs
 from opsin.plugins.manifest import Plugin
 
 MEASURES = "ImJoy's files of others: how many are read, and come as far as expected"
 SECONDS = 180.0
 """That one file may take, packages included."""
-LARGEST = 2**24
 
 
 def main() -> None:
@@ -48,6 +72,8 @@ def main() -> None:
     figures = [Figure("parsed", "", _share(one.parsed for one in outcomes.values()))]
     if options.expect:
         expected = read_expected(options.expect)
+        if options.only or options.kind:
+            expected = {file: one for file, one in expected.items() if file in outcomes}
         right, others = compared(outcomes, expected)
         for file, wanted, got in others:
             print(f"not as expected: {file}: {wanted} was expected, and it is {got}")
@@ -78,7 +104,7 @@ async def _all(folder: Path, files: list[Path], options: argparse.Namespace) -> 
         try:
             plugin = read(path, names[path])
         except (OpsinError, OSError) as error:
-            outcomes[names[path]] = Outcome(False, "refused", reason_of(error), detail_of(error))
+            outcomes[names[path]] = _unread(error)
             continue
         operation = plugin.operations[0]
         if options.kind and plugin.kind not in options.kind:
@@ -96,28 +122,32 @@ async def _all(folder: Path, files: list[Path], options: argparse.Namespace) -> 
     return {name: outcomes[name] for name in names.values() if name in outcomes}
 
 
+def _unread(error: Exception) -> Outcome:
+    """Of one that is no plugin; one of a type that is not known could be read all the same."""
+    reason = reason_of(error) or "bad_config"
+    return Outcome(reason == "needs_engine", "refused", reason, detail_of(error))
+
+
 async def _run_all(
     waiting: list[tuple[Path, Plugin]],
     names: dict[Path, str],
     seconds: float,
     outcomes: dict[str, Outcome],
 ) -> None:
-    from harness.corpus.attended_desk import attended_desk
+    from harness.corpus.attended_desk import attended
     from harness.corpus.stages import Stages
 
     stages, said = Stages(), list[str]()
-    async with attended_desk(stages, said.append) as make_desk:
-        known = make_desk().host.registry
+    async with attended(stages, said.append) as place:
         for path in names:  # a plugin finds those that it depends on
-            known.add(path)
+            place.host.registry.add(path)
         for number, (path, plugin) in enumerate(waiting, 1):
             stages.forget()
-            began = time.monotonic()
-            desk = make_desk()
-            try:
+            async with place.desk() as desk:
+                began = time.monotonic()
                 outcome = await _one(desk, path, plugin, stages, seconds)
-            finally:
-                await desk.close()
+            if time.monotonic() - began > seconds:
+                place.leave()
             taken = round(time.monotonic() - began, 1)
             outcome = Outcome(
                 True, outcome.outcome, outcome.reason, outcome.detail, plugin.kind, taken
@@ -147,9 +177,22 @@ async def _one(desk: Any, path: Path, plugin: Plugin, stages: Any, seconds: floa
     said = loaded or desk.named(plugin.name)
     log = "\n".join(line.text for line in said.lines) if said is not None else ""
     stage = _stage(desk, loaded, plugin, stages)
-    inputs = bool(loaded is not None and loaded.file.config.entries.get("inputs"))
-    reason = reason_of(error, log, running=stage == "set_up", wants_data=inputs)
+    about: Config | None = said.file.config if said is not None else None
+    reason = reason_of(
+        error,
+        log,
+        running=stage == "set_up",
+        wants_data=about is not None and bool(about.entries.get("inputs")),
+        older=about is not None and _is_older(about),
+    )
     return Outcome(True, stage, reason, detail_of(error))
+
+
+def _is_older(config: Config) -> bool:
+    """Whether it was written for an older Python than plugins run in."""
+    if config.type != "native-python":
+        return False
+    return bool(needs(config.requirements, list(config.env)).older)
 
 
 def _stage(desk: Any, loaded: Any, plugin: Plugin, stages: Any) -> Stage:

@@ -308,6 +308,24 @@ api.export({"setup": lambda: None, "run": run})
     run(work())
 
 
+@pytest.mark.parametrize("code", ["while True: pass", "await asyncio.Event().wait()"])
+def test_a_plugin_whose_code_never_ends_can_be_stopped(tmp_path: Path, code: str) -> None:
+    text = plugin("Endless", f"import asyncio\nprint('begun')\n{code}")
+
+    async def work() -> None:
+        async with desk_in(tmp_path) as desk:
+            loading = asyncio.create_task(desk.load(text))
+            await until(lambda: bool((one := desk.named("Endless")) and one.lines))
+            found = desk.named("Endless")
+            assert found is not None
+            await desk.stop(found.id)
+            with pytest.raises(PluginError, match="was stopped while it was loaded"):
+                await loading
+        assert not workers_of()
+
+    run(work())
+
+
 def test_nothing_is_left_when_the_desk_is_closed(tmp_path: Path) -> None:
     said: list[str] = []
 
@@ -487,10 +505,10 @@ def test_what_a_repository_lists_is_installed(
 
 
 def test_what_was_written_for_an_older_python_says_so(tmp_path: Path) -> None:
-    asked = {"requirements": ["tensorflow==1.15.0"], "env": "conda create -n a python=3.6"}
+    asked = ["tensorflow==1.15.0"]
     with pytest.raises(EnvironmentFailed, match=r"written for Python 3\.6, .*tensorflow") as failed:
-        run_code(tmp_path, "return 1", **asked)
+        run_code(tmp_path, "return 1", requirements=asked, env="conda create -n a python=3.6")
     assert failed.value.reason == "needs_python"
     with pytest.raises(EnvironmentFailed) as failed:
-        run_code(tmp_path, "return 1", requirements=asked["requirements"])
+        run_code(tmp_path, "return 1", requirements=asked)
     assert failed.value.reason == "no_wheel"

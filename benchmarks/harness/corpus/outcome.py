@@ -20,7 +20,12 @@ _NO_NETWORK = re.compile(
     r"Load failed|net::|Content Security Policy|cannot be reached",
     re.IGNORECASE,
 )
-_NO_PACKAGE = re.compile(r"ModuleNotFoundError|No module named|ImportError|no wheel", re.IGNORECASE)
+_NO_PACKAGE = re.compile(
+    r"ModuleNotFoundError|No module named|ImportError|cannot import name|no wheel|"
+    r"module '[\w.]+' has no attribute",
+    re.IGNORECASE,
+)
+"""What a script fails with whose packages are not there, or not those that it was written for."""
 _NO_INPUT = re.compile(
     r"nobody is there to answer|user (?:cancel|abort)|no (?:file|folder|image|input)s? "
     r"(?:was|were|is|are)? ?(?:selected|given|chosen)",
@@ -30,6 +35,9 @@ _NO_DATA = re.compile(
     r"of (?:undefined|null)\b|(?:undefined|null) is not|'NoneType'|(?:Key|Attribute)Error"
 )
 """What scripts fail with that take for granted that they were given something."""
+_NO_PLUGIN = re.compile(r"There is no plugin called")
+_DEPENDENCY = re.compile(r"^.*which it depends on, is not there.*$", re.MULTILINE)
+_TRACE = "Traceback (most recent call last)"
 _NO_ENGINE = re.compile(r"\bengine\b|Jupyter", re.IGNORECASE)
 
 
@@ -57,7 +65,12 @@ class Outcome:
 
 
 def reason_of(
-    error: BaseException, log: str = "", *, running: bool = False, wants_data: bool = False
+    error: BaseException,
+    log: str = "",
+    *,
+    running: bool = False,
+    wants_data: bool = False,
+    older: bool = False,
 ) -> Reason:
     """The word for what kept a plugin from going on.
 
@@ -65,14 +78,18 @@ def reason_of(
         log: what it had said before; it counts where the error itself says nothing.
         running: it was set up, and failed when it was run.
         wants_data: it works on data, of which there was none.
+        older: it was written for an older Python than there is.
     """
     if isinstance(error, OpsinError) and error.reason:
         return error.reason
-    for text in (str(error), log):
+    # That another plugin is missing matters to one that fails for that alone.
+    needs_other = _NO_PLUGIN.search(str(error))
+    said = "\n".join(_DEPENDENCY.findall(log)) if needs_other else _DEPENDENCY.sub("", log)
+    for text in (str(error), said):
         if _NO_INPUT.search(text):
             return "needs_input"
         if isinstance(error, EnvironmentFailed) or _NO_PACKAGE.search(text):
-            return "no_wheel"
+            return "needs_python" if older else "no_wheel"
         if _NO_NETWORK.search(text):
             return "needs_network"
         if isinstance(error, PluginError) and _NO_ENGINE.search(text):
@@ -82,8 +99,14 @@ def reason_of(
 
 
 def detail_of(error: BaseException) -> str:
-    """What it says, in a line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """What it says, in a line: of a traceback how it ends."""
+    before, trace, rest = str(error).partition(_TRACE)
+    if trace:
+        lines = [line for line in rest.splitlines() if line.strip()]
+        # Its last line that is not indented says what was raised.
+        raised = [line for line in lines if not line[0].isspace()]
+        before += (raised or lines or [""])[-1]
+    text = " ".join(before.split()) or type(error).__name__
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

@@ -65,6 +65,8 @@ class Native:
     async def stop(self) -> None:
         self._ending.set()
         if self._task is not None:
+            if not self._ready.done():  # its code may never end
+                self._task.cancel()
             await asyncio.wait([self._task])
 
     def guarded(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -132,17 +134,17 @@ class Native:
             assert isinstance(worker, WorkerProcess)
             self._worker = worker
             loaded.isolation = str(worker.level)
+            lost = asyncio.ensure_future(worker.until_ended())
+            running = asyncio.ensure_future(self._run(worker, work))
             try:
-                lost = asyncio.ensure_future(worker.until_ended())
-                running = asyncio.ensure_future(self._run(worker, work))
                 await asyncio.wait([lost, running], return_when=asyncio.FIRST_COMPLETED)
                 if not running.done():
-                    running.cancel()
-                    await asyncio.wait([running])
                     raise await worker.why_it_ended()
-                lost.cancel()
                 running.result()
             finally:
+                for one in (lost, running):
+                    one.cancel()
+                await asyncio.wait([lost, running])
                 await worker.stop()  # nothing else can run in it
 
     async def _run(self, worker: WorkerProcess, work: Any) -> None:
