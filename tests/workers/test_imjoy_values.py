@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
+from opsin.rpc.lazy_source import lazy
+from opsin.rpc.local_array import LocalArray
 from opsin.worker_imjoy.values import Codec, DotDict, NamedBytes, Values
 
 
@@ -148,3 +152,11 @@ def test_codecs_of_the_plugin_go_first_both_ways() -> None:
     carried = found.encode([counter])
     assert carried == [{"_rtype": "counter", "count": 5}]
     assert found.decode(carried) == [105]
+
+
+def test_lazy_arrays_are_not_read(tmp_path: Path) -> None:
+    """One of zarr, and one that came from elsewhere, which is given on as it came."""
+    stored = zarr.create_array(tmp_path / "a.zarr", shape=(1 << 20, 1 << 20), dtype="uint8")
+    came = LocalArray(lazy(stored))
+    assert values().encode([stored, {"image": came}]) == [stored, {"image": came}]
+    assert values().decode({"image": came})["image"] is came

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from opsin.host.lazy_levels import LazyLevels, coarser
 from opsin.host.selection import COLOURS, Part, Selection, colour_axis
 from opsin.images.image import Level, chunk_origin, copy_overlap
 from opsin.images.source import Array, Index
 from opsin.images.waiting import on_thread
-from opsin.rpc.lazy_source import LazySource
 from opsin.rpc.shared_arrays import empty, release_pages
 
 FETCHES = 8
@@ -77,8 +77,11 @@ async def read_part(part: Part, axes: tuple[str, ...]) -> Array:
     return array
 
 
-def lazy_part(part: Part, axes: tuple[str, ...]) -> LazySource:
-    """The pixels of a part along `axes`, which the other side of a link reads as it needs them."""
+def lazy_part(part: Part, axes: tuple[str, ...]) -> LazyLevels:
+    """The pixels of a part along `axes`, which the other side of a link reads as it needs them.
+
+    It can have the coarser levels of them, too.
+    """
     image, level = part.layer.image, part.layer.image.levels[part.level]
     order = [part.names.index(name) for name in axes]
     colours = colour_axis(part.layer, axes)
@@ -103,7 +106,16 @@ def lazy_part(part: Part, axes: tuple[str, ...]) -> LazySource:
 
     shape = tuple(part.shape[axis] for axis in order)
     chunks = tuple(level.chunks[axis] for axis in order)
-    return LazySource(read, shape, image.dtype, chunks)
+    about = metadata_of(part, axes)
+    told = {key: list(about[key]) for key in ("axes", "scale", "translation", "units")}
+    return LazyLevels(
+        read,
+        shape,
+        image.dtype,
+        chunks,
+        {**told, "name": about["name"], "kind": image.kind},
+        lambda: (lazy_part(one, axes) for one in coarser(part)),
+    )
 
 
 def input_bytes(selection: Selection) -> int:

@@ -1,6 +1,6 @@
 """Lazy types: what travels to plugins and other programs by reference, and is read there in parts.
 
-Arrays of zarr, dask and h5py, and images of Opsin (their finest level). A graph of dask is never
+Arrays of zarr, dask and h5py, and images of Opsin, with all their levels. A graph of dask is never
 sent: dask computes here what the other side asks for.
 """
 
@@ -8,32 +8,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from opsin.host.inputs import lazy_part
+from opsin.host.lazy_levels import LazyLevels
+from opsin.host.selection import Part
 from opsin.images.image import Image
-from opsin.images.source import Array
+from opsin.images.layer import Layer
 from opsin.rpc.codec import register_lazy
-from opsin.rpc.lazy_source import LazySource, lazy
-
-ARRAYS = ("zarr.core.array.Array", "dask.array.core.Array", "h5py._hl.dataset.Dataset")
-"""Classes that have a shape, a dtype and slices. They are named, because nobody may need them."""
+from opsin.rpc.lazy_source import ARRAYS, register_arrays
 
 
 def register() -> None:
     """Let arguments and results of the RPC be such arrays. Idempotent."""
-    for name in ARRAYS:
-        register_lazy(name, lazy)
+    register_arrays()
     register_lazy(Image, lazy_image)
 
 
-def lazy_image(image: Image) -> LazySource:
-    """The finest level of an image, along all its axes."""
-    level = image.levels[0]
-
-    def read(index: tuple[slice, ...]) -> Array:
-        bounds = [part.indices(size) for part, size in zip(index, level.shape, strict=True)]
-        box = [slice(low, max(low, high)) for low, high, _ in bounds]
-        return image.read(0, box)[tuple(slice(None, None, step) for _, _, step in bounds)]
-
-    return LazySource(read, level.shape, image.dtype, level.chunks)
+def lazy_image(image: Image) -> LazyLevels:
+    """The finest level of an image, along all its axes. The others can be had, too."""
+    shape = image.levels[0].shape
+    whole = Part(Layer(image.name, image), 0, (0,) * len(shape), shape)
+    return lazy_part(whole, image.axis_names)
 
 
 def is_lazy(value: Any) -> bool:

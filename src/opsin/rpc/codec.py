@@ -164,6 +164,11 @@ def register_lazy(cls: type[T] | str, make: Callable[[T], Any]) -> None:
     lazy_by_class[cls] = make
 
 
+def is_lazy_class(cls: type) -> bool:
+    """Whether arrays of a class travel by reference."""
+    return any(one in lazy_by_class for one in cls.__mro__) or lazy_by_name(cls) is not None
+
+
 def lazy_by_name(cls: type) -> Callable[[Any], Any] | None:
     """How arrays of a class travel that is registered by its name."""
     for one in cls.__mro__:

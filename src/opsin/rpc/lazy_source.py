@@ -1,7 +1,7 @@
 """Lazy source: an array that others see, and read in parts, without getting the whole.
 
     image = lazy(zarr.open("huge.zarr"))        # send this: the other side gets a LazyArray
-    register_lazy("zarr.core.array.Array", lazy)     # or let all arrays of a class travel so
+    register_arrays()     # or let all arrays of zarr, dask and h5py travel so
 
 The parts are read here, in a thread of the peer. Blocks of the array's own chunks are kept for a
 while, within a bound of bytes.
@@ -32,6 +32,9 @@ SMALLEST_BLOCK = 2**20
 STEP = 2**25
 """Bytes read between two looks at whether the caller still waits."""
 
+ARRAYS = ("zarr.core.array.Array", "dask.array.core.Array", "h5py._hl.dataset.Dataset")
+"""Classes that have a shape, a dtype and slices. They are named, because nobody may need them."""
+
 Read: TypeAlias = Callable[[tuple[slice, ...]], Any]
 """Reads a part of an array: gets a slice for each axis, with steps of 1 or more."""
 
@@ -56,6 +59,12 @@ def lazy(array: Any, *, cache: BlockCache | None = None) -> Any:
         source.array = array
         _sources[id(array)] = source
     return source
+
+
+def register_arrays() -> None:
+    """Let arrays of these classes travel by reference. Idempotent."""
+    for name in ARRAYS:
+        register_lazy(name, lazy)
 
 
 def _chunks(array: Any) -> tuple[int, ...] | None:

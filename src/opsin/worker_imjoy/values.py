@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from opsin.rpc.codec import is_lazy_class
+from opsin.rpc.lazy_source import register_arrays
 from opsin.rpc.remote import Caller
 
 DEEPEST = 60
@@ -87,6 +89,7 @@ class Values:
         self._wrap = wrap
         self._unwrap = unwrap
         self._codecs: dict[str, Codec] = {}
+        register_arrays()
 
     def register(self, codec: Codec) -> None:
         """Let a codec encode values of its type, and decode those of its name."""
@@ -129,6 +132,8 @@ class Values:
             return by_codec
         if isinstance(value, (np.ndarray, np.generic)):
             return np.asarray(value)
+        if is_lazy_class(type(value)):
+            return value  # the RPC lets it be read in parts
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
         if isinstance(value, (list, tuple)):
@@ -172,8 +177,6 @@ class Values:
     def _object(self, value: Any, depth: int) -> Any:
         if hasattr(type(value), "__array__"):  # a tensor of torch or TensorFlow, an xarray …
             return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-        if type(value).__module__.partition(".")[0] in ("zarr", "dask"):
-            return value  # lazy: the RPC lets it be read in parts
         public = {name: one for name, one in members_of(value).items() if is_public(name)}
         if not public:
             raise TypeError(f"A value of type {type(value).__name__} cannot be sent.")

@@ -59,6 +59,20 @@ export class LazyArray {
     });
   }
 
+  /**
+   * What its owner says of it at every resolution, fine to coarse and itself first: `{array, axes, scale, …}`. Nothing,
+   * if that owner has it as it is alone.
+   */
+  async levels(): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const context: CallContext = { signal: never, progress: () => undefined };
+    try {
+      const levels = await methodAt(this.source, "levels", forward)([], {}, context);
+      return Array.isArray(levels) ? levels : [];
+    } catch {
+      return []; // it has no such method; if the link is lost, reading will say so
+    }
+  }
+
   /** Gives the array back to its owner. (Garbage collection does it too, some day.) */
   release(): void {
     const handle = handleOf(this.source);
