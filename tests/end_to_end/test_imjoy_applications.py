@@ -18,6 +18,8 @@ from playwright.sync_api import Locator, expect
 from opsin.host.imjoy import pyodide
 from opsin.host.imjoy.applications import KNOWN
 from opsin.host.imjoy.npm import FOLDER, install
+from opsin.images.readers import open_image
+from opsin.plugins.new_plugin import write_new
 from opsin.workers.package_sources import PackageSources, write_sources
 from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
@@ -27,6 +29,7 @@ from tests.server.running import Running, opsin_view
 
 WAIT = 60_000
 PICTURE = "tests/data/nuclei/test/images/003.png"
+SUMMARY = Path("examples/plugins/Summary.imjoy.html").absolute()
 PURE = plugin(
     "Pure",
     """
@@ -118,6 +121,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         path = folder / f"{name}.imjoy.html"
         path.write_text(text)
         flags += ["--plugin", str(path)]
+    write_new(folder / "new-web-python.imjoy.html", "web-python")
+    for path in (folder / "new-web-python.imjoy.html", SUMMARY):
+        flags += ["--plugin", str(path)]
     with opsin_view([PICTURE], *flags, environment={"OPSIN_DATA": str(data)}) as running:
         yield running
 
@@ -139,6 +145,22 @@ def test_python_runs_in_the_page_with_a_package_of_a_folder(panel: Panel) -> Non
     panel.page.keyboard.press("Enter")
     expect(panel.page.get_by_text("ADA! 42 emscripten")).to_be_visible(timeout=WAIT)
     panel.page.keyboard.press("Enter")
+
+
+def test_the_example_in_python_tells_what_a_layer_is_like(panel: Panel) -> None:
+    panel.open("Summary")
+    panel.region.get_by_label("Whole image").check()
+    panel.run()
+    with open_image(PICTURE) as image:
+        pixels = image.read()
+    text = f"From {pixels.min()} to {pixels.max()}, {pixels.mean():.2f} in the mean."
+    expect(panel.page.get_by_text(text).first).to_be_visible(timeout=WAIT)
+
+
+def test_the_template_in_python_runs_as_it_is(panel: Panel) -> None:
+    panel.open("New web python")
+    panel.run()
+    expect(panel.page.get_by_text("Their mean is 0.018.").first).to_be_visible(timeout=WAIT)
 
 
 def test_what_has_no_wheel_for_the_page_is_said(panel: Panel) -> None:
