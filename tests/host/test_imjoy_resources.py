@@ -224,3 +224,48 @@ def tar(files: dict[str, bytes], link: str) -> bytes:
         about.type, about.linkname = tarfile.SYMTYPE, link
         archive.addfile(about)
     return packed.getvalue()
+
+
+def test_what_a_module_imports_is_kept_with_it(site: Web, tmp_path: Path) -> None:
+    """As esm.sh writes it: paths from the root; and others, circles, and what is not there."""
+    kind = "application/javascript"
+    deep = site.put("/v135/deep.mjs", "export const deep = 4;", kind)
+    circle = f'import "{site.address}/lib/main.mjs"; export const round = 2;'
+    site.put("/lib/circle.mjs", circle, kind)
+    site.put("/v135/half.mjs", 'export{deep as half}from"./deep.mjs";', kind)
+    main = site.put(
+        "/lib/main.mjs",
+        """import{half as h}from"/v135/half.mjs";
+import "./circle.mjs"
+import { h as bare } from "preact";
+export * from '../v135/deep.mjs'; const later = () => import("./gone.mjs");
+const no = "/v135/no.mjs", from = "/v135/no.mjs";
+""",
+        kind,
+    )
+    found = got(main, tmp_path, "module")
+    lines = found.path(tmp_path).read_text().splitlines()
+    home = found.path(tmp_path).parent
+
+    def behind(line: str, quote: str = '"') -> Path:
+        path = home / line.split(quote)[1]
+        assert (tmp_path / "files") in path.resolve().parents
+        return path
+
+    half = behind(lines[0])
+    assert (home / half.parent / half.read_text().split('"')[1]).read_text() == (
+        "export const deep = 4;"
+    )
+    # Who imports in a circle has the address, which needs the network.
+    assert behind(lines[1]).read_text() == circle
+    assert lines[2] == 'import { h as bare } from "preact";'
+    assert behind(lines[3], "'").read_text() == "export const deep = 4;"
+    assert f'import("{site.address}/lib/gone.mjs")' in lines[3]
+    assert lines[4] == 'const no = "/v135/no.mjs", from = "/v135/no.mjs";'
+    assert "/v135/no.mjs" not in site.asked
+    assert site.asked.count("/v135/deep.mjs") == 1
+    assert got(deep, tmp_path, "module", offline=True).name == "deep.mjs"
+    # A script is left as it is.
+    assert got(site.put("/s.js", 'import "/v135/deep.mjs"', kind), tmp_path).path(
+        tmp_path
+    ).read_text() == ('import "/v135/deep.mjs"')

@@ -132,7 +132,8 @@ async def _block(
     source = block.attributes.get("href" if kind == "link" else "src", "")
     if not source or source.startswith("data:"):
         return [_entry(kind, block.content, block.attributes, src=source)]
-    lang = "script" if kind == "script" else "style"
+    is_module = block.attributes.get("type") == "module"
+    lang = ("module" if is_module else "script") if kind == "script" else "style"
     found = await _fetched(file, kind, lang, source, served, say)
     return [{**one, "attrs": block.attributes, "lang": _lang(block.attributes)} for one in found]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import mimetypes
 import re
 import time
@@ -26,6 +27,7 @@ import msgspec
 from opsin.errors import PluginError
 from opsin.host.imjoy import npm
 from opsin.host.imjoy.download import dead, download, unreachable
+from opsin.host.imjoy.module_imports import imports, rewritten
 from opsin.host.imjoy.reach import check_reach
 from opsin.images.draft import draft_name
 from opsin.plugins.npm_mirrors import NpmFile, npm_file
@@ -34,6 +36,9 @@ FOLDER = "fetched"
 """Of a workspace."""
 LARGEST = 2**26
 """Bytes of one file."""
+DEEPEST = 20
+"""Modules that import each other, one behind the other."""
+log = logging.getLogger("opsin")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 _ENDINGS = {
@@ -87,15 +92,23 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 async def obtain(
-    address: str, folder: Path, *, kind: Kind = "other", offline: bool = False
+    address: str,
+    folder: Path,
+    *,
+    kind: Kind = "other",
+    offline: bool = False,
+    importers: tuple[str, ...] = (),
 ) -> Resource:
     """What lies at an address: as it was kept, else fetched and kept.
+
+    What a module imports by address is kept with it, and imported from there.
 
     Args:
         address: `http` or `https`; one of the mirrors of npm is had from npm.
         folder: what was fetched for plugins.
         kind: what it is to be; a page in place of a script is an error.
         offline: nothing is fetched.
+        importers: addresses of the modules on the way to this one.
 
     Raises:
         PluginError: it cannot be had; its `reason` is `dead_address` or `needs_network`.
@@ -121,7 +134,27 @@ async def obtain(
     if kind != "other" and found.content_type == "text/html":
         raise dead(address, f"there is a page, and no {kind}")
     name = _name(found.address, found.content_type, kind)
-    return await asyncio.to_thread(keep_resource, address, found.content, name, folder)
+    content = found.content
+    if kind == "module":
+        content = await _with_imports(content, found.address, (*importers, address), folder)
+    return await asyncio.to_thread(keep_resource, address, content, name, folder)
+
+
+async def _with_imports(
+    text: bytes, address: str, importers: tuple[str, ...], folder: Path
+) -> bytes:
+    """A module that imports what is kept here. Whatever cannot be had, it names by its address."""
+    places: dict[bytes, str] = {}
+    for written, wanted in imports(text, address).items():
+        places[written] = wanted
+        if wanted in importers or len(importers) > DEEPEST:
+            continue  # a circle: a file that is found by its content cannot name one that names it
+        try:
+            found = await obtain(wanted, folder, kind="module", importers=importers)
+            places[written] = f"../../{found.route}"
+        except PluginError as error:
+            log.info("%s imports %s: %s", address, wanted, error)
+    return rewritten(text, places)
 
 
 def kept_resource(address: str, folder: Path) -> Resource | None:
