@@ -29,7 +29,7 @@ web_sources := $(shell find web/src -not -name '*.test.ts*') \
 
 say = @printf '\033[36m==>\033[0m %s\n'
 
-.PHONY: help setup run test check vitest pytest slow fix bench docs wheel lock clean
+.PHONY: help setup run test check style types vitest pytest slow fix bench docs wheel lock clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,21 +48,32 @@ test: $(packages) $(web_packages) $(app) ## set up, then run every check and tes
 	@scripts/setup.sh chromium --required
 	@scripts/setup.sh bubblewrap --required
 	@scripts/setup.sh screen --required
-	@$(MAKE) --no-print-directory check vitest pytest
+	@$(MAKE) --no-print-directory style vitest
+	$(say) "Types: mypy and tsc, beside the tests, which wait for much; said at the end"
+	@mkdir -p .cache; \
+	nice -n 10 $(MAKE) --no-print-directory types >.cache/types.txt 2>&1 & \
+	types=$$!; status=0; \
+	$(MAKE) --no-print-directory pytest || status=$$?; \
+	wait $$types || status=$$?; \
+	cat .cache/types.txt; exit $$status
 
-check: $(packages) $(web_packages) ## style, types and imports, in Python and TypeScript
+check: style types ## style, types and imports, in Python and TypeScript
+
+style: $(packages) $(web_packages)
 	$(say) "Style of Python: ruff"
 	@ruff check --quiet . && ruff format --quiet --check --diff .
-	$(say) "Types of Python: mypy"
-	@mypy $(wildcard src tests examples benchmarks *.py)
 	$(say) "Imports of Python: import-linter"
 	@said=$$(lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
-	$(say) "Types of TypeScript: tsc"
-	@cd web && npm run --silent types
 	$(say) "Style of TypeScript: Biome"
 	@cd web && npm run --silent lint
 	$(say) "Imports of TypeScript: dependency-cruiser"
 	@cd web && npm run --silent imports
+
+types: $(packages) $(web_packages)
+	$(say) "Types of Python: mypy"
+	@mypy $(wildcard src tests examples benchmarks *.py)
+	$(say) "Types of TypeScript: tsc"
+	@cd web && npm run --silent types
 
 vitest: $(web_packages)
 	$(say) "Tests of the web app: vitest"
