@@ -229,8 +229,9 @@ def test_a_plugin_is_dropped_onto_the_window_and_kept(app: App, workspace: Path)
         expect(app.page.locator("body")).to_contain_text("this is not Python", timeout=10_000)
         app.page.evaluate(drop, ["spots.py", NUCLEI.read_text().replace("Nuclei", "Spots")])
         expect(panel.region.get_by_role("form", name="Nuclei")).to_contain_text("Spots 1.0")
-        app.page.evaluate(drop, ["photo.jpg", "not a plugin"])
-        expect(app.page.locator("body")).to_contain_text("photo.jpg", timeout=10_000)
+        app.page.evaluate(drop, ["photo.jpg", "not a photo"])
+        refused = "“photo.jpg” could not be opened"
+        expect(app.page.locator("body")).to_contain_text(refused, timeout=10_000)
         app.page.goto("about:blank")
     kept = workspace / "plugins" / "spots.py"
     assert "Spots" in kept.read_text()

@@ -42,6 +42,14 @@ export class Api implements Server {
       keepalive: true,
     });
   }
+
+  async showFile(file: File): Promise<readonly number[]> {
+    const path = `/api/files/${encodeURIComponent(file.name)}`;
+    const answer = await request(path, { method: "PUT", body: file });
+    const { layers, refused } = answer as { layers: number[]; refused: string };
+    if (refused !== "") throw new Error(refused);
+    return layers;
+  }
 }
 
 /** Of the query of a page's address what names images, as a query. */

@@ -34,7 +34,12 @@ if (root) {
       import("./ui/host/host_face.tsx"),
       import("./rpc/connect.ts"),
     ]);
-    return new HostFace(desk, commands, () => connect(api.rpc));
+    return new HostFace(
+      desk,
+      commands,
+      () => connect(api.rpc),
+      (file) => api.showFile(file),
+    );
   };
   await mount(root, api, api.stream, makeViewer, makePanel, loadHost);
 }

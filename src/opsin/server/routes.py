@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from opsin.errors import OpsinError, ProtocolError, UsageError
+from opsin.errors import OpenError, OpsinError, ProtocolError, UsageError
 from opsin.render import colormaps
 from opsin.server.host_service import host_link
 from opsin.server.session import Session
@@ -72,12 +72,16 @@ async def put_view(request: Request) -> Response:
 
 
 async def put_file(request: Request) -> Response:
-    """Show a file that was dropped onto the page; gives the ids of its layers."""
+    """Show a file that was dropped onto the page: the ids of its layers, or why there are none."""
     size = request.headers.get("Content-Length", "")
-    layers = await _session(request).take_file(
-        request.path_params["name"], int(size) if size.isdecimal() else None, request.stream()
-    )
-    return JSONResponse({"layers": layers})
+    name = request.path_params["name"]
+    try:
+        layers = await _session(request).take_file(
+            name, int(size) if size.isdecimal() else None, request.stream()
+        )
+    except OpenError as error:
+        return JSONResponse({"layers": [], "refused": str(error)})
+    return JSONResponse({"layers": layers, "refused": ""})
 
 
 async def get_result(request: Request) -> Response:

@@ -19,8 +19,8 @@ export class Commands {
   readonly numbersOpen = signal(false);
   readonly helpOpen = signal(false);
   readonly paletteOpen = signal(false);
-  /** The layer, or the address of the table, that something is sought for to run with. */
-  readonly runWith = signal<number | string | null>(null);
+  /** The layer, the address of the table, or the file that something is sought for to run with. */
+  readonly runWith = signal<number | string | File | null>(null);
   readonly fullScreen = signal(false);
 
   readonly #desk: Desk;

@@ -20,6 +20,8 @@ export interface Server {
   /** The view that was saved last, unchecked; null if there is none. */
   savedView(): Promise<unknown>;
   saveView(state: ViewState): Promise<void>;
+  /** Show a file of this computer; gives the ids of its layers. */
+  showFile(file: File): Promise<readonly number[]>;
 }
 
 /** The server does not know this browser (any more): its address came from another start. */

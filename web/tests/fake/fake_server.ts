@@ -41,6 +41,10 @@ export class FakeServer implements Server {
     return this.saved instanceof Error ? Promise.reject(this.saved) : Promise.resolve(this.saved);
   }
 
+  showFile(): Promise<readonly number[]> {
+    return Promise.resolve([]);
+  }
+
   saveView(state: ViewState): Promise<void> {
     this.saves.push(state);
     return Promise.resolve();

@@ -1,4 +1,4 @@
-/** The whole window as a place to drop plugins onto. */
+/** The whole window as a place to drop files onto: images, points and plugins. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Icon } from "../icons.tsx";
@@ -35,9 +35,9 @@ export function DropTarget({ onFiles }: { readonly onFiles: (files: readonly Fil
   return (
     <div class="drop" role="status">
       <div class="drop-card">
-        <Icon name="plugin" />
-        <p>Drop to add the plugin</p>
-        <p class="dim">a Python file (.py) or an ImJoy file (.imjoy.html)</p>
+        <Icon name="add" />
+        <p>Drop to open</p>
+        <p class="dim">an image, points or a table; a plugin (.py, .imjoy.html)</p>
       </div>
     </div>
   );

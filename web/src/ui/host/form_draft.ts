@@ -18,6 +18,16 @@ export class FormDraft {
   /** Whether each call gets a volume, where that may be chosen. */
   readonly volumes = signal(false);
 
+  /** By input, of plugins that take files. */
+  readonly files = signal<ReadonlyMap<string, File>>(new Map());
+
+  chooseFile(input: string, file: File | null): void {
+    const files = new Map(this.files.peek());
+    if (file) files.set(input, file);
+    else files.delete(input);
+    this.files.value = files;
+  }
+
   enter(name: string, entry: Entry): void {
     this.entries.value = new Map([...this.entries.peek(), [name, entry]]);
   }

@@ -8,6 +8,7 @@ import { PanelWidth } from "../panel_edge.tsx";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import { ChosenMemory } from "./chosen_memory.ts";
 import { DropTarget } from "./drop_target.tsx";
+import { DroppedFiles, type ShowFile } from "./dropped_files.ts";
 import { type Dial, HostLink } from "./host_link.ts";
 import type { HostParts } from "./host_parts.ts";
 import type { InputId } from "./input_choices.ts";
@@ -34,7 +35,9 @@ export class HostFace implements HostParts {
   #isDisposed = false;
   readonly #width = new PanelWidth(innerWidth < 1200 ? 300 : 340, NARROWEST);
 
-  constructor(desk: Desk, commands: Commands, dial: Dial) {
+  readonly #dropped: DroppedFiles;
+
+  constructor(desk: Desk, commands: Commands, dial: Dial, showFile: ShowFile) {
     this.#desk = desk;
     this.#commands = commands;
     this.#link = new HostLink(
@@ -56,6 +59,7 @@ export class HostFace implements HostParts {
       }),
     );
     this.#bin = new LayerBin(desk, this.#link);
+    this.#dropped = new DroppedFiles(commands, this.#shelf, desk.notices, showFile);
     void this.#begin();
   }
 
@@ -117,7 +121,15 @@ export class HostFace implements HostParts {
       const { PluginsFace } = await import("../plugins/plugins_face.tsx");
       if (this.#isDisposed) return;
       const { tables } = this.#jobs;
-      const parts = new PluginsFace(this.#desk, this.#commands, this.#link, this.#shelf, tables);
+      const show = (file: File) => void this.#dropped.show(file);
+      const parts = new PluginsFace(
+        this.#desk,
+        this.#commands,
+        this.#link,
+        this.#shelf,
+        tables,
+        show,
+      );
       this.#plugins.value = parts;
     } catch (error) {
       const text = `Windows of plugins cannot be shown: ${sentenceOf(error)}`;
@@ -126,10 +138,7 @@ export class HostFace implements HostParts {
     await this.#link.keepOpen();
   }
 
-  readonly #add = (files: readonly File[]) => {
-    this.#open();
-    void this.#shelf.add(files);
-  };
+  readonly #add = (files: readonly File[]) => void this.#dropped.take(files);
 
   readonly #remove = (layer: Layer) => void this.#bin.remove(layer);
 

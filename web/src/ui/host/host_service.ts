@@ -22,6 +22,19 @@ export type PluginInput = {
   readonly optional: boolean;
 };
 
+/** A file that a plugin can be given; empty lists: any. */
+export type FileInput = {
+  readonly name: string;
+  readonly title: string;
+  /** Without a dot. */
+  readonly extensions: readonly string[];
+  /** MIME types, such as "image/*". */
+  readonly types: readonly string[];
+  /** Bytes. */
+  readonly smallest: number;
+  readonly largest: number | null;
+};
+
 export type PluginOutput = {
   readonly kind: string;
   readonly title: string;
@@ -58,6 +71,8 @@ export type PluginOperation = {
   readonly title: string;
   readonly description: string;
   readonly inputs: readonly PluginInput[];
+  /** A host may not tell. */
+  readonly files?: readonly FileInput[];
   readonly outputs: readonly PluginOutput[];
   readonly form: Form;
   /** Why it cannot be run here; empty: it can. */

@@ -2,6 +2,8 @@
 import { useMemo, useRef } from "preact/hooks";
 import type { Desk } from "../desk.ts";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
+import { carriedFile } from "./file_inputs.ts";
+import { FilePicker } from "./file_picker.tsx";
 import type { FormDraft } from "./form_draft.ts";
 import { FormField } from "./form_field.tsx";
 import { entryOf } from "./form_values.ts";
@@ -43,6 +45,7 @@ export function ImjoyForm({ desk, chosen, draft, permits, plugins, isOpen }: Imj
       await plugins?.run(plugin.id, plugin.name, {
         config: values,
         ...imagesOf(plan.request.peek()),
+        ...(await filesOf(draft)),
       });
   };
   const loaded = plugins?.loaded.value.filter((one) => one.plugin === plugin.id) ?? [];
@@ -66,6 +69,9 @@ export function ImjoyForm({ desk, chosen, draft, permits, plugins, isOpen }: Imj
         {plugins && loaded.map((one) => <LoadedLine key={one.id} loaded={one} plugins={plugins} />)}
         {operation.inputs.map((input) => (
           <InputPicker key={input.name} desk={desk} plan={plan} input={input} />
+        ))}
+        {operation.files?.map((input) => (
+          <FilePicker key={input.name} draft={draft} input={input} />
         ))}
         {Object.entries(form.properties).map(([name, property]) => (
           <FormField
@@ -92,6 +98,14 @@ export function ImjoyForm({ desk, chosen, draft, permits, plugins, isOpen }: Imj
       </footer>
     </form>
   );
+}
+
+/** The files that were chosen, as a plugin gets them. */
+async function filesOf(draft: FormDraft) {
+  const files = [...draft.files.peek()];
+  if (files.length === 0) return {};
+  const carried = files.map(async ([name, file]) => [name, await carriedFile(file)] as const);
+  return { data: Object.fromEntries(await Promise.all(carried)) };
 }
 
 /** The layers that were chosen, as the desk takes them. */

@@ -10,12 +10,17 @@ export class NoPlugin extends Error {
   override name = "NoPlugin";
 }
 
+/** Whether a file is called as plugins are. */
+export function isPluginFile({ name }: Pick<File, "name">): boolean {
+  return /\.(?:pyi?|imjoy\.html)$/i.test(name);
+}
+
 /** Its text. */
 export async function readPluginFile(file: File): Promise<string> {
   const name = `“${file.name}”`;
-  if (!/\.(?:pyi?|imjoy\.html)$/i.test(file.name)) {
+  if (!isPluginFile(file)) {
     throw new NoPlugin(
-      `${name} is not a plugin: that is a Python file (.py, .pyi) or an ImJoy file (.imjoy.html). Images are opened from the terminal: opsin view ${file.name}`,
+      `${name} is not a plugin: that is a Python file (.py, .pyi) or an ImJoy file (.imjoy.html). Drop images onto the window to open them.`,
     );
   }
   const isImjoy = /\.imjoy\.html$/i.test(file.name);

@@ -72,6 +72,12 @@ export class PluginShelf {
     this.choose(plugin, operation);
   }
 
+  /** Open the form of an operation with this file chosen for an input of it. */
+  chooseWithFile(plugin: Plugin, operation: PluginOperation, input: string, file: File): void {
+    this.draftOf({ plugin, operation }).chooseFile(input, file);
+    this.choose(plugin, operation);
+  }
+
   /** Open the form that a run was asked for by, with what it was given; false if it is gone. */
   chooseAgain(request: RunRequest): boolean {
     this.#show([request.plugin, request.operation]);

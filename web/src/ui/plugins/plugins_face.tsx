@@ -39,6 +39,7 @@ export class PluginsFace implements PluginsParts {
   /** What is on the canvas. */
   readonly #viewed: Desk;
   readonly #tables: ReadonlySignal<readonly InputChoice[]>;
+  readonly #showFile: (file: File) => void;
   readonly #questions = new Questions();
   readonly #activity = new Activity();
   readonly #logs = new PluginLogs();
@@ -57,7 +58,10 @@ export class PluginsFace implements PluginsParts {
     shelf: PluginShelf,
     /** That jobs gave. */
     tables: ReadonlySignal<readonly InputChoice[]>,
+    /** Makes a layer of a file. */
+    showFile: (file: File) => void,
   ) {
+    this.#showFile = showFile;
     this.#viewed = desk;
     this.#tables = tables;
     this.#commands = commands;
@@ -114,6 +118,7 @@ export class PluginsFace implements PluginsParts {
         shelf={this.#shelf}
         plugins={this}
         tables={this.#tables}
+        onShow={this.#showFile}
       />
     </>
   );

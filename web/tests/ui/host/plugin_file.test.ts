@@ -13,7 +13,7 @@ test("a file of ImJoy may be as large as its attachments make it", async () => {
 });
 
 test.each<[string, File, string]>([
-  ["another kind", new File(["x"], "cells.tif"), "opsin view cells.tif"],
+  ["another kind", new File(["x"], "cells.tif"), "Drop images onto the window"],
   ["a large one", new File([new Uint8Array((256 << 10) + 1)], "a.py"), "more than 256 KiB"],
   [
     "a large one of ImJoy",

@@ -2,6 +2,7 @@
 
 import type { Layer } from "../../../viewer/types.ts";
 import type { Commands } from "../../commands.ts";
+import { fileInputFor } from "../../host/file_inputs.ts";
 import type { Plugin, PluginOperation } from "../../host/host_service.ts";
 import { isImjoy } from "../../host/imjoy_plugin.ts";
 import { type InputChoice, inputFor } from "../../host/input_choices.ts";
@@ -54,6 +55,30 @@ export function entriesFor(
       return [{ ...named(plugin, operation), run }];
     }),
   );
+}
+
+/** What a file can be opened with; `show` makes a layer of it. */
+export function entriesForFile(
+  file: File,
+  commands: Commands,
+  shelf: PluginShelf,
+  show: () => void,
+): readonly Entry[] {
+  const taken = (shelf.plugins.value ?? []).flatMap((plugin) =>
+    plugin.operations.flatMap((operation) => {
+      const input = fileInputFor(operation, file);
+      if (!input) return [];
+      const run = () => {
+        commands.pluginsOpen.value = true;
+        shelf.chooseWithFile(plugin, operation, input.name, file);
+      };
+      return [{ ...named(plugin, operation), run }];
+    }),
+  );
+  return [
+    ...taken,
+    { id: "show", text: "Show it as a layer", group: "Opsin", keys: [], run: show },
+  ];
 }
 
 function named(plugin: Plugin, operation: PluginOperation) {

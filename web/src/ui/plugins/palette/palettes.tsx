@@ -1,11 +1,11 @@
-/** The palettes of the app: of all commands, and of what a layer or table can be run with. */
+/** The palettes of the app: of all commands, and of what a layer, table or file can be run with. */
 import type { ReadonlySignal } from "@preact/signals";
 import type { Commands } from "../../commands.ts";
 import type { Desk } from "../../desk.ts";
 import type { InputChoice } from "../../host/input_choices.ts";
 import type { PluginShelf } from "../../host/plugin_shelf.ts";
 import type { PluginsParts } from "../plugins_parts.ts";
-import { entriesFor, entriesOf } from "./entries.ts";
+import { entriesFor, entriesForFile, entriesOf } from "./entries.ts";
 import { Palette } from "./palette.tsx";
 
 type PalettesProps = {
@@ -15,11 +15,27 @@ type PalettesProps = {
   readonly plugins: PluginsParts;
   /** That jobs gave. */
   readonly tables: ReadonlySignal<readonly InputChoice[]>;
+  /** Makes a layer of a file. */
+  readonly onShow: (file: File) => void;
 };
 
-export function Palettes({ desk, commands, shelf, plugins, tables }: PalettesProps) {
+export function Palettes({ desk, commands, shelf, plugins, tables, onShow }: PalettesProps) {
   const { paletteOpen, runWith } = commands;
   const chosen = runWith.value;
+  const close = () => {
+    runWith.value = null;
+  };
+  if (chosen instanceof File) {
+    return (
+      <Palette
+        entries={() => entriesForFile(chosen, commands, shelf, () => onShow(chosen))}
+        label={`Open ${chosen.name}`}
+        question={`Open ${chosen.name} with …`}
+        nothing={`No plugin takes ${chosen.name}.`}
+        onClose={close}
+      />
+    );
+  }
   if (chosen !== null) {
     const known = [...desk.layers.value, ...tables.value];
     const name = known.find(({ id }) => id === chosen)?.name ?? "it";
@@ -29,9 +45,7 @@ export function Palettes({ desk, commands, shelf, plugins, tables }: PalettesPro
         label={`Run with ${name}`}
         question={`Run with ${name} …`}
         nothing={`No plugin takes ${name}.`}
-        onClose={() => {
-          runWith.value = null;
-        }}
+        onClose={close}
       />
     );
   }

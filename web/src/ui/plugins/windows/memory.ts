@@ -28,11 +28,18 @@ export class WindowMemory {
 
   keep(kept: Kept): void {
     try {
-      this.#storage().setItem(KEY, JSON.stringify(kept));
+      const runs = kept.runs.map((run) => ({ ...run, context: withoutData(run.context) }));
+      this.#storage().setItem(KEY, JSON.stringify({ ...kept, runs }));
     } catch {
       // Then a reload begins with the canvas alone.
     }
   }
+}
+
+/** Files that a plugin was given are gone with the page. */
+function withoutData(context: unknown): unknown {
+  const { data: _, ...kept } = fieldsOf(context);
+  return kept;
 }
 
 export function keptOf(value: unknown): Kept | null {
