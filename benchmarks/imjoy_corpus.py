@@ -143,9 +143,13 @@ async def _run_all(
             place.host.registry.add(path)
         for number, (path, plugin) in enumerate(waiting, 1):
             stages.forget()
-            async with place.desk() as desk:
-                began = time.monotonic()
-                outcome = await _one(desk, path, plugin, stages, seconds)
+            began = time.monotonic()
+            try:
+                async with place.desk() as desk:
+                    began = time.monotonic()
+                    outcome = await _one(desk, path, plugin, stages, seconds)
+            except Exception as error:  # there is no page, three times
+                outcome = Outcome(True, "refused", "", detail_of(error))
             if time.monotonic() - began > seconds:
                 place.leave()
             taken = round(time.monotonic() - began, 1)

@@ -38,7 +38,11 @@ FIGURES = {
         "browser_64_vs_bare_socket",
     },
     "imjoy_corpus.py": {"parsed"},
-    "imjoy_fuzz.py": {"texts_per_s", "wrong_errors", "memory_growth"},
+    "imjoy_fuzz.py": {
+        f"{where}{what}"
+        for where in ("", "page_")
+        for what in ("texts_per_s", "wrong_errors", "memory_growth")
+    },
     "rpc_soak.py": {
         *(f"soak_{what}" for what in ("answers_per_s", "memory_first_mib", "memory_last_mib")),
         *(f"kill_{what}" for what in ("rounds", "noticed_ms", "memory_after_mib")),

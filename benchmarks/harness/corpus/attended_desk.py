@@ -117,16 +117,28 @@ class Attended:
                 return self._face
             except Exception:  # it is busy, or has crashed
                 self._say("The page does not answer any more: another one is taken.")
-        await self.close()
+        for last in (False, False, True):
+            await self.close()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    self._face = await self._opened()
+                return self._face
+            except Exception as error:
+                if last:
+                    raise
+                self._say(f"There is no page ({type(error).__name__}): another one is taken.")
+        raise AssertionError
+
+    async def _opened(self) -> Face:
+        while not self._faces.empty():  # of pages that came too late
+            self._faces.get_nowait()
         self._tools = await async_playwright().start()
         self._browser = await self._tools.chromium.launch(executable_path=PROGRAM, args=FLAGS)
-        async with asyncio.timeout(PATIENCE):
-            self._page = await self._browser.new_page()
-            await self._page.goto(self._address)
-            # Its part for plugins is loaded when somebody wants it.
-            await self._page.get_by_role("button", name="Plugins", exact=True).click()
-            self._face = await self._faces.get()
-        return self._face
+        self._page = await self._browser.new_page()
+        await self._page.goto(self._address)
+        # Its part for plugins is loaded when somebody wants it.
+        await self._page.get_by_role("button", name="Plugins", exact=True).click()
+        return await self._faces.get()
 
 
 @asynccontextmanager

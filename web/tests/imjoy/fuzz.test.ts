@@ -1,68 +1,21 @@
 /** Whatever a frame sends, its page reads it or says in one error that it cannot; and what it reads can be sent on. */
 import { expect, test } from "vitest";
-import { type Arrivals, decode } from "../../src/imjoy/decoder.ts";
+import { decode } from "../../src/imjoy/decoder.ts";
 import type { Link, Message } from "../../src/imjoy/messages.ts";
-import { pluginArrivals } from "../../src/imjoy/natives.ts";
 import { Session } from "../../src/imjoy/session.ts";
 import { V1Error } from "../../src/imjoy/values.ts";
 import { describe as info } from "../../src/rpc/exposed.ts";
 import { ValueWriter } from "../../src/rpc/value_writer.ts";
 import { fromFrame, toFrame } from "../../src/workers/carried.ts";
-import { random, whole } from "../viewer/random.ts";
-
-const TYPES =
-  "callback interface ndarray typedarray memoryview blob file error set orderedmap date own constructor __proto__".split(
-    " ",
-  );
-const KEYS =
-  "a b _rtype _rvalue _rintf _rshape _rdtype _rname _rmime _rtarget_id __transferables__ toString".split(
-    " ",
-  );
-const DTYPES = ["uint8", "float32", "int64", "complex64", "datetime64", "toString", "", "U3"];
-const callables = { callback: () => () => undefined, method: () => () => undefined };
-
-function anything(next: () => number, depth: number): unknown {
-  const pick = <T>(list: readonly T[]): T => list[whole(next, 0, list.length - 1)] as T;
-  const inner = () => anything(next, depth + 1);
-  switch (whole(next, 0, depth > 5 ? 6 : 12)) {
-    case 0:
-      return pick([null, undefined, true, false, "", "ä", "_rtype"]);
-    case 1:
-      return pick([0, -1, 1.5, Number.NaN, 2 ** 60, 10n]);
-    case 2:
-      return new ArrayBuffer(whole(next, 0, 9));
-    case 3:
-      return pick([Uint8Array.of(1, 2), Float64Array.of(1), BigInt64Array.of(1n)]);
-    case 4:
-      return pick([new Date(0), /x/, new Error("no"), new Set([1]), new Map([[1, 2]])]);
-    case 5:
-      return pick([new DataView(new ArrayBuffer(3)), new Blob(["a"]), new File(["a"], "b")]);
-    case 6:
-      return pick(DTYPES);
-    case 7:
-      return Array.from({ length: whole(next, 0, 3) }, inner);
-    default: {
-      const map = Object.fromEntries(
-        Array.from({ length: whole(next, 0, 4) }, () => [pick(KEYS), inner()]),
-      );
-      if (next() < 0.7) map["_rtype"] = pick(TYPES);
-      if (next() < 0.3) map["_rdtype"] = pick(DTYPES);
-      if (next() < 0.3) map["_rshape"] = [whole(next, 0, 3), whole(next, 0, 3)];
-      return map;
-    }
-  }
-}
-
-const READERS: readonly [string, Arrivals][] = [
-  ["a page", fromFrame],
-  ["a plugin", pluginArrivals(new Map(), () => undefined)],
-];
+import { random } from "../viewer/random.ts";
+import { wrongInSession } from "./long_fuzz.ts";
+import { anything, callables, READERS } from "./strange.ts";
 
 test.each(READERS)("%s reads anything, or throws a V1Error", async (_, arrivals) => {
   const next = random(7);
   let read = 0;
   for (let n = 0; n < 4000; n++) {
-    const value = anything(next, 0);
+    const value = anything(next);
     try {
       const decoded = decode(value, arrivals, callables);
       await Promise.all(decoded.pending);
@@ -74,10 +27,15 @@ test.each(READERS)("%s reads anything, or throws a V1Error", async (_, arrivals)
   expect(read).toBeGreaterThan(2000);
 });
 
+test("a session takes any messages, and holds nothing when it has ended", async () => {
+  const next = random(9);
+  for (let n = 0; n < 1000; n++) expect(await wrongInSession(next)).toEqual([]);
+});
+
 test("what a page has read can be carried on, and goes back to a frame", async () => {
   const next = random(8);
   for (let n = 0; n < 4000; n++) {
-    const value = anything(next, 0);
+    const value = anything(next);
     let decoded: ReturnType<typeof decode>;
     try {
       decoded = decode(value, fromFrame, callables);
