@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import tifffile
@@ -54,7 +56,9 @@ IMAGE = {"type": "object", "properties": {"image": {"ndarray": {}}}}
 
 def _drop(viewer: Any, file: str, **config: Any) -> Any:
     code = config.pop("code", CODE)
-    Path(file).write_text(plugin("Asks", code, ui=UI, requirements=["pip: numpy"], **config))
+    kind = config.pop("type", "native-python")
+    needs = ["pip: numpy"] if kind == "native-python" else []
+    Path(file).write_text(plugin("Asks", code, kind, ui=UI, requirements=needs, **config))
     viewer.open(file, plugin="opsin")
     (panel,) = [one for one in viewer.window.dock_widgets.values() if isinstance(one, PluginPanel)]
     form: Any = panel.form
@@ -118,6 +122,35 @@ def ends(viewer: Any, file: str) -> dict[str, Any]:
     until(lambda: job.has_ended)
     until(lambda: not desk_of(viewer).face.dialogs)
     found["wait"] = job.state
+    tidy(viewer)
+    return found
+
+
+def page(viewer: Any, file: str, browser: str) -> dict[str, Any]:
+    """A window plugin, opened in a browser that keeps the page that it is told to open."""
+    form = _drop(viewer, file, code="api.export({setup() {}, run() {}})", type="window")
+    found: dict[str, Any] = {"button": form.run_button.text}
+    assert form.run() is None
+    found["without"] = form.said.text()
+    viewer.add_image(np.arange(12, dtype=np.float32).reshape(3, 4), name="small / one")
+    before = os.environ.get("BROWSER")
+    os.environ["BROWSER"] = browser
+    assert form.run() is None
+    opened = Path(browser).with_suffix(".html")
+    until(lambda: opened.exists() and "url=" in opened.read_text(), 40)
+    address = opened.read_text().partition("url=")[2].partition('"')[0]
+    with urlopen(address, timeout=10) as answer:
+        found["title"] = "Opsin" in answer.read().decode()
+    until(lambda: "is in the browser" in form.said.text(), 20)
+    found["said"] = form.said.text()
+    form.page.close()
+    os.environ.pop("BROWSER")
+    if before is not None:
+        os.environ["BROWSER"] = before
+    try:
+        urlopen(address, timeout=5).close()
+    except OSError:
+        found["ended"] = True
     tidy(viewer)
     return found
 

@@ -29,3 +29,16 @@ def test_forms_windows_of_images_and_images_of_files(stage: Stage, tmp_path: Pat
     seen = stage.play("scenes_imjoy:shows", file=str(tmp_path / "shows.imjoy.html"))
     assert seen["seen"] == [[4, 4], [4, 4]]
     assert seen["whole"] == seen["true"]
+
+
+def test_a_window_plugin_opens_in_the_browser(stage: Stage, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\ncp "${1#file://}" "$0.part" && mv "$0.part" "$0.html"\n')
+    browser.chmod(0o700)
+    file = str(tmp_path / "draws.imjoy.html")
+    seen = stage.play("scenes_imjoy:page", file=file, browser=str(browser))
+    assert seen["button"] == "Open in the browser"
+    assert "Open an image first" in seen["without"]
+    assert seen["title"]
+    assert seen["said"].startswith("draws.imjoy.html is in the browser")
+    assert seen["ended"]

@@ -7,6 +7,7 @@ import math
 from concurrent.futures import Future
 from html import escape
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from magicgui import widgets
@@ -16,6 +17,7 @@ from opsin.errors import OpsinError, UsageError
 from opsin.host.host_thread import HostThread
 from opsin.host.job import Job
 from opsin.host.registry import Registered
+from opsin.napari.browser_page import BrowserPage
 from opsin.napari.field import Field
 from opsin.napari.given import axes_of, place_of
 from opsin.napari.imjoy_desk import desk_of
@@ -25,6 +27,7 @@ from opsin.napari.jobs_panel import JobsPanel
 from opsin.napari.permission_rows import PermissionRows
 from opsin.napari.viewer_job import ViewerJob
 
+IN_BROWSER = "Open in the browser"
 LARGEST = 2**28
 """Bytes of an array that a plugin is given: of larger images it gets a coarser level."""
 
@@ -54,7 +57,9 @@ class ImjoyForm(widgets.Container[Any]):
         self.inputs = InputChoosers(viewer, self.operation)
         self.fields = {one.name: Field(one) for one in self.operation.parameters}
         self.permissions = PermissionRows(self._say)
-        self.run_button: Any = widgets.PushButton(text="Run")
+        self.page: BrowserPage | None = None
+        is_native = self.plugin.kind == "native-python"
+        self.run_button: Any = widgets.PushButton(text="Run" if is_native else IN_BROWSER)
         self.run_button.changed.connect(lambda *_: self.run())
         choosers = self.inputs.by_name.values()
         rows = [*choosers, *(field.widget for field in self.fields.values())]
@@ -94,6 +99,9 @@ class ImjoyForm(widgets.Container[Any]):
     def run(self) -> ViewerJob | None:
         """Start a job; None if the user is asked first, or it cannot be run so."""
         self._say("")
+        if self.plugin.kind != "native-python":
+            self._open_page()
+            return None
         if self.permissions.ask_first(self._registered, self.run):
             return None
         config = {name: field.value for name, field in self.fields.items()}
@@ -132,6 +140,32 @@ class ImjoyForm(widgets.Container[Any]):
         job = jobs_of(self._viewer).show(title, asked, native)
         self._jobs_panel.look()
         return job
+
+    def _open_page(self) -> None:
+        """Show the plugin, and the layers that were chosen or are selected, in a browser."""
+        chosen = [self.inputs.layer(name) for name in self.inputs.by_name]
+        layers = [one for one in chosen if one is not None]
+        face = desk_of(self._viewer).face
+        if self.page is not None:
+            self.page.close()
+        else:
+            self._viewer.window._qt_window.destroyed.connect(self._close_page)
+        said = ref(self)
+
+        def told(text: str) -> None:
+            face.post(lambda: form._say(text) if (form := said()) is not None else None)
+
+        self.page = BrowserPage(self._registered.path, told)
+        try:
+            self.page.open(layers or list(self._viewer.layers.selection))
+            self._say("The browser opens …")
+        except OpsinError as error:
+            self._close_page()
+            self._say(str(error))
+
+    def _close_page(self, *_: Any) -> None:
+        if self.page is not None:
+            self.page.close()
 
     def _say(self, text: str) -> None:
         self.said.setText(text)
