@@ -55,11 +55,18 @@ class _LoadedHere(Modules):
 
     def prepared(self, call: Call) -> tuple[Callable[..., Any], dict[str, Any]]:
         """As in a worker; a worker would be exchanged for a new one."""
-        if any(_stamp(path) != at for path, at in self.stamps.items()):
+        changed = {path for path, at in self.stamps.items() if _stamp(path) != at}
+        if changed:
             others = set().union(*self._others.values())
             for name, module in list(sys.modules.items()):
-                if getattr(module, "__file__", None) in self.stamps and name not in others:
+                file = getattr(module, "__file__", None)
+                if file in self.stamps and name not in others:
                     del sys.modules[name]
+                    bytecode = getattr(module, "__cached__", None)
+                    if file in changed and bytecode:
+                        # Python would take it for that of a file of the same second and size.
+                        with suppress(OSError):
+                            Path(bytecode).unlink()
             self._forget(lambda file: True)
             self.stamps.clear()
         if (call.file, call.digest) not in self.loaded:
