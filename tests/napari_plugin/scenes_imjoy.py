@@ -126,6 +126,33 @@ def ends(viewer: Any, file: str) -> dict[str, Any]:
     return found
 
 
+def variants(viewer: Any, file: str) -> dict[str, Any]:
+    """One variant after the other, which say what they are."""
+    code = """
+import numpy as np
+from imjoy_rpc import api
+
+class P:
+    def setup(self):
+        pass
+    def run(self, ctx):
+        return np.full((2, 2), {"small": 1, "large": 7}[api.config.tag])
+
+api.export(P())
+"""
+    form = _drop(viewer, file, code=code, tags=["small", "large"])
+    found: dict[str, Any] = {"tags": list(form.tag.choices), "seen": []}
+    for tag in (None, "large", "small"):
+        if tag is not None:
+            form.tag.value = tag
+        _ended(form.run())
+        until(lambda: len(viewer.layers) > 0, 20)
+        found["seen"].append(int(np.max(viewer.layers[0].data)))
+        viewer.layers.clear()
+    tidy(viewer)
+    return found
+
+
 def page(viewer: Any, file: str, browser: str) -> dict[str, Any]:
     """A window plugin, opened in a browser that keeps the page that it is told to open."""
     form = _drop(viewer, file, code="api.export({setup() {}, run() {}})", type="window")

@@ -42,3 +42,8 @@ def test_a_window_plugin_opens_in_the_browser(stage: Stage, tmp_path: Path) -> N
     assert seen["title"]
     assert seen["said"].startswith("draws.imjoy.html is in the browser")
     assert seen["ended"]
+
+
+def test_variants_are_chosen(stage: Stage, tmp_path: Path) -> None:
+    seen = stage.play("scenes_imjoy:variants", file=str(tmp_path / "sizes.imjoy.html"))
+    assert seen == {"tags": ["small", "large"], "seen": [1, 7, 1]}

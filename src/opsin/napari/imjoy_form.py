@@ -6,6 +6,7 @@ import asyncio
 import math
 from concurrent.futures import Future
 from html import escape
+from pathlib import Path
 from typing import Any
 from weakref import ref
 
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import QLabel
 
 from opsin.errors import OpsinError, UsageError
 from opsin.host.host_thread import HostThread
+from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.job import Job
 from opsin.host.registry import Registered
 from opsin.napari.browser_page import BrowserPage
@@ -61,7 +63,9 @@ class ImjoyForm(widgets.Container[Any]):
         is_native = self.plugin.kind == "native-python"
         self.run_button: Any = widgets.PushButton(text="Run" if is_native else IN_BROWSER)
         self.run_button.changed.connect(lambda *_: self.run())
-        choosers = self.inputs.by_name.values()
+        self.tag: Any = widgets.ComboBox(label="Variant", choices=_tags(registered.path))
+        self.tag.visible = len(self.tag.choices) > 1
+        choosers = [*self.inputs.by_name.values(), *([self.tag] if self.tag.visible else [])]
         rows = [*choosers, *(field.widget for field in self.fields.values())]
         self.rows: Any = widgets.Container(widgets=rows, labels=True)
         self.rows.margins = (0, 0, 0, 0)
@@ -112,6 +116,7 @@ class ImjoyForm(widgets.Container[Any]):
             self._say(str(error))
             return None
         desk, asked, id = desk_of(self._viewer), Future[Job](), self.id
+        tag = str(self.tag.value or "")
         title, face = self.plugin.name, desk.face
 
         async def run() -> None:
@@ -122,7 +127,7 @@ class ImjoyForm(widgets.Container[Any]):
                     data |= {name: await asyncio.to_thread(np.asarray, level), **about}
                     place = place or {"shape": level.shape, **where}
                 given = {"config": config, "data": data}
-                result = await (await desk.desk()).run(id, given, began=asked.set_result)
+                result = await (await desk.desk()).run(id, given, tag, asked.set_result)
             except Exception as error:
                 if not asked.done():
                     asked.set_exception(error)
@@ -170,6 +175,14 @@ class ImjoyForm(widgets.Container[Any]):
     def _say(self, text: str) -> None:
         self.said.setText(text)
         self.said.setVisible(bool(text))
+
+
+def _tags(path: Path) -> tuple[str, ...]:
+    """The variants that a plugin has: its `tags`, the one that runs by default first."""
+    try:
+        return ImjoyFile.of(path.read_text("utf-8-sig"), str(path)).config.tags
+    except (OSError, UnicodeDecodeError, OpsinError):
+        return ()
 
 
 def _taken(source: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
