@@ -43,8 +43,8 @@ def test_nothing_speaks_against_the_examples(
         (of("await api.utils.fly()"), "Line 5: there is no api.utils.fly in Opsin."),
         (of("api.fly_away()", "native-python"), "there is no api.flyAway in Opsin."),
         (
-            of("api.requestUploadUrl({})".replace("{}", "0")),
-            "requestUploadUrl does not reach files",
+            of("api.uploadFileToUrl({})".replace("{}", "0")),
+            "uploadFileToUrl does not reach files",
         ),
         (of("print 'two'", "native-python"), "Line 8: this is no Python 3: Missing parentheses"),
         (of("x", "native-python", requirements="cmd: make"), "wants to run a command to install"),

@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_OF_SHARED = ("GET", "HEAD", "PUT", "POST", "OPTIONS")
+"""Ways in which frames use `/plugin/TOKEN/shared/`, where a further secret says what is there."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Opsin</title>
@@ -71,7 +73,7 @@ class Access:
     Below `/zarr/` and `/embed/` the token, or the one for reading, is in the path, and in nothing
     else; whoever knows it may come from any site, since viewers in a browser do. Nothing can be
     changed there. So it is below `/plugin/`, with tokens of its own: what runs there has an opaque
-    origin.
+    origin. What can be put there, at `/plugin/TOKEN/shared/`, needs a secret of its own.
 
     Below `/host/` are pages of others that this user named: with their `Origin`, and a token of
     their own. If none is named, nothing is there.
@@ -141,7 +143,8 @@ class Access:
         if path.startswith("/plugin/"):
             given = path.split("/", 3)[2].encode(errors="replace")
             known = [hmac.compare_digest(given, token) for token in self._frame_tokens]
-            if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and any(known):
+            methods = _OF_SHARED if path.split("/", 4)[3:4] == ["shared"] else ("GET", "HEAD")
+            if scope["type"] == "http" and scope["method"] in methods and any(known):
                 return None
             return JSONResponse({"error": "The token in the address is wrong or expired."}, 401)
         if path.startswith("/host/"):

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from opsin.errors import UsageError
+from opsin.host.imjoy.shared_files import SharedFiles
 from opsin.images.readers import readers
 from opsin.render import colormaps
 from opsin.server import web_app
@@ -24,6 +25,7 @@ from opsin.server.embedding import embedding
 from opsin.server.plugin_frames import frame_source, plugin_frames
 from opsin.server.routes import ERRORS, routes
 from opsin.server.session import Session
+from opsin.server.shared_files import ServedFiles
 from opsin.server.zarr_routes import ZarrApp
 
 
@@ -86,11 +88,12 @@ def make_app(
         except UsageError:  # plugins are switched off
             return None
 
+    shared = SharedFiles()
     app = Starlette(
         routes=[
             Route("/", index),
             *routes(),
-            *plugin_frames(token, frames_folder, embedders),
+            *plugin_frames(token, frames_folder, shared, embedders),
             Mount("/zarr", ZarrApp(session)),
             embedding(),
             *([embedded_host(token, embedders)] if embedders else []),
@@ -101,6 +104,7 @@ def make_app(
         lifespan=lifespan,
     )
     app.state.session = session
+    app.state.served_at = lambda base: ServedFiles(shared, base, token)
     return app
 
 

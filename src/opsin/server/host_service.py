@@ -21,6 +21,7 @@ from opsin.host.host import Host
 from opsin.host.imjoy.added import fetch_all
 from opsin.host.imjoy.desk import Desk
 from opsin.host.imjoy.face import Face
+from opsin.host.imjoy.file_choice import Served
 from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.job import Job
 from opsin.host.permissions import Agreement, Answer, to_be_asked
@@ -86,10 +87,15 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class HostService:
-    """The root service of a page's link."""
+    """The root service of a page's link.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        served: serves the files that the page's plugins are given addresses of.
+    """
+
+    def __init__(self, session: Session, served: Served | None = None) -> None:
         self._session = session
+        self._served = served
         self._history = History(session, self._started)
         self._desks: list[Desk] = []
         self._fetching: set[asyncio.Task[None]] = set()
@@ -111,6 +117,7 @@ class HostService:
             raise UsageError("A desk has a face, which the page answers.")
         await self.close()
         desk = Desk(self._session.host, typed(face, Face))
+        desk.files.served, desk.files.is_own = self._served, self._session.own
         self._desks.append(desk)
         return PageDesk(desk, self._given, _where_asked, self._session.own)
 
@@ -536,7 +543,8 @@ async def host_link(socket: WebSocket) -> None:
     session: Session = socket.app.state.session
     await socket.accept()
     transport = SocketTransport(socket)
-    service = HostService(session)
+    base = f"http://{socket.headers['host']}/"
+    service = HostService(session, socket.app.state.served_at(base))
     try:
         async with Peer(transport, service, heartbeat=HEARTBEAT) as peer:
             await peer.until_ended()

@@ -18,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from opsin.host.imjoy.shared_files import SharedFiles
 from opsin.server import web_app
 from opsin.server.access import frame_token, host_token, network_frame_token
+from opsin.server.shared_files import shared_file_route
 
 Folder = Callable[[], Path | None]
 """Where fetched files, packages and applications of plugins lie; None: there are none."""
@@ -56,13 +58,14 @@ mimetypes.add_type("text/javascript", ".mjs")
 
 
 def plugin_frames(
-    token: str, folder: Folder, embedders: Collection[str] = ()
+    token: str, folder: Folder, shared: SharedFiles, embedders: Collection[str] = ()
 ) -> list[Mount | Route]:
     """The routes of frames, and the one that tells the page where they are.
 
     Args:
         token: of the server.
         folder: asked at each request.
+        shared: files that plugins were given addresses of.
         embedders: origins of pages of others; their frames have addresses of their own.
     """
     with_network = {network_frame_token(token)}
@@ -124,7 +127,11 @@ def plugin_frames(
         Route("/api/frames", where),
         Mount(
             "/plugin/{token}",
-            routes=[Route("/{name}", page), Route("/{first}/{rest:path}", kept)],
+            routes=[
+                Route("/{name}", page),
+                shared_file_route(shared, guarded),
+                Route("/{first}/{rest:path}", kept),
+            ],
         ),
     ]
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from opsin.errors import OpsinError, PluginError, UsageError
+from opsin.errors import OpsinError, UsageError
+from opsin.host.imjoy import file_system
+from opsin.host.imjoy.file_content import content_of
 from opsin.host.imjoy.loaded import Loaded
 from opsin.host.imjoy.native import Exported, Native
+from opsin.host.imjoy.own_files import own_manager
 from opsin.host.imjoy.window import CONTROLS, Window
 from opsin.plugins.formats.imjoy_html.joy import read_form
 from opsin.plugins.manifest import Operation
@@ -30,6 +34,12 @@ SHOWN = 3000
 MESSAGE_SECONDS = 10.0
 ARRAYS_SINCE = (0, 1, 8)
 """Since this version of the api a file dialog gives a list."""
+ENGINE = "opsin"
+"""What plugins get for the address of their engine, and of what manages files."""
+FLAGGED = ("engine", "engine-factory", "file-manager")
+"""Services that a plugin offers if its flags say so."""
+BROWSER_FILES = "BrowserFS"
+"""The plugin of ImJoy's own that is `api.fs`."""
 PATHS_UNTIL = (0, 1, 3)
 """Until this one it gave a path alone."""
 
@@ -57,13 +67,13 @@ class PluginApi:
         name = camel(str(name))
         if (own := self._desk.answer_of(name, self._loaded)) is not None:
             config = {"name": self._loaded.name, "namespace": self._loaded.namespace}
-            return await own({**self._about, "config": config}, *_plain(args))
+            return await own({**self._about, "config": config}, *plain(args))
         answer = _ANSWERS.get(name)
         if answer is None:
             raise UsageError(f"There is no api.{name} in Opsin.")
         __tracebackhide__ = True
         try:
-            return await answer(self, *_plain(args))
+            return await answer(self, *plain(args))
         except OpsinError as error:  # what the plugin asked for, and not a fault of these lines
             raise error.with_traceback(None) from None
 
@@ -198,6 +208,9 @@ class PluginApi:
             is_source = "\n" in config or re.search(r"https?://", config)
             asked = {"src" if is_source else "name": config}
         asked = _config(asked, extra, "name")
+        if asked.get("name") == BROWSER_FILES and self._desk.named(BROWSER_FILES) is None:
+            calls = {name: _bound(self, f"fs.{name}") for name in file_system.CALLS}
+            return {"fs": {**calls, "_rintf": True}, "_rintf": True}
         return await self._desk.plugin_api(asked)
 
     async def _call(self, plugin: Any, function: Any = None, *args: Any) -> Any:
@@ -219,6 +232,10 @@ class PluginApi:
     async def _register_service(self, config: Any = None, extra: Any = None, *_: Any) -> str:
         loaded = self._loaded
         service = _config(config, extra, "name")
+        kind = service.get("type")
+        if kind in FLAGGED and kind not in loaded.file.config.flags:
+            loaded.say(f'{service.get("name")} is not offered: add "{kind}" to its flags.', "error")
+            return secrets.token_hex(8)
         return self._desk.services.register(service, loaded.name, loaded.id)
 
     async def _register(self, config: Any = None, extra: Any = None, *_: Any) -> str:
@@ -238,6 +255,8 @@ class PluginApi:
         return self._service(("engine-factory", "#engine-factory"), which, "engine factory called")
 
     async def _get_file_manager(self, which: Any = None, *_: Any) -> Any:
+        if which in (None, "", ENGINE):
+            return own_manager(self.call, ENGINE)
         return self._service(("file-manager", "#file-manager"), which, "file manager at")
 
     def _service(self, kinds: tuple[str, ...], which: Any, what: str) -> Any:
@@ -251,13 +270,15 @@ class PluginApi:
 
     async def _get_config(self, name: Any = "", *_: Any) -> Any:
         name, entries = str(name), self._loaded.file.config.entries
-        if name.startswith("_") and entries.get(name[1:]):
+        if name.startswith("_") and _is_said(entries.get(name[1:])):
             return entries[name[1:]]
+        if name == "_tag" and self._loaded.tag:
+            return self._loaded.tag
         return self._desk.settings.get(self._loaded.name, name)
 
     async def _set_config(self, name: Any = "", value: Any = None, *_: Any) -> None:
         name = str(name)
-        if name.startswith("_") and self._loaded.file.config.entries.get(name[1:]):
+        if name.startswith("_") and _is_said(self._loaded.file.config.entries.get(name[1:])):
             raise UsageError(f"{name[1:]!r} stands in the <config> block and cannot be changed.")
         self._desk.settings.put(self._loaded.name, name, shown(value) if value else None)
 
@@ -265,7 +286,7 @@ class PluginApi:
         return self._loaded.file.attachment(str(name))
 
     async def _export_file(self, file: Any = "", name: Any = None, *_: Any) -> None:
-        content, mime, own = _content(file)
+        content, mime, own = content_of(file)
         given = name if isinstance(name, str) and name else own or "file_export"
         await self._desk.face.save_file(self._about, given, content, mime)
 
@@ -289,8 +310,32 @@ class PluginApi:
         return chosen
 
     async def _get_file_url(self, config: Any = None, *_: Any) -> str:
-        path = _config(config, None, "path").get("path")
-        return self._desk.shared_address(self._loaded, str(path or ""))
+        asked = _config(config, None, "path")
+        if (manager := await self._manager_of(asked)) is not None:
+            address: str = await manager["getFileUrl"](asked)
+            return address
+        return self._desk.files.address(self._loaded, str(asked.get("path") or ""))
+
+    async def _request_upload_url(self, config: Any = None, *_: Any) -> str:
+        asked = _config(config, None, "path")
+        path = str(asked.get("path") or asked.get("dir") or "")
+        kept = {"path": asked.get("path"), "dir": asked.get("dir")}
+        overwrite = bool(asked.get("overwrite"))
+        if (manager := await self._manager_of(asked)) is not None:
+            address: str = await manager["requestUploadUrl"]({**kept, "overwrite": overwrite})
+            return address
+        return self._desk.files.upload_address(self._loaded, path, overwrite=overwrite)
+
+    async def _manager_of(self, asked: dict[str, Any]) -> Any:
+        """The plugin that manages the files of which a call is; None: Opsin itself does.
+
+        Raises:
+            UsageError: there is no such manager, or nothing is asked for.
+        """
+        if not asked.get("path") and not asked.get("dir"):
+            raise UsageError("Say which file is meant: {path: …}.")
+        which = asked.get("file_manager") or asked.get("engine")
+        return None if which in (None, "", ENGINE) else await self._get_file_manager(which)
 
     async def _echo(self, value: Any = None, *_: Any) -> Any:
         return value
@@ -300,8 +345,8 @@ class PluginApi:
 
     async def _elsewhere(self, *_: Any) -> None:
         raise UsageError(
-            "Files are not reached so in Opsin: ask for them with api.showFileDialog(), and give "
-            "them with api.exportFile()."
+            "Files are not reached so in Opsin: ask for them with api.showFileDialog(), give them "
+            "with api.exportFile(), and put them at api.requestUploadUrl() with fetch."
         )
 
     @property
@@ -317,9 +362,23 @@ class PluginApi:
 Answer = Callable[..., Awaitable[Any]]
 
 
+def _bound(api: PluginApi, name: str) -> Callable[..., Awaitable[Any]]:
+    async def call(*args: Any) -> Any:
+        return await api.call(name, list(args))
+
+    return call
+
+
 def _controlled(name: str) -> Answer:
     async def answer(self: PluginApi, *args: Any) -> Any:
         return await self.control(name, *args)
+
+    return answer
+
+
+def _of_file_system(name: str) -> Answer:
+    async def answer(self: PluginApi, *args: Any) -> Any:
+        return await self._desk.files.kept.call(name, *args)
 
     return answer
 
@@ -356,7 +415,7 @@ _ANSWERS: dict[str, Answer] = {
     "prompt": PluginApi._prompt,
     "register": PluginApi._register,
     "registerService": PluginApi._register_service,
-    "requestUploadUrl": PluginApi._elsewhere,
+    "requestUploadUrl": PluginApi._request_upload_url,
     "run": PluginApi._run,
     "setConfig": PluginApi._set_config,
     "showDialog": PluginApi._show_dialog,
@@ -376,6 +435,7 @@ _ANSWERS: dict[str, Answer] = {
     "utils.showSaveFilePicker": PluginApi._elsewhere,
     "utils.sleep": PluginApi._sleep,
     **{name: _controlled(name) for name in CONTROLS},
+    **{f"fs.{name}": _of_file_system(name) for name in file_system.CALLS},
 }
 NAMES = tuple(_ANSWERS)
 """Of all calls."""
@@ -395,6 +455,11 @@ def form_of(ui: Any) -> dict[str, Any]:
     form = read_form(ui)
     schema = Operation(name="form", title="", parameters=form.parameters).form()
     return {"text": "" if form.parameters else shown(ui or ""), "schema": schema}
+
+
+def _is_said(value: Any) -> bool:
+    """Whether JavaScript takes a value for true: an empty list is."""
+    return value not in (None, False, "", 0)
 
 
 def fraction(value: Any) -> float | None:
@@ -424,7 +489,7 @@ def _kind(value: Any) -> str:
     return "function" if callable(value) else type(value).__name__
 
 
-def _plain(args: list[Any]) -> list[Any]:
+def plain(args: list[Any]) -> list[Any]:
     """The arguments, keywords of Python as a map among them."""
     if args and isinstance(args[-1], dict) and KEYWORDS in args[-1]:
         return [*args[:-1], {key: one for key, one in args[-1].items() if key != KEYWORDS}]
@@ -452,25 +517,6 @@ def _message(given: Any) -> dict[str, Any]:
         kept = {"placeholder": given["placeholder"]} if given.get("placeholder") else {}
         return {"title": shown(given.get("title") or ""), "content": shown(content or ""), **kept}
     return {"title": "", "content": shown(given)}
-
-
-def _content(file: Any) -> tuple[bytes, str, str]:
-    """Bytes, type and name of a file that is given to the user."""
-    if isinstance(file, dict) and file.get("_rtype") in (
-        "blob",
-        "file",
-        "memoryview",
-        "typedarray",
-    ):
-        inner = file.get("_rvalue")
-        content = inner if isinstance(inner, bytes) else str(inner or "").encode()
-        mime = str(file.get("_rmime") or "application/octet-stream")
-        return content, mime, str(file.get("_rname") or "")
-    if isinstance(file, bytes):
-        return file, "application/octet-stream", ""
-    if isinstance(file, str):
-        return file.encode(errors="replace"), "text/plain;charset=utf-8", ""
-    raise PluginError("A file that is exported is a text, bytes, a Blob or a File.")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

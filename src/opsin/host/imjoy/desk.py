@@ -15,7 +15,7 @@ from typing import Any
 from opsin.errors import ConnectionLost, OpsinError, PluginError, UsageError
 from opsin.host.host import Host
 from opsin.host.imjoy import added
-from opsin.host.imjoy.api import NAMES, PluginApi
+from opsin.host.imjoy.api import ENGINE, NAMES, PluginApi
 from opsin.host.imjoy.face import Face, Tell
 from opsin.host.imjoy.file_choice import FileChoice, MustRestart
 from opsin.host.imjoy.frame import frame_of
@@ -33,8 +33,6 @@ from opsin.plugins.imjoy_query import read_query
 
 EXIT_WITHIN = 1.0
 """Seconds that a plugin has for its `exit()`."""
-ENGINE = "opsin"
-"""What plugins in a worker get for the address of their engine."""
 
 
 class Desk:
@@ -77,6 +75,7 @@ class Desk:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.files.close()
 
     # ------------------------------------------------------------------ plugins
 
@@ -165,6 +164,7 @@ class Desk:
             with suppress(ConnectionLost):
                 await loaded.runner.stop()
         self.services.forget(id)
+        self.files.forget(loaded)
         self._hubs.pop(id, None)
         loaded.interface.clear()
         loaded.enter("ended")
@@ -308,10 +308,6 @@ class Desk:
         finally:
             stop()
         await self.reload(loaded.id)
-
-    def shared_address(self, loaded: Loaded, path: str) -> str:
-        """Where a file of a plugin can be fetched."""
-        return self.files.address(loaded, path)
 
     async def install(self, source: str, tag: str, about: dict[str, Any]) -> str:
         """Keep a plugin and load it, if the user agrees; gives its name.

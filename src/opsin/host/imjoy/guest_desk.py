@@ -18,6 +18,7 @@ from opsin.host.imjoy.api import PluginApi
 from opsin.host.imjoy.desk import Desk
 from opsin.host.imjoy.face import Face
 from opsin.host.imjoy.file_choice import FileChoice
+from opsin.host.imjoy.file_system import FileSystem
 from opsin.host.imjoy.guest_shelf import GuestShelf
 from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.imjoy.loaded import Loaded
@@ -147,12 +148,19 @@ class GuestDesk(Desk):
 
 
 class _NoFiles(FileChoice):
-    """There are none."""
+    """There are none, but those that plugins keep as long as the page is there."""
+
+    def __init__(self, host: Host, face: Face) -> None:
+        super().__init__(host, face)
+        self.kept = FileSystem(None)
 
     async def choose(self, loaded: Loaded, asked: dict[str, Any]) -> list[Any] | None:
         raise UsageError(NO_FILES)
 
-    def address(self, loaded: Loaded, path: str) -> str:
+    def address(self, loaded: Loaded, name: str) -> str:
+        raise UsageError(NO_FILES)
+
+    def upload_address(self, loaded: Loaded, name: str, *, overwrite: bool) -> str:
         raise UsageError(NO_FILES)
 
 

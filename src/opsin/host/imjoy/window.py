@@ -13,6 +13,8 @@ from opsin.errors import OpsinError
 CLOSING = 0.8
 """Seconds that those who listen to `close` are given, as in ImJoy."""
 CONTROLS = ("focus", "resize", "refresh", "show", "hide")
+TOLD = ("show", "hide")
+"""What those who listen hear of; of the others the face tells."""
 UNIT_KEYS = ("w", "h", "x", "y")
 log = logging.getLogger("opsin")
 
@@ -112,7 +114,10 @@ class Window:
 
     def _control(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def control(*args: Any) -> Any:
-            return await self._started["control"](name, list(args))
+            given = await self._started["control"](name, list(args))
+            if name in TOLD:
+                await self.emit(name)
+            return given
 
         control.__name__ = name
         return control

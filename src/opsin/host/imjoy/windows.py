@@ -54,8 +54,8 @@ class Windows:
             "name": window.name,
             "workspace": desk.name,
             "type": loaded.file.kind,
-            "namespace": loaded.namespace or None,
-            "tag": loaded.tag or None,
+            "namespace": config.get("namespace", loaded.namespace or None),
+            "tag": config.get("tag", loaded.tag or None),
             "flags": list(loaded.file.config.flags) or None,
             "window_id": window.id,
         }

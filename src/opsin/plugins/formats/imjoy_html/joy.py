@@ -146,7 +146,7 @@ def _parameter(name: str, about: Mapping[str, Any], words: str) -> Parameter | N
         )  # fmt: skip
     if kind == "choose":
         return _choice(name, title, about.get("options"), default)
-    if kind == "string":
+    if kind in ("string", "color"):
         text = default if isinstance(default, str) else "" if default is None else str(default)
         return Parameter(name=name, type="string", title=title, default=text)
     return None
