@@ -7,15 +7,16 @@ imjoy-core does.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Playwright
 
-from tests.end_to_end.oracle.cases import HERE, Case, cases
+from tests.end_to_end.oracle.cases import Case, cases
 from tests.end_to_end.oracle.ours import Ours
-from tests.end_to_end.oracle.registry import SITE, Registry, kind_of, served
+from tests.end_to_end.oracle.registry import SITE, Registry, kind_of, served, site_files
 from tests.end_to_end.oracle.theirs import VERSIONS, Theirs
 from tests.end_to_end.oracle.transcripts import (
     FOLDER,
@@ -24,6 +25,7 @@ from tests.end_to_end.oracle.transcripts import (
     read_transcript,
     write_transcript,
 )
+from tests.end_to_end.test_imjoy_applications import fetched
 from tests.host.imjoy_web import Web, web
 from tests.server.serving import serving
 
@@ -36,8 +38,8 @@ RECORDING = os.environ.get("OPSIN_RECORD") == "1"
 @pytest.fixture(scope="module")
 def site() -> Iterator[Web]:
     with web() as site:
-        for path in (HERE / "site").iterdir():
-            site.put(f"/{path.name}", path.read_bytes(), kind_of(path))
+        for name, path in site_files().items():
+            site.put(f"/{name}", path.read_bytes(), kind_of(path))
         yield site
 
 
@@ -51,12 +53,20 @@ def theirs(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def ours(browser: Browser, site: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
+    folder = tmp_path_factory.mktemp("data")
+    fetched(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSIN_DATA", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("OPSIN_DATA", str(folder))
         with serving(no_plugins=None) as server:
             ours = Ours(browser, server, patch, site.address)
             yield ours
             ours.close()
+
+
+def has_loaded(lines: list[str]) -> bool:
+    """Whether a plugin was loaded, of which this is the record."""
+    steps = [event for event in map(json.loads, lines) if event.get("step") == ["load"]]
+    return "fails" not in steps[0]
 
 
 def record(case: Case, theirs: Theirs) -> None:
@@ -64,7 +74,7 @@ def record(case: Case, theirs: Theirs) -> None:
     before: list[str] = []
     for _ in range(4 * TRIES):
         lines = compared(case, theirs.play(case), SITE)
-        if lines == before:
+        if lines == before and has_loaded(lines) == case.loads:
             write_transcript(case, lines, VERSIONS)
             return
         before = lines
@@ -86,7 +96,13 @@ def test_imjoy_core_does_what_was_recorded(case: Case, theirs: Theirs) -> None:
 @pytest.mark.parametrize("case", ALL, ids=[case.name for case in ALL])
 def test_opsin_does_the_same(case: Case, ours: Ours, site: Web) -> None:
     lines = compared(case, ours.play(case), site.address)
-    assert difference(read_transcript(case), lines) == ""
+    if found := difference(read_transcript(case), lines):
+        pytest.fail(found)
+
+
+@pytest.mark.parametrize("case", ALL, ids=[case.name for case in ALL])
+def test_what_was_recorded_is_no_accident(case: Case) -> None:
+    assert has_loaded(read_transcript(case)) == case.loads
 
 
 def test_there_is_a_transcript_of_each_case_and_no_other() -> None:

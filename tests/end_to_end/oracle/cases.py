@@ -6,6 +6,8 @@ A case is a plugin's file. What is done to it, and what it is answered, stands i
     {"steps": [["call", "run", {}], ["windows"]], "answers": {"prompt": ["a name"]}}
     </attachment>
 
+`"loads": false`: it cannot be loaded, in either.
+
 Steps: `call NAME …`, what it exports; `click CONFIG DATA`, as in the menu; `load FILE`, a second
 plugin, after which `of NAME` begins a step for that one; `get QUERY`; `services QUERY`;
 `stop`; `wait SECONDS`; `close WINDOW`; `windows`, what is to be seen. Its loading is the first.
@@ -53,6 +55,11 @@ class Case:
     def network(self) -> bool:
         """Whether the plugin may reach other addresses."""
         return bool(self.about.get("network"))
+
+    @property
+    def loads(self) -> bool:
+        """Whether it can be loaded."""
+        return bool(self.about.get("loads", True))
 
     def steps(self, site: str) -> list[Step]:
         """What is done. `site` is where the files of `site/` are served."""

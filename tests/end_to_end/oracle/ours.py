@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from opsin.host.agreements import Agreements
-from opsin.host.imjoy.api import PluginApi
+from opsin.host.imjoy.api import PluginApi, plain
 from opsin.host.imjoy.desk import Desk
 from opsin.host.imjoy.window import CONTROLS
 from opsin.host.permissions import Allowed
@@ -27,7 +27,7 @@ from tests.end_to_end.oracle.registry import Registry, kind_of
 from tests.end_to_end.oracle.seen import seen
 from tests.server.serving import TOKEN, Serving
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 OF_WINDOWS = (*CONTROLS, "on", "off", "emit", "close")
 """What imjoy-core answers without asking what can be recorded."""
 
@@ -103,7 +103,7 @@ class Ours:
             if name in OF_WINDOWS:
                 return await call(api, name, args)
             plugin = api._window.name if api._window is not None else api._loaded.name
-            event = {"plugin": plugin, "call": name, "args": described(args)}
+            event = {"plugin": plugin, "call": name, "args": described(plain(args))}
             return await ours._noted(event, call(api, name, args))
 
         allowed = Agreements.allowed

@@ -40,7 +40,9 @@ class Registry:
 
     def __init__(self) -> None:
         self.refused: list[str] = []
-        self._modules = installed("imjoy") / "node_modules"
+        folder = installed("imjoy")
+        self._modules = folder / "node_modules"
+        self._worker = _with_rpc(HERE / "site/worker.js", folder)
 
     def file(self, address: str) -> Path | None:
         """The file at an address; None: there is none."""
@@ -57,8 +59,10 @@ class Registry:
         if address.startswith(f"{SITE}/"):
             if path == "imjoy-core.js":
                 return core / path
-            is_page = path.startswith("app.") or path.endswith(".mjs")
-            return HERE / path if is_page else HERE / "site" / path
+            if path == self._worker.name:
+                return self._worker
+            own = HERE / path
+            return own if "/" not in path and own.is_file() else HERE / "site" / path
         if parts.hostname == LIBRARY:
             return core / path
         if parts.hostname == CDN and path.startswith("npm/"):
@@ -68,6 +72,23 @@ class Registry:
             if about.is_file() and f'"version": "{version}"' in about.read_text():
                 return self._modules / name / rest
         return None
+
+
+def site_files() -> dict[str, Path]:
+    """What lies at the site of the cases, by its name."""
+    registry = Registry()
+    names = [path.name for path in (HERE / "site").iterdir()]
+    found = {name: registry.file(f"{SITE}/{name}") for name in names}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _with_rpc(script: Path, folder: Path) -> Path:
+    """A script with imjoy-rpc before it: what answers for a page is not asked by its workers."""
+    library = folder / "node_modules/imjoy-rpc/dist/imjoy-rpc.min.js"
+    made = folder / script.name
+    before = b"globalThis.window = globalThis;\n"  # which it takes for granted
+    made.write_bytes(before + library.read_bytes() + b"\n" + script.read_bytes())
+    return made
 
 
 @contextmanager

@@ -4,6 +4,7 @@
  * The test in Python calls `oracle`: `begin(case)`, `step(step)` for each of its steps, `end()`.
  */
 import { described, made } from "./described.mjs";
+import { addPython } from "./python_engine.mjs";
 
 const WORKSPACE = "default";
 /** Milliseconds after which a step is given up: imjoy-core waits for ever for what has failed. */
@@ -182,4 +183,5 @@ window.oracle = {
 
 recorded(core.pm.imjoy_api);
 await core.start({ workspace: WORKSPACE });
+window.oracle.addPython = (port) => addPython(core, window.imjoyRPC, port);
 window.oracle.isReady = true;

@@ -1,4 +1,3 @@
-importScripts("https://cdn.jsdelivr.net/npm/imjoy-rpc@0.5.9/dist/imjoy-rpc.min.js");
 imjoyRPC
   .setupRPC({ name: "Its worker", version: "0.1.0", description: "It adds.", type: "web-worker" })
   .then((api) => {

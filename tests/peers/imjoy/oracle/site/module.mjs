@@ -1,0 +1,1 @@
+globalThis.first = "of a module";

@@ -1,0 +1,1 @@
+globalThis.second = "of another";
