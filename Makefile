@@ -22,7 +22,9 @@ endif
 packages := .venv/.installed
 web_packages := web/node_modules/.installed
 app := src/opsin/server/static/index.html
-spread := --hypothesis-profile ci -n logical --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 2
+spread := --hypothesis-profile ci --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 2
+# One process more than there are cores: tests wait for processes and for time. Those in a browser draw.
+cores := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 demo := .cache/demo.ome.zarr
 web_sources := $(shell find web/src -not -name '*.test.ts*') \
 	web/index.html web/vite.config.ts web/tsconfig.json
@@ -82,8 +84,8 @@ vitest: $(web_packages)
 pytest: $(packages) $(app) $(demo)/zarr.json
 	$(say) "Tests: pytest, then those in a browser (tests/end_to_end), whichever fail"
 	@status=0; \
-	pytest $(spread) --maxprocesses 4 -m "not slow" --ignore tests/end_to_end || status=$$?; \
-	pytest $(spread) --maxprocesses 2 tests/end_to_end || status=$$?; \
+	pytest $(spread) -n $$(($(cores) + 1)) --maxprocesses 4 -m "not slow" --ignore tests/end_to_end || status=$$?; \
+	pytest $(spread) -n $(cores) --maxprocesses 2 tests/end_to_end || status=$$?; \
 	exit $$status
 
 slow: $(packages) $(app) ## the tests that `make test` leaves out: long ones that test nothing new

@@ -12,32 +12,74 @@ import pytest
 FOLDERS = ("OPSIN_DATA", "OPSIN_CACHE")
 TESTS = Path(__file__).parent
 END_TO_END = TESTS / "end_to_end"
+NAPARI = TESTS / "napari_plugin"
 LONG = {
-    TESTS / name
-    for name in (
-        "test_benchmarks.py",
-        "test_docs.py",
-        "end_to_end/test_run.py",
-        "end_to_end/test_exascale.py",
-        "end_to_end/test_points.py",
-        "end_to_end/test_many_tabs.py",
-    )
+    TESTS / name: seconds
+    for name, seconds in {
+        "test_docs.py": 80,
+        "test_benchmarks.py": 60,
+        "napari_plugin/test_plugins.py": 58,
+        "napari_plugin/test_volumes.py": 50,
+        "napari_plugin/test_history.py": 40,
+        "napari_plugin/test_images.py": 37,
+        "napari_plugin/test_leaving.py": 25,
+        "napari_plugin/test_loader.py": 25,
+        "workers/test_isolation.py": 60,
+        "workers/test_process.py": 60,
+        "workers/test_napari_reader.py": 40,
+        "workers/test_kill_rounds.py": 20,
+        "end_to_end/test_exascale.py": 95,
+        "end_to_end/test_points.py": 87,
+        "end_to_end/test_volumes.py": 79,
+        "end_to_end/test_bad_input.py": 79,
+        "end_to_end/test_pictures.py": 76,
+        "end_to_end/test_imjoy_oracle.py": 68,
+        "end_to_end/test_plugin_windows.py": 65,
+        "end_to_end/test_tour.py": 51,
+        "end_to_end/test_four_views.py": 48,
+        "end_to_end/test_run.py": 40,
+        "end_to_end/test_panels.py": 40,
+        "end_to_end/test_napari_plugins.py": 36,
+        "end_to_end/test_imjoy_applications.py": 35,
+        "end_to_end/test_volume_precision.py": 34,
+        "end_to_end/test_imjoy_examples.py": 33,
+        "end_to_end/test_volume_pointer.py": 30,
+        "end_to_end/test_many_tabs.py": 27,
+        "end_to_end/test_restart.py": 26,
+        "end_to_end/test_debugger.py": 26,
+        "end_to_end/test_volume_clip.py": 22,
+        "end_to_end/test_install.py": 21,
+        "end_to_end/test_volume_stacks.py": 19,
+    }.items()
 }
-"""Files of few tests that take long."""
+"""About how many seconds files take, where their number of tests does not tell."""
+NAPARI_STARTS = 8
+"""Seconds until a file of tests has its napari."""
+TEST = 0.2
+"""Seconds that a test takes, as a rule."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright keeps an event loop running until the session ends.
+    """Put what takes longest first, so that several processes end together.
 
-    Else what takes longest comes first, so that several processes end together: files that are
-    known to, then those of many tests.
+    Tests in napari draw for most of their time, others wait for processes: every third file is one
+    of napari's, so that they seldom run beside each other. Browser tests come last: Playwright
+    keeps an event loop running until the session ends.
     """
     tests = Counter(item.path for item in items)
 
-    def place(item: pytest.Item) -> tuple[bool, bool, int]:
-        return END_TO_END in item.path.parents, item.path not in LONG, -tests[item.path]
+    def seconds(path: Path) -> float:
+        start = NAPARI_STARTS if NAPARI in path.parents else 0
+        return LONG.get(path, start + TEST * tests[path])
 
-    items.sort(key=place)
+    longest = sorted(tests, key=seconds, reverse=True)
+    places: dict[Path, tuple[bool, float]] = {}
+    for draws in (True, False):
+        files = [path for path in longest if (NAPARI in path.parents) == draws]
+        for number, path in enumerate(files):
+            place = 3 * number if draws else 1.5 * number
+            places[path] = (END_TO_END in path.parents, place)
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
