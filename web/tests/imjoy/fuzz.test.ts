@@ -11,52 +11,67 @@ import { random } from "../viewer/random.ts";
 import { wrongInSession } from "./long_fuzz.ts";
 import { anything, callables, READERS } from "./strange.ts";
 
-test.each(READERS)("%s reads anything, or throws a V1Error", async (_, arrivals) => {
-  const next = random(7);
-  let read = 0;
-  for (let n = 0; n < 4000; n++) {
-    const value = anything(next);
-    try {
-      const decoded = decode(value, arrivals, callables);
+/** Milliseconds: on a busy computer it takes long. */
+const PATIENCE = 60_000;
+
+test.each(READERS)(
+  "%s reads anything, or throws a V1Error",
+  async (_, arrivals) => {
+    const next = random(7);
+    let read = 0;
+    for (let n = 0; n < 4000; n++) {
+      const value = anything(next);
+      try {
+        const decoded = decode(value, arrivals, callables);
+        await Promise.all(decoded.pending);
+        read += 1;
+      } catch (error) {
+        expect(error).toBeInstanceOf(V1Error);
+      }
+    }
+    expect(read).toBeGreaterThan(2000);
+  },
+  PATIENCE,
+);
+
+test(
+  "a session takes any messages, and holds nothing when it has ended",
+  async () => {
+    const next = random(9);
+    for (let n = 0; n < 300; n++) expect(await wrongInSession(next)).toEqual([]);
+  },
+  PATIENCE,
+);
+
+test(
+  "what a page has read can be carried on, and goes back to a frame",
+  async () => {
+    const next = random(8);
+    for (let n = 0; n < 4000; n++) {
+      const value = anything(next);
+      let decoded: ReturnType<typeof decode>;
+      try {
+        decoded = decode(value, fromFrame, callables);
+      } catch {
+        continue;
+      }
       await Promise.all(decoded.pending);
-      read += 1;
-    } catch (error) {
-      expect(error).toBeInstanceOf(V1Error);
+      const objects: object[] = [];
+      const send = (object: object) => info(objects.push(object), object);
+      new ValueWriter({ home: () => null, send }).pack(decoded.value);
+      const sent: Message[] = [];
+      const link: Pick<Link, "send"> = {
+        send: (message, given = []) => {
+          sent.push(structuredClone(message, { transfer: given }) as Message);
+        },
+      };
+      const session = new Session({ link, natives: toFrame, arrivals: fromFrame });
+      await offered(session, { value: decoded.value });
+      expect(sent.length).toBeLessThanOrEqual(1);
     }
-  }
-  expect(read).toBeGreaterThan(2000);
-});
-
-test("a session takes any messages, and holds nothing when it has ended", async () => {
-  const next = random(9);
-  for (let n = 0; n < 1000; n++) expect(await wrongInSession(next)).toEqual([]);
-});
-
-test("what a page has read can be carried on, and goes back to a frame", async () => {
-  const next = random(8);
-  for (let n = 0; n < 4000; n++) {
-    const value = anything(next);
-    let decoded: ReturnType<typeof decode>;
-    try {
-      decoded = decode(value, fromFrame, callables);
-    } catch {
-      continue;
-    }
-    await Promise.all(decoded.pending);
-    const objects: object[] = [];
-    const send = (object: object) => info(objects.push(object), object);
-    new ValueWriter({ home: () => null, send }).pack(decoded.value);
-    const sent: Message[] = [];
-    const link: Pick<Link, "send"> = {
-      send: (message, given = []) => {
-        sent.push(structuredClone(message, { transfer: given }) as Message);
-      },
-    };
-    const session = new Session({ link, natives: toFrame, arrivals: fromFrame });
-    await offered(session, { value: decoded.value });
-    expect(sent.length).toBeLessThanOrEqual(1);
-  }
-});
+  },
+  PATIENCE,
+);
 
 /** Sends it as a frame's interface; what cannot be told apart from a broken value may be refused. */
 async function offered(session: Session, api: object): Promise<void> {
