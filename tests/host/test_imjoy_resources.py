@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import io
+import socket
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -269,3 +270,25 @@ const no = "/v135/no.mjs", from = "/v135/no.mjs";
     assert got(site.put("/s.js", 'import "/v135/deep.mjs"', kind), tmp_path).path(
         tmp_path
     ).read_text() == ('import "/v135/deep.mjs"')
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("cdn.rawgit.com", "dead_address"),
+        ("rawgit.com", "dead_address"),
+        ("dl.bintray.com", "dead_address"),
+        ("notrawgit.com", "needs_network"),
+        ("x.org", "needs_network"),
+    ],
+)
+def test_what_a_service_had_that_was_ended_will_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, reason: Reason
+) -> None:
+    def without_network(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", without_network)
+    with pytest.raises(PluginError, match=host.replace(".", r"\.")) as failed:
+        got(f"https://{host}/a.js", tmp_path)
+    assert failed.value.reason == reason

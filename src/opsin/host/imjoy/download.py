@@ -30,10 +30,13 @@ _PIECE = 2**16
 _KNOWN = ("github.com", "www.wikipedia.org")
 """If one of these has an address, then the network is there, and a name without one is dead."""
 _ENDED = {
+    "bintray.com": "Bintray was ended in 2021",
+    "iodide.io": "Iodide, which kept Pyodide there, was ended",
+    "polyfill.io": "Polyfill.io was taken off the net in 2024",
     "rawgit.com": "RawGit was ended in 2019",
-    "cdn.rawgit.com": "RawGit was ended in 2019",
+    "rawgithub.com": "RawGit was ended in 2019",
 }
-"""Services that answered plugins once, and will not again."""
+"""Services that answered plugins once, at names that end so, and will not again."""
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -149,7 +152,7 @@ def _fetch(address: str, limit: int, accept: str, seconds: float) -> Download:
         error.close()
         host = urlsplit(plain).hostname or ""
         told = f"it answers {error.code} {error.reason or ''}".strip()
-        passes = error.code in _PASSING and host not in _ENDED
+        passes = error.code in _PASSING and not _ended(host)
         raise (unreachable if passes else dead)(address, told) from None
     except urllib.error.URLError as error:
         raise _explained(address, error.reason) from None
@@ -179,8 +182,8 @@ def _read(answer: Any, limit: int, until: float, address: str) -> bytes:
 def _explained(address: str, error: object) -> PluginError:
     if isinstance(error, socket.gaierror):
         host = urlsplit(address).hostname or ""
-        if host in _ENDED:
-            return dead(address, _ENDED[host])
+        if why := _ended(host):
+            return dead(address, why)
         if not _is_local(host) and any(map(_has_address, _KNOWN)):
             return dead(address, f"there is no computer called {host} any more")
         return unreachable(address, f"the name {host} is not found")
@@ -189,6 +192,11 @@ def _explained(address: str, error: object) -> PluginError:
     if isinstance(error, http.client.IncompleteRead | ConnectionError):
         return unreachable(address, "the connection was lost or refused")
     return unreachable(address, str(error).rstrip(".") or type(error).__name__)
+
+
+def _ended(host: str) -> str:
+    """Why nothing comes from a computer any more; '' where that is not known."""
+    return next((why for name, why in _ENDED.items() if f".{host}".endswith(f".{name}")), "")
 
 
 def _is_local(host: str) -> bool:

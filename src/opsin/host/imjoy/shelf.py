@@ -27,6 +27,8 @@ from opsin.workers.package_sources import read_sources
 class Shelf:
     """Reads plugins, and has what they need fetched and served.
 
+    A bare name means any plugin in the list that is called so. `USER/REPO:NAME` means that of the
+    repository alone: where it cannot be had, another one of that name is not taken in its place.
     Addresses at which something is served are those below `/plugin/TOKEN/` (protocol/IMJOY.md).
     """
 
