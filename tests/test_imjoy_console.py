@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from opsin.images.readers import open_image
 from tests.host.imjoy_desks import plugin
 from tests.workers.processes import workers_of
 
@@ -68,7 +70,7 @@ def test_what_goes_wrong_is_said_in_the_last_line(file: Path) -> None:
     for words, message in (
         (["sigma=-1"], "sigma"),
         (["omega=1"], "omega"),
-        (["--level", "1"], "--level is for operations on images"),
+        (["--level", "1"], "--level, --channel and --axes are about images"),
     ):
         refused = opsin(file, *words)
         assert refused.returncode == 2
@@ -98,3 +100,63 @@ def test_at_a_terminal_it_asks(file: Path, tmp_path: Path) -> None:
         assert process.wait(30) == 0
     os.close(ours)
     assert '"name": "Grace"' in given
+
+
+BRIGHT = """
+import numpy as np
+from imjoy import api
+
+class ImJoyPlugin:
+    def setup(self):
+        pass
+
+    def run(self, ctx):
+        image = np.asarray(ctx.data.image)
+        words = ctx.data.notes.read() if "notes" in ctx.data else b""
+        text = words if isinstance(words, str) else words.decode()
+        return {"image": image + 1, "mask": (image > 200).astype("u1"), "notes": text,
+                "axes": ctx.data.axes}
+
+api.export(ImJoyPlugin())
+"""
+STACK = Path("tests/data/volume/img3d.tif")
+
+
+@pytest.fixture
+def bright(tmp_path: Path) -> Path:
+    path = tmp_path / "Bright.imjoy.html"
+    inputs = {"image": {"ndarray": {}}, "notes": {"file": {"ext": "txt"}}}
+    path.write_text(plugin("Bright", BRIGHT, inputs=inputs))
+    return path
+
+
+def test_images_and_files_are_given_and_what_comes_back_is_written(
+    bright: Path, tmp_path: Path
+) -> None:
+    out, notes = tmp_path / "out", tmp_path / "notes.txt"
+    notes.write_text("hello")
+    ran = opsin(bright, STACK, f"notes={notes}", "--axes", "zyx", "-o", out)
+    assert ran.returncode == 0, ran.stderr
+    assert [line for line in ran.stdout.splitlines() if line.startswith(str(out))] == [
+        str(out / "Bright.ome.zarr"),
+        str(out / "Bright_mask.ome.zarr"),
+    ]
+    assert '"notes": "hello"' in ran.stdout
+    with open_image(STACK) as given, open_image(out / "Bright.ome.zarr") as made:
+        np.testing.assert_array_equal(made.read(), given.read() + 1)
+        assert made.levels[0].scale == given.levels[0].scale
+    with open_image(out / "Bright_mask.ome.zarr") as mask:
+        assert mask.kind == "labels"
+    again = opsin(bright, f"image={STACK}", "--axes", "zyx", "-o", out)
+    assert str(out / "Bright-2.ome.zarr") in again.stdout
+    untold = opsin(bright, f"image={STACK}", "--axes", "zyx")
+    assert "-o FOLDER" in untold.stderr
+
+
+def test_what_it_cannot_be_given_is_said(bright: Path, file: Path, tmp_path: Path) -> None:
+    planes = opsin(bright, STACK)
+    assert planes.returncode == 2
+    assert "gets one plane or volume" in planes.stderr
+    assert opsin(file, "--level", "1").stderr.startswith("opsin: --level")
+    assert "cannot be read" in opsin(bright, f"notes={tmp_path / 'none'}").stderr
+    assert opsin(file, STACK).returncode == 2

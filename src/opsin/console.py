@@ -125,7 +125,7 @@ async def _run(
         async with Host(Workspace(), front_end="command line", supervision=granted) as host:
             registered = host.registry.add(address.source)
             operation = registered.operation(address.operation)[1]
-            paths, settings = _sorted(operation, words)
+            paths, settings = sorted_words(operation, words)
             values = from_words(operation, settings)
             program = host.program(registered, operation.name, values, axes, allow, anew=anew)
             layers: dict[str, Given] = {}
@@ -142,7 +142,7 @@ async def _run(
                 image = opened.enter_context(await asyncio.to_thread(open_image, path))
                 for warning in image.warnings:
                     complain(f"{image.name}: {warning}")
-                layers[name] = _layer(image, channel)
+                layers[name] = layer_of(image, channel)
             job = host.run(program, layers, Whole(level), [path.absolute() for path in targets])
             await _watched(job)
     if job.isolation == "not isolated":
@@ -240,7 +240,7 @@ def _write(place: TextIO | Console, lines: Sequence[str]) -> None:
             place.flush()
 
 
-def _sorted(operation: Operation, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def sorted_words(operation: Operation, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Paths of the inputs by name, and the words that are parameters."""
     inputs = [one.name for one in operation.inputs]
     parameters = {one.name for one in operation.parameters}
@@ -286,7 +286,12 @@ def _rows(path: str, kind: Any, complain: Say) -> Rows:
     return rows
 
 
-def _layer(image: Image, channel: str | None) -> Layer:
+def layer_of(image: Image, channel: str | None) -> Layer:
+    """An image, or one channel of it, as a layer.
+
+    Raises:
+        UsageError: it has no such channel.
+    """
     axis = image.channel_axis
     if channel is None:
         return Layer(image.name, image)

@@ -127,14 +127,18 @@ def _run(options: argparse.Namespace, say: Say, complain: Say) -> int:
 def _run_imjoy(options: argparse.Namespace, say: Say, complain: Say) -> int:
     from opsin.imjoy_console import run_plugin
 
-    for name, default in {"level": 0, "channel": None, "axes": "", "anew": False}.items():
-        if getattr(options, name) != default:
-            raise UsageError(f"--{name} is for operations on images, not for plugins of ImJoy.")
+    if options.anew:
+        raise UsageError(
+            "--anew is for operations, whose results are kept: plugins of ImJoy are none."
+        )
     if len(options.output) > 1:
         raise UsageError("A plugin of ImJoy has one folder for the files that it gives.")
     return run_plugin(
         options.operation,
         options.words,
+        level=options.level,
+        channel=options.channel,
+        axes=options.axes,
         folder=options.output[0] if options.output else None,
         answers=options.answer,
         allow=options.allow,

@@ -69,7 +69,7 @@ def test_a_plugin_gets_the_plane_that_is_shown(
 def test_of_a_large_image_a_plugin_reads_what_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsin.server.page_desk.LARGEST", 100)
+    monkeypatch.setattr("opsin.host.imjoy.given_images.LARGEST", 100)
 
     async def work() -> None:
         async with page(tmp_path, monkeypatch) as (host, _):

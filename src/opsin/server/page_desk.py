@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,14 +14,11 @@ import msgspec
 from opsin.errors import UsageError
 from opsin.host.imjoy.desk import Desk
 from opsin.host.imjoy.desk_service import DeskService
+from opsin.host.imjoy.given_images import give_images
 from opsin.host.imjoy.pictures import Place, pictures, write_pictures
-from opsin.host.inputs import lazy_part, metadata_of, read_part
 from opsin.host.job import Job
-from opsin.host.selection import Given, Part, Where, select
-from opsin.plugins.manifest import Input, Operation
+from opsin.host.selection import Given, Where
 
-LARGEST = 2**25
-"""Bytes of an image that is handed over whole; of a larger one parts are read as needed."""
 IMAGE = "image"
 MOST = 5000
 """Entries of a folder that are listed."""
@@ -105,32 +101,8 @@ class PageDesk(DeskService):
         if not asked:
             raise UsageError("That is no image to hand over: name a layer.")
         first = asked[0]
-        taken = Operation(
-            name="run",
-            title="The plugin",
-            inputs=tuple(
-                Input(name=one.name, kind="image", title=one.name, axes=first.axes or None)
-                for one in asked
-            ),
-        )
         layers = {one.name: self._layer(one.layer) for one in asked}
-        selection = select(taken, layers, self._where(first.where))
-        if selection.calls > 1:
-            raise UsageError("A plugin of ImJoy gets one plane or volume: choose what is shown.")
-        axes = selection.axes
-        boxes = {name: selection.box(name, (0,) * len(selection.loops)) for name in layers}
-        data = {name: await _pixels(box, axes) for name, box in boxes.items()}
-        about = metadata_of(boxes[first.name], axes)
-        told = {key: list(about[key]) for key in ("scale", "translation", "units")}
-        place = Place(selection.shape, axes, about["scale"], about["translation"], about["units"])
-        return {**data, "name": about["name"], "axes": "".join(axes), **told}, place
-
-
-async def _pixels(box: Part, axes: tuple[str, ...]) -> Any:
-    """The pixels along `axes`; of many, an array that is read as needed."""
-    pixels = math.prod(box.shape[box.names.index(name)] for name in axes)
-    is_large = pixels * box.layer.image.dtype.itemsize > LARGEST
-    return lazy_part(box, axes) if is_large else await read_part(box, axes)
+        return await give_images(layers, self._where(first.where), first.axes)
 
 
 def _listed(text: str) -> dict[str, Any]:

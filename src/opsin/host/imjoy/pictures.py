@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +83,23 @@ async def write_pictures(job: Job, images: list[Image], folder: Path) -> None:
         await _write(image, path)
         results.append(Result(image.kind, image.name, path))
     job.results = results
+
+
+async def write_images(images: list[Image], folder: Path) -> list[Path]:
+    """Write images to a folder of the user's, by their names; nothing there is overwritten.
+
+    Raises:
+        WriteError: the disk does not take them.
+    """
+    written = []
+    for image in images:
+        plain = re.sub(r"[^\w.-]+", "_", image.name).strip("._") or "image"
+        names = (plain if n == 1 else f"{plain}-{n}" for n in itertools.count(1))
+        paths = (folder / f"{name}{suffix_of(image.kind)}" for name in names)
+        path = next(one for one in paths if not one.exists())
+        await _write(image, path)
+        written.append(path)
+    return written
 
 
 async def _write(image: Image, path: Path) -> None:
