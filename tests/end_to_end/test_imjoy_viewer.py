@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, expect
 
+from opsin.host.imjoy.applications import KNOWN
 from opsin.images.readers import open_image
 from tests.end_to_end.app import App, decode_png
 from tests.end_to_end.panel import Panel
@@ -74,7 +75,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = folder / "data"
     fetched(data)
     flags: list[str] = []
-    for text, name in ((LARGE, "Large"), (LABELS, "Labelled")):
+    (viewer,) = KNOWN
+    for text, name in ((LARGE, "Large"), (LABELS, "Labelled"), (viewer.plugin(), "viewer")):
         path = folder / f"{name}.imjoy.html"
         path.write_text(text)
         flags += ["--plugin", str(path)]
@@ -102,6 +104,12 @@ def panel(app: App, received: list[int], server: Running) -> Panel:
     return panel
 
 
+def accepted(app: App) -> None:
+    """What the viewer's own page asks for in vain: its logo, by a path from the root, and focus."""
+    strange = ("itk-vtk-viewer/logo.png", "autofocus")
+    app.errors[:] = [one for one in app.errors if not any(word in one for word in strange)]
+
+
 def shown(panel: Panel) -> NDArray[np.uint8]:
     """What the viewer itself captures, as soon as it shows something on its grey."""
     page = panel.page
@@ -112,19 +120,16 @@ def shown(panel: Panel) -> NDArray[np.uint8]:
     expect(captured).to_be_visible(timeout=WAIT)
     text = (captured.text_content() or "").partition("base64,")[2]
     page.keyboard.press("Enter")
-    # What the viewer's own page asks for in vain: its logo, by a path from the root, and the focus.
-    strange = ("itk-vtk-viewer/logo.png", "autofocus")
-    app = panel.app
-    app.errors[:] = [one for one in app.errors if not any(word in one for word in strange)]
+    accepted(panel.app)
     return decode_png(base64.b64decode(text))
 
 
 def image_in(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The part of a capture that is not the grey around it, `SEEN` pixels along each side."""
+    """What lies in the middle of the grey of a picture, `SEEN` pixels along each side."""
     grey = picture[2, 2].astype(int)
     other = np.abs(picture.astype(int) - grey).sum(axis=2) > 30
-    rows = np.flatnonzero(other.mean(axis=1) > 0.1)
-    columns = np.flatnonzero(other.mean(axis=0) > 0.1)
+    height, width = other.shape
+    rows, columns = np.flatnonzero(other[:, width // 2]), np.flatnonzero(other[height // 2])
     place = [
         (lines[0] + (np.arange(SEEN) + 0.5) * (lines[-1] + 1 - lines[0]) / SEEN).astype(int)
         for lines in (rows, columns)
@@ -132,14 +137,8 @@ def image_in(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return picture[np.ix_(*place)]
 
 
-def test_of_an_image_of_terabytes_it_reads_what_it_shows(panel: Panel, received: list[int]) -> None:
-    panel.open("Large")
-    panel.region.get_by_label("Whole image").check()
-    before = sum(received)
-    panel.run()
-    told = panel.page.get_by_text("LazyArray (1048576, 1048576) is shown.").first
-    expect(told).to_be_visible(timeout=WAIT)
-    picture = shown(panel)
+def check_set(picture: NDArray[np.uint8]) -> None:
+    """Check that a picture shows the set, the right way round."""
     seen = image_in(picture).astype(float).sum(axis=2)
     with open_image(SET) as image:
         coarse = image.read(len(image.levels) - 1).astype(float)
@@ -151,7 +150,33 @@ def test_of_an_image_of_terabytes_it_reads_what_it_shows(panel: Panel, received:
 
     assert alike(pixels) > 0.8
     assert max(alike(pixels[:, ::-1]), alike(pixels.T)) < 0.3
+
+
+def test_of_an_image_of_terabytes_it_reads_what_it_shows(panel: Panel, received: list[int]) -> None:
+    panel.open("Large")
+    panel.region.get_by_label("Whole image").check()
+    before = sum(received)
+    panel.run()
+    told = panel.page.get_by_text("LazyArray (1048576, 1048576) is shown.").first
+    expect(told).to_be_visible(timeout=WAIT)
+    check_set(shown(panel))
     assert sum(received) - before < 64 << 20
+
+
+def test_the_viewer_is_run_with_a_layer(panel: Panel) -> None:
+    panel.open("itk-vtk-viewer")
+    assert panel.region.get_by_label("LabelImage").is_visible()
+    panel.region.get_by_label("Image", exact=True).select_option(label="mandelbrot")
+    panel.region.get_by_label("Whole image").check()
+    panel.run()
+    windows = panel.page.get_by_role("region", name="Windows", exact=True)
+    body = windows.locator("iframe").first
+    index = windows.frame_locator("iframe").get_by_text("Position:").first
+    expect(index).to_be_visible(timeout=WAIT)
+    panel.page.wait_for_timeout(3000)
+    picture = decode_png(body.screenshot())
+    check_set(picture[:-10])  # below is the edge of its sliders
+    accepted(panel.app)
 
 
 def test_labels_have_a_colour_each(panel: Panel) -> None:

@@ -23,6 +23,7 @@ class Application:
         package, version, page: of npm, and the page in it.
         description: of the plugin.
         sites: what the addresses begin with at which others have it.
+        inputs: the arrays that it takes, as it calls them.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Application:
     page: str
     description: str
     sites: tuple[str, ...]
+    inputs: tuple[str, ...] = ("image",)
 
     @property
     def place(self) -> str:
@@ -46,7 +48,7 @@ class Application:
             "version": self.version,
             "description": self.description,
             "icon": "image",
-            "inputs": {"image": {"type": "object", "ndarray": {}}},
+            "inputs": {name: {"type": "object", "ndarray": {}} for name in self.inputs},
             "defaults": {"w": 30, "h": 20},
             "base_frame": self.place,
         }
@@ -65,6 +67,7 @@ KNOWN = (
             "https://oeway.github.io/itk-vtk-viewer",
             "https://itk-vtk-viewer.on.fleek.co",
         ),
+        ("image", "labelImage"),
     ),
 )
 

@@ -116,7 +116,10 @@ def described(blocks: Sequence[Block], config: Config, source: str, digest: str)
 
 
 def _inputs(schema: object) -> tuple[Input, ...]:
-    """The images that it says it takes: arrays among the properties of its data (`ndarray`)."""
+    """What it says it takes: arrays among the properties of its data (`ndarray`).
+
+    They are images, or labels if they are called so.
+    """
     return tuple(
         Input(name=name, kind="image", title=_title(name), optional=True)
         for name, field in _fields(schema).items()
