@@ -311,6 +311,7 @@ def test_any_file_is_a_plugin_or_says_why_not(content: bytes) -> None:
     [
         ({"image": {"ndarray": {"ndim": 2}}, "n": {"type": "number"}}, ["image"]),
         ({"type": "object", "properties": {"a": {"ndarray": {}}}}, ["a"]),
+        ({"labelImage": {"ndarray": {}}, "image": {"ndarray": {}}}, ["labelImage", "image"]),
         ({"type": "array", "items": [{"ndarray": {}}]}, []),
         (None, []),
         ("image", []),
@@ -322,7 +323,9 @@ def test_the_images_that_it_says_it_takes_are_its_inputs(inputs: Any, expected: 
     text = f'<config lang="json">{json.dumps(config)}</config><script>1</script>'
     (operation,) = plugin_of(text.encode(), "a").operations
     assert [one.name for one in operation.inputs] == expected
-    assert all(one.optional and one.kind == "image" for one in operation.inputs)
+    kinds = {"labelImage": "labels"}
+    assert all(one.kind == kinds.get(one.name, "image") for one in operation.inputs)
+    assert all(one.optional for one in operation.inputs)
 
 
 @pytest.mark.parametrize(
