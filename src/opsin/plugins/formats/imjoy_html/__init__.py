@@ -121,7 +121,12 @@ def _inputs(schema: object) -> tuple[Input, ...]:
     They are images, or labels if they are called so.
     """
     return tuple(
-        Input(name=name, kind="image", title=_title(name), optional=True)
+        Input(
+            name=name,
+            kind="labels" if "label" in name.lower() else "image",
+            title=_title(name),
+            optional=True,
+        )
         for name, field in _fields(schema).items()
         if "ndarray" in field
     )
