@@ -61,12 +61,14 @@ async function main(seconds: number, seed: number): Promise<void> {
   const elapsed = () => (performance.now() - began) / 1000;
   const found: unknown[] = [];
   process.on("unhandledRejection", (error) => void found.push(error));
+  // Of this process: that others keep the computer busy is not its fault.
+  const used = () => process.cpuUsage().user / 1e6;
   let [count, slow, first] = [0, 0, 0];
   while (elapsed() < seconds) {
-    const before = elapsed();
+    const before = used();
     found.push(...(await wrongAtValue(next)), ...(await wrongInSession(next)));
     count += 2;
-    if (elapsed() - before > 1) slow += 1;
+    if (used() - before > 1) slow += 1;
     if (!first && elapsed() > seconds / 10) first = memoryUsage().rss;
   }
   for (const error of found.slice(0, SHOWN)) process.stderr.write(`${inspect(error)}\n`);
