@@ -115,7 +115,7 @@ class GuestDesk(Desk):
     async def uninstall(self, name: str, about: dict[str, Any]) -> None:
         raise UsageError(NOT_FOR_GUESTS)
 
-    async def update(self, plugin: str) -> None:
+    async def update(self, plugin: str) -> bool:
         raise UsageError(NOT_FOR_GUESTS)
 
     async def open_link(self, address: str) -> None:
