@@ -30,11 +30,10 @@ from tests.server.running import Running, opsin_view
 WAIT = 60_000
 PICTURE = "tests/data/nuclei/test/images/003.png"
 SUMMARY = Path("examples/plugins/Summary.imjoy.html").absolute()
-PURE = plugin(
+PURE = plugin(  # which takes `api` as a global, as old plugins do
     "Pure",
     """
 import sys
-from imjoy import api
 from tiny import threefold
 
 class ImJoyPlugin:

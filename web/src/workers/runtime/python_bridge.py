@@ -1,6 +1,7 @@
 """What a plugin in Pyodide imports as `imjoy`: the api of the page, and values to and from it."""
 
 import array
+import builtins
 import collections
 import datetime
 import inspect
@@ -233,3 +234,4 @@ def install(api, unblob):
         module.api = own
         module.__version__ = "0.5.59"
         sys.modules[name] = module
+    builtins.api = own  # old plugins use it without importing it
