@@ -9,7 +9,7 @@ import type { Notices } from "../notices.ts";
 import type { Activity } from "./activity.ts";
 import type { Questions } from "./dialogs/questions.ts";
 import type { Face } from "./face.ts";
-import type { About, DeskHost, DeskService, Loaded } from "./service.ts";
+import type { About, DeskHost, DeskService, Folder, Loaded } from "./service.ts";
 import type { Rerun, WindowMemory } from "./windows/memory.ts";
 import type { PluginWindows } from "./windows/plugin_windows.ts";
 
@@ -105,6 +105,11 @@ export class PluginDesk {
     } finally {
       this.#updating.value = new Set([...this.#updating.peek()].filter((one) => one !== id));
     }
+  }
+
+  /** A folder of the host's computer; "": the user's own. */
+  async listFiles(path: string): Promise<Folder> {
+    return await this.#remote().list_files(path);
   }
 
   /** `source`: an id of the list of plugins, or what `load` takes. */

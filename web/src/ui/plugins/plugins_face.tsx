@@ -13,6 +13,7 @@ import type { InputChoice } from "../host/input_choices.ts";
 import type { PluginShelf } from "../host/plugin_shelf.ts";
 import { Activity } from "./activity.ts";
 import { ActivityLine } from "./activity_line.tsx";
+import { Folders } from "./dialogs/folders.ts";
 import { QuestionDialog } from "./dialogs/question_dialog.tsx";
 import { Questions } from "./dialogs/questions.ts";
 import { WindowDialogs } from "./dialogs/window_dialogs.tsx";
@@ -41,6 +42,7 @@ export class PluginsFace implements PluginsParts {
   readonly #tables: ReadonlySignal<readonly InputChoice[]>;
   readonly #showFile: (file: File) => void;
   readonly #questions = new Questions();
+  readonly #folders = new Folders((path) => this.#desk.listFiles(path));
   readonly #activity = new Activity();
   readonly #logs = new PluginLogs();
   readonly #windows: PluginWindows;
@@ -111,7 +113,7 @@ export class PluginsFace implements PluginsParts {
   readonly Dialogs = () => (
     <>
       <WindowDialogs windows={this.#windows} />
-      <QuestionDialog questions={this.#questions} onStop={this.#stopById} />
+      <QuestionDialog questions={this.#questions} folders={this.#folders} onStop={this.#stopById} />
       <Palettes
         desk={this.#viewed}
         commands={this.#commands}

@@ -4,16 +4,18 @@ import type { ComponentChildren } from "preact";
 import { SafeText } from "../safe_text.tsx";
 import type { Asked, Told } from "../service.ts";
 import { FileDialog } from "./file_dialog.tsx";
+import type { Folders } from "./folders.ts";
 import { FormDialog } from "./form_dialog.tsx";
 import { Modal } from "./modal.tsx";
 import type { Question, Questions } from "./questions.ts";
 
 type QuestionDialogProps = {
   readonly questions: Questions;
+  readonly folders: Folders;
   readonly onStop: (plugin: string) => void;
 };
 
-export function QuestionDialog({ questions, onStop }: QuestionDialogProps) {
+export function QuestionDialog({ questions, folders, onStop }: QuestionDialogProps) {
   const [question] = questions.waiting.value;
   if (!question) return null;
   const { key, about } = question;
@@ -24,17 +26,19 @@ export function QuestionDialog({ questions, onStop }: QuestionDialogProps) {
     </button>
   );
   const from = `Plugin “${about.name}”`;
-  return <Shown key={key} question={question} from={from} stop={more} answer={answer} />;
+  const shown = { question, folders, from, stop: more, answer };
+  return <Shown key={key} {...shown} />;
 }
 
 type ShownProps = {
   readonly question: Question;
+  readonly folders: Folders;
   readonly from: string;
   readonly stop: ComponentChildren;
   readonly answer: (value: unknown) => void;
 };
 
-function Shown({ question, from, stop, answer }: ShownProps) {
+function Shown({ question, folders, from, stop, answer }: ShownProps) {
   switch (question.kind) {
     case "alert":
       return <AlertDialog told={question.told} from={from} stop={stop} answer={answer} />;
@@ -45,11 +49,19 @@ function Shown({ question, from, stop, answer }: ShownProps) {
     case "form":
       return <FormDialog form={question.form} from={from} stop={stop} answer={answer} />;
     case "files":
-      return <FileDialog wish={question.wish} from={from} stop={stop} answer={answer} />;
+      return (
+        <FileDialog
+          wish={question.wish}
+          folders={folders}
+          from={from}
+          stop={stop}
+          answer={answer}
+        />
+      );
   }
 }
 
-type Common = Omit<ShownProps, "question">;
+type Common = Omit<ShownProps, "question" | "folders">;
 
 function AlertDialog({ told, from, stop, answer }: Common & { readonly told: Told }) {
   return (
