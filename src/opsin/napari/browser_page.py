@@ -20,7 +20,23 @@ from opsin.errors import UsageError
 from opsin.images.write import write_image
 from opsin.napari.given import Given, given
 
-OPSIN = (sys.executable, "-c", "import sys; from opsin.cli import main; sys.exit(main())")
+_PROGRAM = """
+import os, shutil, signal, sys, threading
+from opsin.cli import main
+
+def follow():
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=follow, daemon=True).start()
+folder = sys.argv.pop(1)
+try:
+    status = main()
+finally:
+    shutil.rmtree(folder, ignore_errors=True)
+sys.exit(status)
+"""
+"""`opsin`, which ends when its standard input does, also because napari was killed."""
 SHOWN = "Ctrl-C stops it"
 """What it says when it is there."""
 ENDING = 5.0
@@ -80,10 +96,11 @@ class BrowserPage:
         try:
             addresses = [self._address(one, folder / str(n)) for n, one in enumerate(sources)]
             shown = dict.fromkeys(addresses)  # a file can be several layers
-            command = [*OPSIN, "view", *shown, "--plugin", str(self._plugin)]
+            program = [sys.executable, "-c", _PROGRAM, str(folder)]
+            command = [*program, "view", *shown, "--plugin", str(self._plugin)]
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
