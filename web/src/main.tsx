@@ -29,7 +29,7 @@ if (root) {
     window.opsin?.panels.push(made);
     return made;
   };
-  const loadHost: LoadHost = async (desk, commands) => {
+  const loadHost: LoadHost = async (desk, commands, asked) => {
     const [{ HostFace }, { connect }] = await Promise.all([
       import("./ui/host/host_face.tsx"),
       import("./rpc/connect.ts"),
@@ -39,6 +39,7 @@ if (root) {
       commands,
       () => connect(api.rpc),
       (file) => api.showFile(file),
+      asked,
     );
   };
   await mount(root, api, api.stream, makeViewer, makePanel, loadHost);

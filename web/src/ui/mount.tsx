@@ -9,6 +9,7 @@ import { type Colormaps, Desk } from "./desk.ts";
 import { sentenceOf } from "./errors.ts";
 import { HistogramSource } from "./histogram_source.ts";
 import type { HostParts, LoadHost } from "./host/host_parts.ts";
+import { imjoyLink } from "./imjoy_link.ts";
 import { keptSlots } from "./memory_choice.tsx";
 import { MessagePage } from "./message_page.tsx";
 import { Notices } from "./notices.ts";
@@ -39,6 +40,9 @@ export async function mount(
   loadHost: LoadHost,
 ): Promise<Mounted> {
   const parameters = parametersOf(location.search);
+  // Before the view takes the place of the address's hash.
+  const asked = parameters.bare ? null : imjoyLink(location.href);
+  if (asked) history.replaceState(history.state, "", asked.rest);
   const notices = new Notices();
   const canvas = newCanvas("Image");
   const cleanup: (() => void)[] = [() => render(null, root)];
@@ -79,7 +83,7 @@ export async function mount(
       commands.listen();
       const host = signal<HostParts | null>(null);
       show({ desk, commands, playback, views, histograms, host });
-      cleanup.push(keepHost(desk, host, () => loadHost(desk, commands)));
+      cleanup.push(keepHost(desk, host, () => loadHost(desk, commands, asked)));
       probePointer(canvas, viewer);
       const stopTitle = effect(() => {
         document.title = pageTitle(desk.scene.value);

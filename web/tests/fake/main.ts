@@ -38,6 +38,6 @@ if (root) {
       setTimeout(() => panel.show(PLATE), 100);
       return panel;
     },
-    async (desk, commands) => new HostFace(desk, commands, host.dial, async () => []),
+    async (desk, commands, asked) => new HostFace(desk, commands, host.dial, async () => [], asked),
   );
 }

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { IconButton } from "../icons.tsx";
+import { isRepository } from "../imjoy_link.ts";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import type { PluginShelf } from "./plugin_shelf.ts";
 
@@ -44,7 +45,9 @@ function AddPanel({ shelf, plugins, onDone }: AddPluginProps & { readonly onDone
     if (text === "" || !plugins || isLoading.peek()) return;
     isLoading.value = true;
     // Source keeps its first line's indentation; an address has none.
-    const isLoaded = await plugins.load(text.includes("\n") ? source.peek() : text);
+    const isLoaded = isRepository(text)
+      ? await plugins.browse(text)
+      : await plugins.load(text.includes("\n") ? source.peek() : text);
     isLoading.value = false;
     if (isLoaded) onDone();
   };
@@ -69,7 +72,9 @@ function AddPanel({ shelf, plugins, onDone }: AddPluginProps & { readonly onDone
         ref={field}
         class="text add-source"
         aria-label="Address, ImJoy URI or source of a plugin"
-        placeholder={"https://…/plugin.imjoy.html\nUSER/REPO:PLUGIN\nor its source"}
+        placeholder={
+          "https://…/plugin.imjoy.html\nUSER/REPO:PLUGIN, or USER/REPO for a list\nor its source"
+        }
         rows={3}
         spellcheck={false}
         value={source.value}

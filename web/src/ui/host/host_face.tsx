@@ -4,6 +4,7 @@ import type { Layer } from "../../viewer/types.ts";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
 import { sentenceOf } from "../errors.ts";
+import type { ImjoyLink } from "../imjoy_link.ts";
 import { PanelWidth } from "../panel_edge.tsx";
 import type { PluginsParts } from "../plugins/plugins_parts.ts";
 import { ChosenMemory } from "./chosen_memory.ts";
@@ -36,8 +37,17 @@ export class HostFace implements HostParts {
   readonly #width = new PanelWidth(innerWidth < 1200 ? 300 : 340, NARROWEST);
 
   readonly #dropped: DroppedFiles;
+  /** By the page's address. */
+  readonly #asked: ImjoyLink | null;
 
-  constructor(desk: Desk, commands: Commands, dial: Dial, showFile: ShowFile) {
+  constructor(
+    desk: Desk,
+    commands: Commands,
+    dial: Dial,
+    showFile: ShowFile,
+    asked: ImjoyLink | null,
+  ) {
+    this.#asked = asked;
     this.#desk = desk;
     this.#commands = commands;
     this.#link = new HostLink(
@@ -129,6 +139,7 @@ export class HostFace implements HostParts {
         this.#shelf,
         tables,
         show,
+        this.#asked,
       );
       this.#plugins.value = parts;
     } catch (error) {

@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import type { Layer } from "../../viewer/types.ts";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
+import type { ImjoyLink } from "../imjoy_link.ts";
 
 export interface HostParts {
   /** The panel of plugins and jobs. */
@@ -29,4 +30,9 @@ export interface HostParts {
   dispose(): void;
 }
 
-export type LoadHost = (desk: Desk, commands: Commands) => Promise<HostParts>;
+/** `asked`: what the page's address asks for, as a link to ImJoy's app. */
+export type LoadHost = (
+  desk: Desk,
+  commands: Commands,
+  asked: ImjoyLink | null,
+) => Promise<HostParts>;

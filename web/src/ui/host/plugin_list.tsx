@@ -30,10 +30,11 @@ export function PluginList({ shelf, permits, plugins: running }: PluginListProps
   }
   if (plugins.length === 0) return <NoPlugins shelf={shelf} />;
   const isLong = plugins.reduce((sum, { operations }) => sum + operations.length, 0) > FEW;
-  const found = isLong ? matching(plugins, query.value) : plugins;
+  const isSearched = isLong || query.value !== "";
+  const found = isSearched ? matching(plugins, query.value) : plugins;
   return (
     <div class="dock-body">
-      {isLong && (
+      {isSearched && (
         <input
           type="search"
           class="search"

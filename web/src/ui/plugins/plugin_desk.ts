@@ -9,7 +9,7 @@ import type { Notices } from "../notices.ts";
 import type { Activity } from "./activity.ts";
 import type { Questions } from "./dialogs/questions.ts";
 import type { Face } from "./face.ts";
-import type { About, DeskHost, DeskService, Folder, Loaded } from "./service.ts";
+import type { About, DeskHost, DeskService, Folder, Loaded, Offered } from "./service.ts";
 import type { Rerun, WindowMemory } from "./windows/memory.ts";
 import type { PluginWindows } from "./windows/plugin_windows.ts";
 
@@ -22,6 +22,8 @@ export type DeskParts = {
   readonly notices: Notices;
   readonly memory: WindowMemory;
   readonly showLog: (about: About) => void;
+  /** Is called once, when the desk is there for the first time. */
+  readonly begun?: () => void;
 };
 
 /** Windows are moved by many small steps; their places are kept after the last. */
@@ -37,6 +39,7 @@ export class PluginDesk {
   #desk: Remote<DeskService> | null = null;
   #whyNone: string | null = null;
   #isRestoring = true;
+  #hasBegun = false;
   readonly #stop: () => void;
 
   /** Ids of plugins that are being fetched anew. */
@@ -104,6 +107,25 @@ export class PluginDesk {
       this.#fail(`“${name}” could not be updated, and stays as it was`, error);
     } finally {
       this.#updating.value = new Set([...this.#updating.peek()].filter((one) => one !== id));
+    }
+  }
+
+  /** The plugins of a repository; null: they cannot be had, and the user was told. */
+  async repository(name: string): Promise<readonly Offered[] | null> {
+    try {
+      return await this.#remote().repository(name);
+    } catch (error) {
+      this.#fail(`The plugins of “${name}” cannot be listed`, error);
+      return null;
+    }
+  }
+
+  /** Do what a link to ImJoy's app asks for. */
+  async openLink(address: string): Promise<void> {
+    try {
+      await this.#remote().open_link(address);
+    } catch (error) {
+      if (!(error instanceof Cancelled)) this.#fail("The link could not be followed", error);
     }
   }
 
@@ -182,6 +204,9 @@ export class PluginDesk {
       questions.forget(id);
     }
     if (isFirst) void this.#restore();
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#parts.begun?.();
   }
 
   /** Run again what had windows before the page was loaded again, or the link was lost. */

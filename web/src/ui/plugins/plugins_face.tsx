@@ -2,7 +2,7 @@
 import "../styles/dialogs.css";
 import "../styles/running_plugins.css";
 import "../styles/windows.css";
-import { computed, effect, type ReadonlySignal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { render } from "preact";
 import type { Commands } from "../commands.ts";
 import type { Desk } from "../desk.ts";
@@ -11,6 +11,7 @@ import type { HostLink } from "../host/host_link.ts";
 import type { Plugin } from "../host/host_service.ts";
 import type { InputChoice } from "../host/input_choices.ts";
 import type { PluginShelf } from "../host/plugin_shelf.ts";
+import type { ImjoyLink } from "../imjoy_link.ts";
 import { Activity } from "./activity.ts";
 import { ActivityLine } from "./activity_line.tsx";
 import { Folders } from "./dialogs/folders.ts";
@@ -22,6 +23,7 @@ import { Face } from "./face.ts";
 import { LogView } from "./log/log_view.tsx";
 import { PluginLogs } from "./log/plugin_logs.ts";
 import { Palettes } from "./palette/palettes.tsx";
+import { type Offers, RepositoryPalette } from "./palette/repository_palette.tsx";
 import { PluginDesk } from "./plugin_desk.ts";
 import type { PluginsParts } from "./plugins_parts.ts";
 import type { About, StartFrame } from "./service.ts";
@@ -42,6 +44,7 @@ export class PluginsFace implements PluginsParts {
   readonly #tables: ReadonlySignal<readonly InputChoice[]>;
   readonly #showFile: (file: File) => void;
   readonly #questions = new Questions();
+  readonly #offers = signal<Offers | null>(null);
   readonly #folders = new Folders((path) => this.#desk.listFiles(path));
   readonly #activity = new Activity();
   readonly #logs = new PluginLogs();
@@ -62,6 +65,8 @@ export class PluginsFace implements PluginsParts {
     tables: ReadonlySignal<readonly InputChoice[]>,
     /** Makes a layer of a file. */
     showFile: (file: File) => void,
+    /** What the page's address asks for. */
+    asked: ImjoyLink | null,
   ) {
     this.#showFile = showFile;
     this.#viewed = desk;
@@ -105,6 +110,7 @@ export class PluginsFace implements PluginsParts {
       activity: this.#activity,
       memory,
       showLog: this.showLog,
+      begun: () => void this.#follow(asked),
     });
   }
 
@@ -122,6 +128,7 @@ export class PluginsFace implements PluginsParts {
         tables={this.#tables}
         onShow={this.#showFile}
       />
+      <RepositoryPalette offers={this.#offers} plugins={this} />
     </>
   );
 
@@ -155,6 +162,13 @@ export class PluginsFace implements PluginsParts {
 
   load(source: string): Promise<boolean> {
     return this.#desk.load(source);
+  }
+
+  /** Offer the plugins of a repository; false: it has none that can be had, and the user was told. */
+  async browse(repository: string): Promise<boolean> {
+    const plugins = await this.#desk.repository(repository);
+    if (plugins) this.#offers.value = { repository, plugins };
+    return plugins !== null;
   }
 
   run(source: string, title: string, context: unknown): Promise<void> {
@@ -209,6 +223,18 @@ export class PluginsFace implements PluginsParts {
     this.#desk.dispose();
     this.#windows.dispose();
     this.#hidden.remove();
+  }
+
+  /** Do what the page's address asks for. */
+  async #follow(asked: ImjoyLink | null): Promise<void> {
+    if (!asked) return;
+    if (asked.words !== "") {
+      this.#shelf.query.value = asked.words;
+      this.#shelf.showList();
+      this.#commands.pluginsOpen.value = true;
+    }
+    await this.#desk.openLink(asked.address);
+    if (asked.repository !== "") await this.browse(asked.repository);
   }
 
   /** On a phone, panels lie over a window that has just come. */

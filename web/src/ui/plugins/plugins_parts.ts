@@ -20,6 +20,8 @@ export interface PluginsParts {
   /** Ids of plugins that are being fetched anew. */
   readonly updating: ReadonlySignal<ReadonlySet<string>>;
   load(source: string): Promise<boolean>;
+  /** Offers the plugins of a repository. */
+  browse(repository: string): Promise<boolean>;
   /** Fetches a plugin anew from where it came. */
   update(plugin: Plugin): Promise<void>;
   /** Opens the editor of a plugin whose file the host keeps. */

@@ -25,7 +25,7 @@ export function QuestionDialog({ questions, folders, onStop }: QuestionDialogPro
       Stop {about.name}
     </button>
   );
-  const from = `Plugin “${about.name}”`;
+  const from = about.id === "" ? about.name : `Plugin “${about.name}”`;
   const shown = { question, folders, from, stop: more, answer };
   return <Shown key={key} {...shown} />;
 }
