@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,18 @@ def _own_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in FOLDERS:
             patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_host() -> Iterator[None]:
+    """The host of a process, with the workers that it keeps, ends with the file that has used it.
+
+    Else tests of the next one, which count workers, find others than their own.
+    """
+    yield
+    module = sys.modules.get("opsin.host.host_thread")
+    if module is not None:
+        module.HostThread.end_shared()
 
 
 @pytest.fixture
