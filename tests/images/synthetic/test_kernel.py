@@ -45,8 +45,9 @@ def test_code_of_a_folder_that_cannot_be_written_is_kept_in_the_users_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would make that folder
-    made = module(tmp_path / "package")
+    (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__pycache__").write_text("in the way")
+    made = module(tmp_path / "package")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert kernel(made.double)(21.0) == 42
     assert list((tmp_path / "cache").rglob("doubles.double-*.nbi"))
