@@ -64,7 +64,7 @@ def test_a_worker_that_is_busy_or_out_of_date_is_not_given_to_the_next(tmp_path:
     async def main() -> None:
         pool = WorkerPool(tmp_path)
         ones = np.ones((2, 2))
-        for factor in (2, 30):  # of another size: else Python may take what it has compiled
+        for factor in (2, 3):
             beside.write_text(f"FACTOR = {factor}\n")
             for _ in range(2):
                 async with pool.worker(current(), "one", print) as worker:

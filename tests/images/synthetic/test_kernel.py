@@ -44,7 +44,6 @@ def test_code_is_kept_beside_the_module(tmp_path: Path) -> None:
 def test_code_of_a_folder_that_cannot_be_written_is_kept_in_the_users_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would make that folder
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__pycache__").write_text("in the way")
     made = module(tmp_path / "package")
