@@ -105,6 +105,8 @@ def within(panel: Panel) -> FrameLocator:
 
 def test_a_window_runs_beside_the_canvas_and_is_never_loaded_anew(panel: Panel) -> None:
     page, app = panel.page, panel.app
+    panel.show()  # which would make the canvas narrower meanwhile
+    app.settle()
     before = app.size
     expect(counter(panel)).to_have_text("size 4", timeout=WAIT)
     app.until(
