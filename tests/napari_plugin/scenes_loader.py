@@ -148,7 +148,6 @@ def knobs(viewer: Any, manifest: str) -> dict[str, Any]:
     """Memory and quality: they do what they say, and pictures stay right."""
     levels = by_mean(picture(3000, 3000).astype(np.float32), 4)
     with dock(viewer, manifest) as panel:
-        panel.setFixedWidth(panel.width())  # whatever it says, the canvas keeps its size
         (layer,) = opsin.napari.add(viewer, image_of([Slow(one, 0.0) for one in levels]))
         for y, x in np.ndindex(4, 4):
             center = (0, 300 + 800 * y, 300 + 800 * x)
@@ -157,6 +156,7 @@ def knobs(viewer: Any, manifest: str) -> dict[str, Any]:
         before = seen(panel)
         panel.memory.setValue(16)
         after = seen(panel)
+        panel.setFixedWidth(panel.width())  # whatever it says, the canvas keeps its size
         viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 1500, 1500), 0.7
         assert opsin.napari.settle(viewer)
         sharp = viewer.screenshot(canvas_only=True, flash=False)
