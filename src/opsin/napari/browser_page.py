@@ -36,7 +36,7 @@ finally:
     shutil.rmtree(folder, ignore_errors=True)
 sys.exit(status)
 """
-"""`opsin`, which ends when its standard input does, also because napari was killed."""
+"""See `program`. Standard input ends also when napari was killed."""
 SHOWN = "Ctrl-C stops it"
 """What it says when it is there."""
 ENDING = 5.0
@@ -96,8 +96,7 @@ class BrowserPage:
         try:
             addresses = [self._address(one, folder / str(n)) for n, one in enumerate(sources)]
             shown = dict.fromkeys(addresses)  # a file can be several layers
-            program = [sys.executable, "-c", _PROGRAM, str(folder)]
-            command = [*program, "view", *shown, "--plugin", str(self._plugin)]
+            command = [*program(folder), "view", *shown, "--plugin", str(self._plugin)]
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -131,6 +130,11 @@ class BrowserPage:
             with suppress(Exception):
                 source.close()
         return str(with_name)
+
+
+def program(folder: Path) -> list[str]:
+    """`opsin`, which ends when its standard input does, and removes a folder then."""
+    return [sys.executable, "-c", _PROGRAM, str(folder)]
 
 
 def _plain(name: str) -> str:
