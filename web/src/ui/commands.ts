@@ -106,12 +106,7 @@ export class Commands {
     if (event.defaultPrevented) return;
     const command = commandFor(event);
     if (command === null || keepsKey(focusOf(event.target), event)) return;
-    if (
-      this.paletteOpen.peek() ||
-      this.runWith.peek() !== null ||
-      document.querySelector("dialog.modal[open]")
-    )
-      return;
+    if (document.querySelector("dialog[open]:not(.help)")) return;
     if (this.helpOpen.peek() && command !== "help" && command !== "close") return;
     if (command === "close" && !this.helpOpen.peek()) return;
     event.preventDefault();
