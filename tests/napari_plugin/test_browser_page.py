@@ -36,6 +36,7 @@ def test_it_ends_with_a_napari_that_is_killed(tmp_path: Path) -> None:
     ) as starter:
         assert starter.stdout is not None
         page = psutil.Process(int(starter.stdout.readline()))
+        time.sleep(1)  # until it has said all: who cannot say it ends, too
         os.kill(starter.pid, signal.SIGKILL)
     deadline = time.monotonic() + 20
     while page.is_running() and page.status() != psutil.STATUS_ZOMBIE:
