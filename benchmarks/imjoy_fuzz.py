@@ -48,7 +48,9 @@ def main() -> None:
             given = reader.make(draw)
             before = time.process_time()
             error = wrong_error(reader, given)
-            slow += time.process_time() - before > SLOW
+            if (took := time.process_time() - before) > SLOW:
+                slow += 1
+                print(f"{reader.name}: {took:.1f} s for {given!r:.300}", file=sys.stderr)
             count += 1
             if error is not None:
                 wrong += 1

@@ -43,6 +43,7 @@ from opsin.rpc.pool import default_pool
 from opsin.rpc.shared_arrays import SharedArrays, available
 from opsin.rpc.transports.unix_stream import UnixTransport
 from opsin.types import Metadata, reporting
+from opsin.worker_beside import import_beside
 from opsin.worker_trial import trial
 
 INTERVAL = 0.02
@@ -270,7 +271,7 @@ class Modules:
 
             return worker_napari.prepared(call.entry, call.role)
         if call.entry:
-            _import_beside(pathlib.Path(call.file))
+            import_beside(pathlib.Path(call.file))
             return function_of(call.entry)
         module = self._module(call.file, call.digest)
         return getattr(module, call.function), module
@@ -300,7 +301,7 @@ class Modules:
         name = _module_name(path)
         module = types.ModuleType(name)
         module.__file__ = file
-        _import_beside(path)
+        import_beside(path)
         sys.modules[name] = module
         try:
             exec(compile(source, file, "exec"), module.__dict__)
@@ -328,12 +329,6 @@ def function_of(entry: str) -> tuple[Callable[..., Any], types.ModuleType]:
     if not callable(found):
         raise PluginError(f"{name} has no function {attribute}.")
     return found, sys.modules.get(getattr(found, "__module__", None) or name, module)
-
-
-def _import_beside(path: pathlib.Path) -> None:
-    """Let what lies beside a file be imported, after all else: it must not hide a package."""
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
 
 
 def _work_in(folder: str, *, linked: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def test_a_worker_that_is_busy_or_out_of_date_is_not_given_to_the_next(tmp_path:
         ones = np.ones((2, 2))
         for factor in (2, 3):
             beside.write_text(f"FACTOR = {factor}\n")
+            os.utime(beside, ns=(factor, factor))  # in one second, by which bytecode is told
             for _ in range(2):
                 async with pool.worker(current(), "one", print) as worker:
                     answer = await worker.run(call(plugin, "beside", ("image",), image=ones))

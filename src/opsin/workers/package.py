@@ -20,6 +20,7 @@ NEEDED = (
     "errors.py",
     "forkserver.py",
     "types.py",
+    "worker_beside.py",
     "worker_imjoy",
     "worker_main.py",
     "worker_napari.py",

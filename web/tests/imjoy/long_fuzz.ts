@@ -68,7 +68,13 @@ async function main(seconds: number, seed: number): Promise<void> {
     const before = used();
     found.push(...(await wrongAtValue(next)), ...(await wrongInSession(next)));
     count += 2;
-    if (used() - before > 1) slow += 1;
+    const took = used() - before;
+    if (took > 1) {
+      slow += 1;
+      process.stderr.write(
+        `${took.toFixed(1)} s for the values and messages ${count - 1} and ${count}\n`,
+      );
+    }
     if (!first && elapsed() > seconds / 10) first = memoryUsage().rss;
   }
   for (const error of found.slice(0, SHOWN)) process.stderr.write(`${inspect(error)}\n`);
