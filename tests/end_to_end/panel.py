@@ -8,6 +8,12 @@ from playwright.sync_api import Locator
 
 from tests.end_to_end.app import App
 
+FITS = """(({ clientWidth, clientHeight }) => {
+    const [width, height] = window.opsin.viewer.size;
+    return !clientWidth || (width === clientWidth && height === clientHeight);
+})(document.querySelector('.quad-main canvas'))"""
+"""That the viewer knows how large its canvas is, if it is seen at all."""
+
 
 class Panel:
     """The plugins panel of the app, as a person uses it."""
@@ -34,6 +40,7 @@ class Panel:
         self.page.wait_for_timeout(50)
         if not self.region.is_visible():  # it had just opened itself, since plugins came
             button.click()
+        self.app.until(FITS)
 
     def run(self) -> None:
         self.region.get_by_role("button", name="Run", exact=True).click()

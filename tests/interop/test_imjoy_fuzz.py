@@ -66,3 +66,8 @@ def test_values_are_not_nested_without_end() -> None:
         encode(deep, Book())
     with pytest.raises(TypeError, match="cannot be sent"):
         encode(np.array([{}], dtype=object), Book())
+
+
+@pytest.mark.parametrize("kind", [{"a": 1}, ["set"], None, 3, b"set", "decode", "_init__"])
+def test_a_map_of_a_kind_that_there_is_not_is_a_map(kind: object) -> None:
+    assert decode({"_rtype": kind, "a": 1}, lambda one: one) == {"_rtype": kind, "a": 1}

@@ -41,6 +41,8 @@ export class Desk {
   readonly probe = signal<Probe | null>(null);
   /** Over whose canvas that is: there can be four. */
   readonly probed = signal<ViewerHandle | null>(null);
+  /** What each viewer has said last, the latest last. */
+  readonly #probes = new Map<ViewerHandle, Probe>();
   readonly connection = signal<ConnectionState>("connecting");
   readonly settings = signal<ReadonlyMap<number, LayerSettings>>(new Map());
   /** The latest failures, each reason once. */
@@ -253,11 +255,17 @@ export class Desk {
     this.viewer.setSlots(bytes);
   }
 
-  /** What lies under the pointer, over the canvas of this viewer. */
+  /**
+   * What lies under the pointer, over the canvas of this viewer; null: it is not over it.
+   * Viewers tell of it each in its own time: that it has left one may be heard after that it is over the next.
+   */
   showProbe(probe: Probe | null, viewer: ViewerHandle): void {
+    this.#probes.delete(viewer);
+    if (probe) this.#probes.set(viewer, probe);
+    const [over, found] = [...this.#probes].at(-1) ?? [null, null];
     batch(() => {
-      this.probe.value = probe;
-      this.probed.value = viewer;
+      this.probe.value = found;
+      this.probed.value = over;
     });
   }
 

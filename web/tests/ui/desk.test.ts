@@ -146,3 +146,17 @@ test("of all points a slice is shown as soon as its slider moves, and all again"
   desk.undo();
   expect(desk.showsAllPoints(z)).toBe(true);
 });
+
+test("what lies under the pointer is that of the viewer that it is over, in whatever order they tell", () => {
+  const [first, second] = [new FakeViewer(), new FakeViewer()];
+  const probe = (x: number) => ({ world: [x, x] as const, values: [] });
+  desk.showProbe(probe(1), first);
+  desk.showProbe(probe(2), second);
+  desk.showProbe(null, first);
+  expect([desk.probe.value?.world[0], desk.probed.value]).toEqual([2, second]);
+  desk.showProbe(probe(3), first);
+  desk.showProbe(null, first);
+  expect([desk.probe.value?.world[0], desk.probed.value]).toEqual([2, second]);
+  desk.showProbe(null, second);
+  expect([desk.probe.value, desk.probed.value]).toEqual([null, null]);
+});

@@ -203,9 +203,8 @@ class _Decoder:
         if not isinstance(value, dict):
             return value
         kind = value.get("_rtype")
-        read = getattr(self, f"_{kind}", None) if kind in _KINDS else None
-        if read is not None:
-            return read(value, deep)
+        if isinstance(kind, str) and kind in _KINDS:
+            return getattr(self, f"_{kind}")(value, deep)
         return {str(key): self.decode(one, deep + 1) for key, one in value.items()}
 
     def _callback(self, value: dict[str, Any], deep: int) -> Any:

@@ -101,8 +101,10 @@ export class LinkedViews {
     const panels = this.panels.peek();
     this.panels.value = [];
     this.#volume.value = null;
-    for (const { viewer } of panels) viewer.dispose();
-    this.#desk.showProbe(null, this.#desk.viewer);
+    for (const { viewer } of panels) {
+      viewer.dispose();
+      this.#desk.showProbe(null, viewer);
+    }
   }
 
   /** `displayed` null: the volume. */
