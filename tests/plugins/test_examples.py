@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
+from uv import find_uv_bin
 
+import opsin
 from opsin.errors import Cancelled
 from opsin.plugins.formats import read_plugin
 from opsin.plugins.parameters import complete
@@ -130,3 +135,23 @@ def test_measure() -> None:
         "label": [5], "size": [6], "y": [2.5], "x": [4], "brightness": [0.33],
     }  # fmt: skip
     assert set(measure(labels)) == {"label", "size", "y", "x"}
+
+
+def test_a_package_of_napari_runs_here_and_is_one_for_napari(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    words = (find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--no-build-isolation")
+    package = EXAMPLES / "napari-edges"
+    environment = {**os.environ, "UV_SYSTEM_CERTS": "1", "PYTHONPATH": str(site)}
+    for command in (
+        (*words, "--python", sys.executable, "--target", site, package),
+        ("npe2", "validate", "napari-edges"),
+        ("opsin", "run", "napari:napari-edges:squares", "-o", tmp_path / "squares.ome.zarr"),
+        ("opsin", "run", "napari:napari-edges:edges", tmp_path / "squares.ome.zarr",
+         "-o", tmp_path / "edges.ome.zarr", "sigma=2", "kind=strength"),
+    ):  # fmt: skip
+        subprocess.run(command, check=True, env=environment)
+    squares = opsin.open_image(tmp_path / "squares.ome.zarr").read()
+    assert squares.max() == 5
+    expected = ndimage.gaussian_gradient_magnitude(squares, 2)
+    edges = opsin.open_image(tmp_path / "edges.ome.zarr").read()
+    np.testing.assert_allclose(edges, expected, rtol=1e-6)

@@ -1,0 +1,1 @@
+"""Finds edges, a plugin of napari."""
