@@ -8,9 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Playwright, sync_playwright
 
 from tests.end_to_end.app import CHROMIUM, FLAGS, App
+from tests.end_to_end.panel import Panel
+from tests.server.running import Running
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / ".cache" / "demo.ome.zarr"
@@ -52,3 +54,14 @@ def app(browser: Browser) -> Iterator[App]:
         context.close()
     assert errors == [], "the page logged errors"
     assert app.strangers == [], "the page asked another computer for something"
+
+
+@pytest.fixture
+def panel(app: App, server: Running) -> Panel:
+    """The plugins panel at the `server` of a test's file, which allows plugins nothing."""
+    panel = Panel(app)
+    app.page.set_viewport_size({"width": 1280, "height": 760})
+    # Whether a plugin may use the network is asked before its first run.
+    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
+    app.open(server)
+    return panel

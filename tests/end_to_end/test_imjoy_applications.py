@@ -13,7 +13,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from opsin.host.imjoy import pyodide
 from opsin.host.imjoy.applications import KNOWN
@@ -21,7 +21,6 @@ from opsin.host.imjoy.npm import FOLDER, install
 from opsin.images.readers import open_image
 from opsin.plugins.new_plugin import write_new
 from opsin.workers.package_sources import PackageSources, write_sources
-from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
 from tests.host.imjoy_desks import plugin
 from tests.peers.npm import KEPT
@@ -125,15 +124,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         flags += ["--plugin", str(path)]
     with opsin_view([PICTURE], *flags, environment={"OPSIN_DATA": str(data)}) as running:
         yield running
-
-
-@pytest.fixture
-def panel(app: App, server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
-    return panel
 
 
 def test_python_runs_in_the_page_with_a_package_of_a_folder(panel: Panel) -> None:

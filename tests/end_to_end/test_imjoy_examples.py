@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Locator, expect
+from playwright.sync_api import FrameLocator, expect
 
 from opsin.plugins.new_plugin import Template, write_new
-from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
 from tests.server.running import Running, opsin_view
 
@@ -31,16 +30,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     flags = [word for file in files for word in ("--plugin", file)]
     with opsin_view([PICTURE, *flags], environment={"OPSIN_DATA": str(folder / "data")}) as running:
         yield running
-
-
-@pytest.fixture
-def panel(app: App, server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    # Whether it may use the network is asked before the first run of a plugin.
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
-    return panel
 
 
 def window(panel: Panel, name: str) -> FrameLocator:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
-from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
 from tests.host.imjoy_desks import plugin
 from tests.server.running import Running, opsin_view
@@ -91,15 +90,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = {"OPSIN_DATA": str(folder / "data")}
     with opsin_view([PICTURE], *flags, environment=data) as running:
         yield running
-
-
-@pytest.fixture
-def panel(app: App, server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
-    return panel
 
 
 def said(panel: Panel, name: str, words: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from opsin.host.imjoy.applications import KNOWN
 from opsin.images.readers import open_image
@@ -96,11 +96,8 @@ def received(app: App) -> list[int]:
 
 
 @pytest.fixture
-def panel(app: App, received: list[int], server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
+def panel(received: list[int], panel: Panel) -> Panel:
+    """With all that the page has got from when it was opened."""
     return panel
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
 from tests.host.imjoy_web import Web, web
 from tests.server.running import Running, opsin_view
@@ -46,11 +45,7 @@ def server(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def panel(app: App, server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
+def panel(panel: Panel) -> Panel:
     panel.show()
     expect(panel.region.get_by_role("button", name="All plugins")).to_be_visible(timeout=WAIT)
     panel.region.get_by_role("button", name="All plugins").click()

@@ -70,16 +70,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture
-def panel(app: App, server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    # Whether it may use the network is asked before the first run of a plugin.
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
-    return panel
-
-
 def windows(panel: Panel) -> Locator:
     return panel.page.get_by_role("region", name="Windows", exact=True)
 

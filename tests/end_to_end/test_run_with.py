@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
-from tests.end_to_end.app import App
 from tests.end_to_end.panel import Panel
 from tests.host.plugins import write_plugin
 from tests.host.test_row_inputs import SOURCE
@@ -62,15 +61,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     flags = [word for file in files for word in ("--plugin", file)]
     with opsin_view([STACK, *flags], environment=environment) as running:
         yield running
-
-
-@pytest.fixture
-def panel(app: App, server: Running) -> Panel:
-    panel = Panel(app)
-    app.page.set_viewport_size({"width": 1280, "height": 760})
-    app.page.add_locator_handler(app.page.get_by_role("button", name="Not now"), Locator.click)
-    app.open(server)
-    return panel
 
 
 def test_a_layer_is_run_with_a_plugin_of_imjoy_and_its_array_becomes_a_layer(panel: Panel) -> None:
