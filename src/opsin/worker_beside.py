@@ -9,7 +9,6 @@ As `opsin.worker_main`, which uses it, this needs the standard library only.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib.machinery import EXTENSION_SUFFIXES as BINARY
@@ -53,5 +52,5 @@ def _finder(folder: str) -> FileFinder:
 
 def _within(folder: str, other: str) -> bool:
     """Whether it is that folder or one of its packages: not an environment that is kept in it."""
-    inside = folder == other or folder.startswith(other + os.sep)
-    return inside and "site-packages" not in folder.removeprefix(other).split(os.sep)
+    path, outer = Path(folder), Path(other)
+    return path.is_relative_to(outer) and "site-packages" not in path.relative_to(outer).parts
