@@ -379,7 +379,8 @@ def test_an_environment_with_numpy_and_msgspec_alone_can_host_a_worker(
     names = {path.name for path in (made / "opsin").iterdir()} - {"__pycache__"}
     assert names == {
         *("__init__.py", "errors.py", "forkserver.py", "rpc", "sandbox", "types.py"),
-        *("worker_imjoy", "worker_main.py", "worker_napari.py", "worker_trial.py"),
+        *("worker_beside.py", "worker_imjoy", "worker_main.py", "worker_napari.py"),
+        "worker_trial.py",
     }
 
 
