@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from opsin.workers.environment import Environment
 from opsin.workers.isolation.visible import of_environment
@@ -31,15 +32,18 @@ async def keep_compiled(environment: Environment, modules: Iterable[str]) -> Non
     files = await asyncio.to_thread(_of_environment, environment, list(modules)[:MOST])
     if not files:
         return
-    process = await asyncio.create_subprocess_exec(
-        *("nice", str(environment.python), "-I", "-S", "-m", "compileall", "-q", "-i", "-"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with TemporaryFile() as given:
+        given.write("\n".join(files).encode())
+        given.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            *("nice", str(environment.python), "-I", "-S", "-m", "compileall", "-q", "-i", "-"),
+            stdin=given,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
     try:
-        await process.communicate("\n".join(files).encode())
+        await process.wait()
     except BaseException:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from tempfile import TemporaryFile
 
 from opsin.workers.lines import lines_of
 
@@ -35,19 +36,20 @@ async def run_installer(
         Its exit status.
     """
     known = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        env=known | dict(variables),
-    )
-    assert process.stdin is not None
+    # No pipe: writing to one fails where the program has ended without reading.
+    with TemporaryFile() as given:
+        given.write(text.encode())
+        given.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=given,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            env=known | dict(variables),
+        )
     assert process.stdout is not None
     try:
-        process.stdin.write(text.encode())
-        process.stdin.close()
         async for line in lines_of(process.stdout):
             output(line)
         return await process.wait()
