@@ -85,7 +85,7 @@ pytest: $(packages) $(app) $(demo)/zarr.json
 	$(say) "Tests: pytest, then those in a browser (tests/end_to_end), whichever fail"
 	@status=0; \
 	pytest $(spread) -n $$(($(cores) + 1)) --maxprocesses 4 -m "not slow" --ignore tests/end_to_end || status=$$?; \
-	pytest $(spread) -n $(cores) --maxprocesses 2 tests/end_to_end || status=$$?; \
+	pytest $(spread) -n $(cores) --maxprocesses 2 -m "not slow" tests/end_to_end || status=$$?; \
 	exit $$status
 
 slow: $(packages) $(app) ## the tests that `make test` leaves out: long ones that test nothing new

@@ -26,7 +26,7 @@ PLANE = (512, 384)
 EDGE = (61_211_072.4, 67_393_231.2)
 """A pixel, row and column, on the edge of the Mandelbrot set: there is something at every zoom."""
 
-VOLUME = (256, 256)
+VOLUME = (160, 160)
 SURFACE = (287_098.4, 389_266.0, 358_205.9)
 """A voxel on the surface of the Mandelbulb at every level, as seen from there."""
 FROM = {

@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("mode", ["mip", "translucent"])
+@pytest.mark.parametrize("mode", ["mip", pytest.param("translucent", marks=pytest.mark.slow)])
 def test_the_whole_stack_is_seen(app: App, stack: Path, mode: str) -> None:
     with opsin_view([stack]) as server:
         app.open(server, bare="")

@@ -118,7 +118,7 @@ def test_levels_are_mixed_in_one_picture_without_seams(app: App, made: Path) -> 
         assert_same_picture(app.capture(), expected)
 
 
-@pytest.mark.parametrize("turn", [0, 60])
+@pytest.mark.parametrize("turn", [0, pytest.param(60, marks=pytest.mark.slow)])
 def test_straight_along_an_axis(app: App, made: Path, turn: float) -> None:
     """Rays that never leave a plane of voxels: dividing by their direction gives no number."""
     place = made / "waves.ome.zarr"
