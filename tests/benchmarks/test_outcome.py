@@ -19,6 +19,7 @@ MISSING = "a/b:C, which it depends on, is not there: https://x.org cannot be rea
         (ImportError("cannot import name 'watershed' from 'skimage'"), "", {}, "no_wheel"),
         (AttributeError("module 'a.b' has no attribute 'c'"), "", {"older": True}, "needs_python"),
         (RemoteError("TypeError: Failed to fetch"), "", {}, "needs_network"),
+        (RemoteError("'git+https://me:word@x.org/a' cannot be fetched"), "", {}, "needs_network"),
         (TimeoutError("it took longer"), "https://x.org cannot be reached: …", {}, "needs_network"),
         (TimeoutError("it took longer"), "", {"running": True, "wants_data": True}, ""),
         (RuntimeError("of no use"), MISSING, {}, ""),

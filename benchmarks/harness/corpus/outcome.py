@@ -17,7 +17,7 @@ LONGEST = 300
 _NO_NETWORK = re.compile(
     r"Failed to fetch|Network ?Error|ERR_(?:NAME|INTERNET|CONNECTION)|Name or service not known|"
     r"Temporary failure in name resolution|Network is unreachable|Max retries exceeded|URLError|"
-    r"Load failed|net::|Content Security Policy|cannot be reached",
+    r"Load failed|net::|Content Security Policy|cannot be (?:reached|fetched)",
     re.IGNORECASE,
 )
 _NO_PACKAGE = re.compile(

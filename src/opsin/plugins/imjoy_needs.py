@@ -444,7 +444,8 @@ def _from_address(address: str, name: str = "") -> Requirement:
     if kind not in ("", "git") or parts.scheme != "https" or not parts.hostname or parts.username:
         raise PluginError(
             f"{shown} cannot be fetched: a package comes from an address that begins with https:// "
-            "or git+https://, without a name or password in it."
+            "or git+https://, without a name or password in it.",
+            reason="needs_network",
         )
     file = PurePosixPath(parts.path).name
     egg = re.search(r"(?:^|&)egg=([A-Za-z0-9._-]+)", parts.fragment)
