@@ -129,6 +129,14 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the pages have verified is not so for other tests: its results would be kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPSIN_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample files, made as docs/README.md says, in what looks like a checkout."""

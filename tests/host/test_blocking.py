@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,11 @@ def program(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     path = folder / "program.py"
     path.write_text(BEGIN + script)
     types = write_plugin(folder, TYPES, "types_of_planes.py")
+    # Its own workspace: in another the example may be verified, and its results be kept.
+    own = {**os.environ, "OPSIN_DATA": str(folder / "data")}
     done = subprocess.run(
         [sys.executable, "-W", "error", path, write_plugin(folder), types],
-        cwd=folder, text=True, capture_output=True, timeout=120, check=False,
+        cwd=folder, env=own, text=True, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert running_in(folder) == [], "something lives on"
     return done
