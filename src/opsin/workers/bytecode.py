@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from opsin.workers.environment import Environment
+from opsin.workers.installer import run_installer
 from opsin.workers.isolation.visible import of_environment
 
 MOST = 5000
@@ -32,23 +30,8 @@ async def keep_compiled(environment: Environment, modules: Iterable[str]) -> Non
     files = await asyncio.to_thread(_of_environment, environment, list(modules)[:MOST])
     if not files:
         return
-    with TemporaryFile() as given:
-        given.write("\n".join(files).encode())
-        given.seek(0)
-        process = await asyncio.create_subprocess_exec(
-            *("nice", str(environment.python), "-I", "-S", "-m", "compileall", "-q", "-i", "-"),
-            stdin=given,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    try:
-        await process.wait()
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        raise
+    compiler = (str(environment.python), "-I", "-S", "-m", "compileall", "-q", "-i", "-")
+    await run_installer(("nice", *compiler), lambda line: None, {}, "\n".join(files))
 
 
 def _of_environment(environment: Environment, modules: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Installer: a program that fetches or installs for plugins, such as uv or git, while it runs."""
+"""Installer: a program that fetches, installs or compiles for plugins, such as uv or git."""
 
 from __future__ import annotations
 
