@@ -30,6 +30,14 @@ FLAGS = [
     "--disable-sync",
 ]
 
+FITS = """(() => {
+    const canvas = document.querySelector(".quad-main canvas");
+    const [width, height] = window.opsin.viewer.size;
+    const is = (size, pixels) => Math.abs(size * devicePixelRatio - pixels) < 1;
+    return !canvas?.clientWidth || (is(canvas.clientWidth, width) && is(canvas.clientHeight, height));
+})()"""
+"""That the viewer knows how large its canvas is, if it is seen at all. (It hears of it a frame late.)"""
+
 
 class App:
     """One tab."""
@@ -81,7 +89,8 @@ class App:
             self.page.wait_for_timeout(20)
 
     def settle(self) -> None:
-        """Wait until the presented frame shows the current camera completely."""
+        """Wait until the presented frame shows the current camera completely, in its whole canvas."""
+        self.until(FITS)
         self.page.evaluate("window.opsin.viewer.settled()")
 
     def watch(self) -> None:

@@ -6,13 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Locator
 
-from tests.end_to_end.app import App
-
-FITS = """(({ clientWidth, clientHeight }) => {
-    const [width, height] = window.opsin.viewer.size;
-    return !clientWidth || (width === clientWidth && height === clientHeight);
-})(document.querySelector('.quad-main canvas'))"""
-"""That the viewer knows how large its canvas is, if it is seen at all."""
+from tests.end_to_end.app import FITS, App
 
 
 class Panel:
