@@ -34,9 +34,10 @@ FITS = """(() => {
     const canvas = document.querySelector(".quad-main canvas");
     const [width, height] = window.opsin.viewer.size;
     const is = (size, pixels) => Math.abs(size * devicePixelRatio - pixels) < 1;
-    return !canvas?.clientWidth || (is(canvas.clientWidth, width) && is(canvas.clientHeight, height));
+    if (!canvas?.clientWidth) return true;
+    return is(canvas.clientWidth, width) && is(canvas.clientHeight, height);
 })()"""
-"""That the viewer knows how large its canvas is, if it is seen at all. (It hears of it a frame late.)"""
+"""That the viewer knows how large its canvas is, of which it hears a frame late."""
 
 
 class App:
@@ -89,7 +90,7 @@ class App:
             self.page.wait_for_timeout(20)
 
     def settle(self) -> None:
-        """Wait until the presented frame shows the current camera completely, in its whole canvas."""
+        """Wait until the presented frame shows the current camera completely, in all its canvas."""
         self.until(FITS)
         self.page.evaluate("window.opsin.viewer.settled()")
 
