@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from opsin.host.imjoy.applications import KNOWN
 from opsin.images.readers import open_image
@@ -38,8 +39,8 @@ class ImJoyPlugin:
         viewer = await api.createWindow(src="{ADDRESS}")
         await viewer.setImage(image)
         await api.showStatus(f"{{type(image).__name__}} {{image.shape}} is shown.")
-        await api.confirm("Capture?")
-        await api.alert(await viewer.captureImage())
+        while await api.confirm("Capture?"):
+            await api.alert(await viewer.captureImage())
 
 api.export(ImJoyPlugin())
 """,
@@ -61,8 +62,8 @@ class ImJoyPlugin:
         labels[36:60, 50:90] = 2
         viewer = await api.createWindow(src="{ADDRESS}")
         await viewer.setLabelImage(labels)
-        await api.confirm("Capture?")
-        await api.alert(await viewer.captureImage())
+        while await api.confirm("Capture?"):
+            await api.alert(await viewer.captureImage())
 
 api.export(ImJoyPlugin())
 """,
@@ -110,26 +111,50 @@ def accepted(app: App) -> None:
 def shown(panel: Panel) -> NDArray[np.uint8]:
     """What the viewer itself captures, as soon as it shows something on its grey."""
     page = panel.page
-    expect(page.get_by_text("Capture?")).to_be_visible(timeout=WAIT)
-    page.wait_for_timeout(3000)
-    page.keyboard.press("Enter")
     captured = page.get_by_text("data:image/png;base64,")
-    expect(captured).to_be_visible(timeout=WAIT)
-    text = (captured.text_content() or "").partition("base64,")[2]
-    page.keyboard.press("Enter")
+
+    def capture() -> NDArray[np.uint8]:
+        expect(page.get_by_text("Capture?")).to_be_visible(timeout=WAIT)
+        page.keyboard.press("Enter")
+        expect(captured).to_be_visible(timeout=WAIT)
+        text = (captured.text_content() or "").partition("base64,")[2]
+        page.keyboard.press("Enter")
+        expect(captured).to_be_hidden()
+        return decode_png(base64.b64decode(text))
+
+    picture = once_seen(page, capture)
+    expect(page.get_by_text("Capture?")).to_be_visible(timeout=WAIT)
+    page.keyboard.press("Escape")
     accepted(panel.app)
-    return decode_png(base64.b64decode(text))
+    return picture
+
+
+def once_seen(page: Page, capture: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """What is captured once that shows something, and the same twice: it comes bit by bit."""
+    deadline = time.monotonic() + WAIT / 1000
+    before = None
+    while True:
+        page.wait_for_timeout(1500)
+        picture = capture()
+        if min(map(len, lines_of(picture))) and np.array_equal(picture, before):
+            return picture
+        assert time.monotonic() < deadline, "the viewer shows nothing that stays"
+        before = picture
+
+
+def lines_of(picture: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns in which something other than the grey lies, through the middle."""
+    grey = picture[2, 2].astype(int)
+    other = np.abs(picture.astype(int) - grey).sum(axis=2) > 30
+    height, width = other.shape
+    return np.flatnonzero(other[:, width // 2]), np.flatnonzero(other[height // 2])
 
 
 def image_in(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What lies in the middle of the grey of a picture, `SEEN` pixels along each side."""
-    grey = picture[2, 2].astype(int)
-    other = np.abs(picture.astype(int) - grey).sum(axis=2) > 30
-    height, width = other.shape
-    rows, columns = np.flatnonzero(other[:, width // 2]), np.flatnonzero(other[height // 2])
     place = [
         (lines[0] + (np.arange(SEEN) + 0.5) * (lines[-1] + 1 - lines[0]) / SEEN).astype(int)
-        for lines in (rows, columns)
+        for lines in lines_of(picture)
     ]
     return picture[np.ix_(*place)]
 
@@ -170,9 +195,8 @@ def test_the_viewer_is_run_with_a_layer(panel: Panel) -> None:
     body = windows.locator("iframe").first
     index = windows.frame_locator("iframe").get_by_text("Position:").first
     expect(index).to_be_visible(timeout=WAIT)
-    panel.page.wait_for_timeout(3000)
-    picture = decode_png(body.screenshot())
-    check_set(picture[:-10])  # below is the edge of its sliders
+    # Below is the edge of its sliders.
+    check_set(once_seen(panel.page, lambda: decode_png(body.screenshot())[:-10]))
     accepted(panel.app)
 
 

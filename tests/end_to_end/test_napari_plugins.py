@@ -85,11 +85,11 @@ def test_a_layer_is_sent_to_napari(
         assert stage.play("scenes_service:offered") == stage.process.pid
         seen: list[object] = []
         waiting = threading.Thread(
-            target=lambda: seen.extend(stage.play("scenes_service:waited", seconds=30, until=1))
+            target=lambda: seen.extend(stage.play("scenes_service:waited", seconds=120, until=1))
         )
         waiting.start()
         send.click()
-        expect(app.page.get_by_text("is open in napari.")).to_be_visible(timeout=30_000)
+        expect(app.page.get_by_text("is open in napari.")).to_be_visible(timeout=120_000)
         app.screenshot(tmp_path / "sent_to_napari.png")
         waiting.join()
         (layer,) = seen
