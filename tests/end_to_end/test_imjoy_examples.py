@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import FrameLocator, expect
 
@@ -23,7 +24,8 @@ WAIT = 30_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("examples")
-    files = [EXAMPLES / f"{name}.imjoy.html" for name in ("Scatter", "Smooth", "Steps", "Together")]
+    names = ("Scatter", "Smooth", "Star", "Steps", "Together")
+    files = [EXAMPLES / f"{name}.imjoy.html" for name in names]
     for template in TEMPLATES:
         files.append(folder / f"new-{template}.imjoy.html")
         write_new(files[-1], template)
@@ -68,6 +70,32 @@ def test_a_filter_runs_in_a_thread_of_the_browser(panel: Panel) -> None:
     panel.region.get_by_label("Image", exact=True).select_option("None")
     panel.run()
     expect(panel.page.get_by_text("64 × 64 pixels are smooth.").first).to_be_visible(timeout=WAIT)
+
+
+def test_a_page_that_nobody_sees_draws_a_layer(panel: Panel, tmp_path: Path) -> None:
+    panel.open("Star")
+    panel.region.get_by_role("textbox", name="Spokes").fill("8")
+    panel.region.get_by_role("textbox", name="Pixels along a side").fill("128")
+    panel.run()
+    made = panel.job().get_by_role("button", name="Show result Star")
+    expect(made).to_be_visible(timeout=WAIT)
+    layer = panel.result("Star")
+    assert layer["levels"][0]["shape"] == [128, 128]
+    panel.page.evaluate(
+        "id => window.opsin.viewer.scene.layers.forEach(layer =>"
+        " window.opsin.viewer.setLayer(layer.id, { visible: layer.id === id }))",
+        layer["id"],
+    )
+    panel.app.look(center=[63.5, 63.5], zoom=1.0)
+    panel.app.screenshot(tmp_path / "star.png")
+    drawn = panel.app.capture()[..., 0] > 127
+    height, width = drawn.shape
+    turn = np.arange(720) * np.pi / 360
+    around = drawn[
+        (height / 2 + 40 * np.sin(turn)).astype(int), (width / 2 + 40 * np.cos(turn)).astype(int)
+    ]
+    assert (around[1:] & ~around[:-1]).sum() + (around[0] & ~around[-1]) == 8
+    assert around.mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_templates_run_as_they_are(panel: Panel) -> None:

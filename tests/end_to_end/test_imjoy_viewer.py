@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ SET = "synthetic:mandelbrot,size=1048576"
 """2 TiB."""
 SEEN = 64
 """Pixels along each side, in which the window and the image are compared."""
+EXAMPLE = Path("examples/plugins/Volumes.imjoy.html").absolute()
 ADDRESS = "https://kitware.github.io/itk-vtk-viewer/app/"
 LARGE = plugin(
     "Large",
@@ -81,6 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         path = folder / f"{name}.imjoy.html"
         path.write_text(text)
         flags += ["--plugin", str(path)]
+    flags += ["--plugin", str(EXAMPLE)]
     with opsin_view([SET], *flags, environment={"OPSIN_DATA": str(data)}) as running:
         yield running
 
@@ -185,8 +188,9 @@ def test_of_an_image_of_terabytes_it_reads_what_it_shows(panel: Panel, received:
     assert sum(received) - before < 64 << 20
 
 
-def test_the_viewer_is_run_with_a_layer(panel: Panel) -> None:
-    panel.open("itk-vtk-viewer")
+@pytest.mark.parametrize("name", ["itk-vtk-viewer", "Volumes"])
+def test_the_viewer_is_run_with_a_layer(panel: Panel, name: str) -> None:
+    panel.open(name)
     assert panel.region.get_by_label("LabelImage").is_visible()
     panel.region.get_by_label("Image", exact=True).select_option(label="mandelbrot")
     panel.region.get_by_label("Whole image").check()
