@@ -8,7 +8,6 @@ import re
 import runpy
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from opsin.cli import _parser
 from opsin.images.description import describe
 from opsin.images.memory import image_from_array
 from opsin.images.readers import open_images
+from tests.ports import free_port
 from tests.server.running import opsin_serve, opsin_view
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -417,9 +417,7 @@ def with_free_port(words: tuple[str, ...]) -> tuple[str, ...]:
     if "--port" not in words:
         return words
     place = words.index("--port") + 1
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return (*words[:place], str(probe.getsockname()[1]), *words[place + 1 :])
+    return (*words[:place], str(free_port()), *words[place + 1 :])
 
 
 class Quiet(SimpleHTTPRequestHandler):

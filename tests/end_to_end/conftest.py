@@ -46,7 +46,9 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture
 def app(browser: Browser) -> Iterator[App]:
     """A page that complains about errors and never leaves this computer."""
-    context = browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]})
+    context = browser.new_context(
+        viewport={"width": SIZE[0], "height": SIZE[1]}, reduced_motion="reduce"
+    )
     app = App(context)
     yield app
     errors = list(app.errors)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import numpy as np
 
 from tests.end_to_end.app import App
+from tests.ports import free_port
 from tests.server.running import Running, opsin_serve, opsin_view
 
 DATA = Path(__file__).parents[1] / "data"
 IMAGES = [DATA / "nuclei/test/images/000.png", DATA / "volume/img3d.tif"]
 TOKEN = {"OPSIN_TOKEN": "a-token-that-outlives-a-server"}
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def kill(server: Running) -> None:
@@ -36,7 +30,7 @@ def forgive(app: App) -> None:
 
 
 def test_the_page_comes_back_to_the_same_view(app: App) -> None:
-    port = free_port()
+    port = str(free_port())
     app.page.set_viewport_size({"width": 700, "height": 500})
     with opsin_view(IMAGES, "--port", port, environment=TOKEN) as server:
         app.open(server)
@@ -65,7 +59,7 @@ def test_the_page_comes_back_to_the_same_view(app: App) -> None:
 
 
 def test_what_the_address_opens_comes_back_too(app: App) -> None:
-    port = free_port()
+    port = str(free_port())
     app.page.set_viewport_size({"width": 500, "height": 400})
     root = ("--root", DATA, "--port", port)
     names = "&open=data/nuclei/test/images/000.png&open=data/volume/img3d.tif"
@@ -91,7 +85,7 @@ def test_what_the_address_opens_comes_back_too(app: App) -> None:
 
 
 def test_a_page_whose_token_has_expired_says_so(app: App) -> None:
-    port = free_port()
+    port = str(free_port())
     with opsin_view(IMAGES, "--port", port) as server:
         app.open(server)
         kill(server)

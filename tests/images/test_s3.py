@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.server
 import os
-import socket
+import re
 import subprocess
 import sys
 import threading
@@ -35,26 +35,19 @@ DATA = bytes(range(256)) * 40
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An S3 server with `s3://private` (which wants a key) and `s3://public`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("moto") / "log"
     with log.open("wb") as out:
         server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
             stdout=out,
             stderr=out,
             env={**os.environ, "MOTO_ACCOUNT_ID": "123456789012"},
         )
     try:
-        for _ in range(600):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.05)
-        url = f"http://127.0.0.1:{port}"
+        while not (found := re.search(r"Running on (http://[\d.:]+)", log.read_text())):
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.05)
+        url = found[1]
         fill(url, tmp_path_factory.mktemp("upload"))
         yield url
     finally:

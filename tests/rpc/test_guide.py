@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from opsin.rpc.shared_arrays import available
+from tests.ports import free_port
 from tests.test_docs import WITH_SERVERS, blocks, run_python
 
 WEB = Path(__file__).parents[2] / "web"
@@ -40,13 +41,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPSIN_TOKEN", "a token for this page")
     return tmp_path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
