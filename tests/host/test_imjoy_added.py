@@ -10,7 +10,7 @@ import pytest
 
 from opsin.errors import PluginError, UsageError
 from opsin.host.imjoy.added import add, is_imjoy_source, update
-from opsin.host.imjoy.applications import application, parse_place
+from opsin.host.imjoy.applications import application, is_served, parse_place, place_of
 from opsin.host.imjoy.resources import kept_resource
 from opsin.host.workspace import Workspace
 from tests.host.imjoy_desks import desk_in, plugin
@@ -54,6 +54,19 @@ def test_what_it_names_by_address_is_fetched_and_kept_with_it(
     assert kept is not None
     assert kept.path(workspace.fetched).read_text() == SCRIPT
     assert workspace.origin("Drawer.imjoy.html") == address
+
+
+def test_workers_and_pages_of_npm_are_fetched_when_it_is_added(
+    site: Web, workspace: Workspace
+) -> None:
+    worker = site.put("/own_worker.js", SCRIPT, "text/javascript")
+    page = "https://cdn.jsdelivr.net/npm/itk-vtk-viewer@14.51.0/package.json"
+    run(add(workspace, plugin("Busy", "x", "web-worker", base_worker=worker, base_frame=page)))
+    for address in (worker, page):
+        assert kept_resource(address, workspace.fetched) is not None
+    known = "https://oeway.github.io/itk-vtk-viewer/"
+    run(add(workspace, plugin("Known", "", "rpc-window", base_frame=known)))
+    assert list(workspace.fetched.glob("**/itk-vtk-viewer*/**/dist/index.html"))
 
 
 def test_a_script_that_is_dead_is_named_and_nothing_is_kept(
@@ -118,6 +131,12 @@ def test_applications_are_known_by_name_and_by_their_sites() -> None:
     assert parse_place(known.place) == ("itk-vtk-viewer", "14.51.0", "dist/index.html")
     assert parse_place("npm:@scope/name/a/b.html") == ("@scope/name", "", "a/b.html")
     assert application("viewer") is None
+    assert place_of("https://kitware.github.io/itk-vtk-viewer/app/") == parse_place(known.place)
+    assert place_of("https://example.org/") is None
+    for here in ("", "https://lib.imjoy.io/default_base_frame.html", known.place, known.sites[0]):
+        assert is_served(here)
+    assert is_served("https://unpkg.com/itk-vtk-viewer@14.51.0/dist/index.html")
+    assert not is_served("https://example.org/page.html")
     assert parse_place("https://example.org/npm:a/b") is None
 
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from opsin.errors import PluginError, UsageError
-from opsin.host.imjoy.applications import application, parse_place
+from opsin.host.imjoy.applications import application, place_of
 from opsin.host.imjoy.frame import code_of
 from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.imjoy.npm import install
@@ -16,6 +16,7 @@ from opsin.host.imjoy.sources import obtain_source
 from opsin.host.registry import Registered, read_registered
 from opsin.host.workspace import Workspace
 from opsin.plugins.imjoy_uri import SUFFIX
+from opsin.plugins.npm_mirrors import npm_file
 
 
 async def add(
@@ -82,9 +83,13 @@ async def fetch_all(file: ImjoyFile, workspace: Workspace) -> list[str]:
         return (await obtain(address, workspace.fetched, kind=kind)).route
 
     await code_of(file, served, said.append)
-    place = parse_place(str(file.config.entries.get("base_frame") or ""))
-    if place is not None:
+    if worker := str(file.config.entries.get("base_worker") or ""):
+        await served(worker, "script")
+    page = str(file.config.entries.get("base_frame") or "")
+    if (place := place_of(page)) is not None:
         await install(place[0], place[1], workspace.fetched)
+    elif npm_file(page) is not None:
+        await served(page)
     return said
 
 

@@ -10,6 +10,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from opsin.plugins.npm_mirrors import npm_file
+
 SCHEME = "npm:"
 _PLACE = re.compile(r"npm:((?:@[\w.-]+/)?[\w.-]+)(?:@([\w.^~-]+))?/(.+)")
 
@@ -78,6 +80,22 @@ def application(name: str) -> Application | None:
         if name == one.name or name.startswith(one.sites):
             return one
     return None
+
+
+def place_of(page: str) -> tuple[str, str, str] | None:
+    """Package, version and file of npm that hold the page at an address; None: it is elsewhere."""
+    known = application(page)
+    return parse_place(known.place if known else page)
+
+
+def is_own_frame(page: str) -> bool:
+    """Whether an address is that of ImJoy's own frame, for which Opsin has its own."""
+    return not page or "lib.imjoy.io/default_base_frame" in page
+
+
+def is_served(page: str) -> bool:
+    """Whether the page at an address comes from here, so that it needs no network."""
+    return is_own_frame(page) or place_of(page) is not None or npm_file(page) is not None
 
 
 def parse_place(address: str) -> tuple[str, str, str] | None:

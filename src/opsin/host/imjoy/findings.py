@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from opsin.errors import PluginError
 from opsin.host.imjoy.api import NAMES, is_elsewhere
+from opsin.host.imjoy.applications import is_served
 from opsin.host.imjoy.frame import requirement_of
 from opsin.host.imjoy.imjoy_file import PYTHON_KINDS, ImjoyFile
 from opsin.plugins.formats.imjoy_html.blocks import KNOWN, Block
@@ -76,8 +77,9 @@ def _of_needs(file: ImjoyFile) -> Iterator[str]:
     (operation,) = file.plugin.operations
     if operation.refused:
         yield operation.refused
-    if file.config.entries.get("base_frame"):
-        yield f"Its page is fetched: {file.config.entries['base_frame']} has to be allowed."
+    page = str(file.config.entries.get("base_frame") or "")
+    if page and not is_served(page):
+        yield f"Its page is fetched: {page} has to be allowed."
 
 
 def _of_scripts(file: ImjoyFile) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.host import Host
-from opsin.host.imjoy.applications import application, parse_place
+from opsin.host.imjoy.applications import is_own_frame, place_of
 from opsin.host.imjoy.imjoy_file import ImjoyFile
 from opsin.host.imjoy.npm import install
 from opsin.host.imjoy.pages import page_plugin
@@ -92,10 +92,9 @@ class Shelf:
 
     async def page(self, address: str, *, network: bool) -> str:
         """The address of a page of its own that a plugin runs in; '' for Opsin's own frame."""
-        if not address or "lib.imjoy.io/default_base_frame" in address:
+        if is_own_frame(address):
             return ""
-        known = application(address)
-        if (place := parse_place(known.place if known else address)) is not None:
+        if (place := place_of(address)) is not None:
             package = await install(place[0], place[1], self._folder)
             return f"{package.relative_to(self._folder).as_posix()}/{place[2]}"
         if npm_file(address) is not None:
