@@ -29,7 +29,7 @@ def test_at_rest_a_volume_looks_like_its_finest_level_opened_eagerly(
     for rendering in renderings:
         assert seen[rendering]["level"] == 0
         assert seen[rendering]["off"][0] <= 0.02, rendering
-        assert seen[rendering]["std"] > 0.5, "an empty picture"
+        assert seen[rendering]["std"] > 0.3, "an empty picture"
     assert seen["mip"]["off"][1] > 0.05, "the levels differ too little"
     assert seen["names"] == ["array"]
     assert seen["planes"] == 0
