@@ -135,7 +135,7 @@ def shown(panel: Panel) -> NDArray[np.uint8]:
 def once_seen(page: Page, capture: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """What is captured once that shows something, and the same twice: it comes bit by bit."""
     deadline = time.monotonic() + WAIT / 1000
-    before = None
+    before = np.zeros(0, np.uint8)
     while True:
         page.wait_for_timeout(1500)
         picture = capture()
