@@ -44,8 +44,10 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             env={**os.environ, "MOTO_ACCOUNT_ID": "123456789012"},
         )
     try:
+        end = time.monotonic() + 60
         while not (found := re.search(r"Running on (http://[\d.:]+)", log.read_text())):
             assert server.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
             time.sleep(0.05)
         url = found[1]
         fill(url, tmp_path_factory.mktemp("upload"))

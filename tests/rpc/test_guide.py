@@ -90,8 +90,6 @@ def test_the_snippets_of_python_give_what_they_say(desk: Path) -> None:
 
 
 def test_the_files_of_typescript_give_what_they_say(desk: Path) -> None:
-    if not NODE.exists():
-        pytest.skip("There is no Node in this environment.")
     names = [block.name for block in blocks(WITH_SERVERS) if block.kind == "ts"]
     assert len(names) == 3
     with served(desk):
@@ -102,11 +100,7 @@ def test_the_files_of_typescript_give_what_they_say(desk: Path) -> None:
 
 
 def test_the_files_of_typescript_have_no_wrong_types(desk: Path) -> None:
-    if not NODE.exists():
-        pytest.skip("There is no Node in this environment.")
     tsc = WEB / "node_modules/typescript/bin/tsc"
-    if not tsc.exists():
-        pytest.skip("The packages of the web app are not installed.")
     options = [
         *("--noEmit", "--strict", "--skipLibCheck", "--allowImportingTsExtensions"),
         *("--target", "es2023", "--module", "esnext", "--moduleResolution", "bundler"),

@@ -6,17 +6,15 @@ import asyncio
 from pathlib import Path
 
 from opsin.errors import PluginError, UsageError
-from opsin.host.imjoy.applications import application, place_of
+from opsin.host.imjoy.applications import application
 from opsin.host.imjoy.frame import code_of
 from opsin.host.imjoy.imjoy_file import ImjoyFile
-from opsin.host.imjoy.npm import install
-from opsin.host.imjoy.pages import page_plugin
+from opsin.host.imjoy.pages import page_plugin, served_page
 from opsin.host.imjoy.resources import Kind, obtain
 from opsin.host.imjoy.sources import obtain_source
 from opsin.host.registry import Registered, read_registered
 from opsin.host.workspace import Workspace
 from opsin.plugins.imjoy_uri import SUFFIX
-from opsin.plugins.npm_mirrors import npm_file
 
 
 async def add(
@@ -85,11 +83,7 @@ async def fetch_all(file: ImjoyFile, workspace: Workspace) -> list[str]:
     await code_of(file, served, said.append)
     if worker := str(file.config.entries.get("base_worker") or ""):
         await served(worker, "script")
-    page = str(file.config.entries.get("base_frame") or "")
-    if (place := place_of(page)) is not None:
-        await install(place[0], place[1], workspace.fetched)
-    elif npm_file(page) is not None:
-        await served(page)
+    await served_page(str(file.config.entries.get("base_frame") or ""), workspace.fetched)
     return said
 
 

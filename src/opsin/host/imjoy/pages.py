@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
+from opsin.host.imjoy.applications import place_of
+from opsin.host.imjoy.npm import install
+from opsin.host.imjoy.resources import obtain
 from opsin.plugins.imjoy_uri import SUFFIX
+from opsin.plugins.npm_mirrors import npm_file
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
@@ -33,3 +38,17 @@ def page_plugin(address: str, config: dict[str, Any]) -> str:
         "passive": bool(config.get("passive")),
     }
     return f'<config lang="json">\n{json.dumps(entries, indent=2)}\n</config>\n'
+
+
+async def served_page(address: str, folder: Path) -> str | None:
+    """Fetch the page at an address, once, if npm has it: where it is served. None: it is elsewhere.
+
+    Raises:
+        OpsinError: it cannot be had.
+    """
+    if (place := place_of(address)) is not None:
+        package = await install(place[0], place[1], folder)
+        return f"{package.relative_to(folder).as_posix()}/{place[2]}"
+    if npm_file(address) is not None:
+        return (await obtain(address, folder)).route
+    return None

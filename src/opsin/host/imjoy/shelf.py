@@ -10,17 +10,15 @@ from typing import Any
 
 from opsin.errors import OpsinError, PluginError, UsageError
 from opsin.host.host import Host
-from opsin.host.imjoy.applications import is_own_frame, place_of
+from opsin.host.imjoy.applications import is_own_frame
 from opsin.host.imjoy.imjoy_file import ImjoyFile
-from opsin.host.imjoy.npm import install
-from opsin.host.imjoy.pages import page_plugin
+from opsin.host.imjoy.pages import page_plugin, served_page
 from opsin.host.imjoy.pyodide import prepare
 from opsin.host.imjoy.resources import Kind, obtain
 from opsin.host.imjoy.sources import obtain_source
 from opsin.host.registry import Registered, read_registered
 from opsin.plugins.imjoy_repository import ImjoyRepository
 from opsin.plugins.imjoy_uri import SUFFIX
-from opsin.plugins.npm_mirrors import npm_file
 from opsin.workers.package_sources import read_sources
 
 
@@ -94,11 +92,8 @@ class Shelf:
         """The address of a page of its own that a plugin runs in; '' for Opsin's own frame."""
         if is_own_frame(address):
             return ""
-        if (place := place_of(address)) is not None:
-            package = await install(place[0], place[1], self._folder)
-            return f"{package.relative_to(self._folder).as_posix()}/{place[2]}"
-        if npm_file(address) is not None:
-            return (await obtain(address, self._folder)).route
+        if (served := await served_page(address, self._folder)) is not None:
+            return served
         if not network:
             raise PluginError(
                 f"Its page is at {address}: allow it the network.", reason="needs_network"
