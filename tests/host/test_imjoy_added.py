@@ -130,6 +130,7 @@ def test_applications_are_known_by_name_and_by_their_sites() -> None:
     assert application("https://kitware.github.io/itk-vtk-viewer/app/?a=1") == known
     assert parse_place(known.place) == ("itk-vtk-viewer", "14.51.0", "dist/index.html")
     assert parse_place("npm:@scope/name/a/b.html") == ("@scope/name", "", "a/b.html")
+    assert parse_place("npm:name/../../b.html") is None
     assert application("viewer") is None
     assert place_of("https://kitware.github.io/itk-vtk-viewer/app/") == parse_place(known.place)
     assert place_of("https://example.org/") is None

@@ -101,4 +101,6 @@ def is_served(page: str) -> bool:
 def parse_place(address: str) -> tuple[str, str, str] | None:
     """Package, version and file of an address that begins with `npm:`; None: it is none."""
     found = _PLACE.fullmatch(address)
-    return None if found is None else (found[1], found[2] or "", found[3])
+    if found is None or ".." in found[3].split("/"):
+        return None
+    return found[1], found[2] or "", found[3]
