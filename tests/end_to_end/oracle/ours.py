@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Frame, Route
 
 from opsin.host.agreements import Agreements
 from opsin.host.imjoy.api import PluginApi, plain
@@ -177,14 +177,24 @@ class Ours:
             await desk.stop(id)
 
     def _windows(self) -> list[dict[str, Any]]:
-        frames = {frame.name: frame for frame in self.app.page.frames}
-        found = []
-        for window in list(self.desk._windows._windows.values()):
-            frame = frames.get(str(window.config.get("id")))
+        windows = list(self.desk._windows._windows.values())
+        return [
+            {"name": window.name, **seen(self._frame(str(window.config["id"])))}
+            for window in windows
+        ]
+
+    def _frame(self, name: str) -> Frame:
+        """Where the page of a window is; a plugin can have answered before the browser tells."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            frame = self.app.page.frame(name=name)
+            inner = frame
             if frame is not None and "/outside.html" in frame.url:  # a page of others lies in it
-                frame = frame.child_frames[0]
-            found.append({"name": window.name, **(seen(frame) if frame else {})})
-        return found
+                inner = next(iter(frame.child_frames), None)
+            if inner is not None and inner.url.startswith("http"):
+                return inner
+            assert time.monotonic() < deadline, "a window shows no page"
+            self.app.page.wait_for_timeout(20)
 
     def _answer(self, route: Route) -> None:
         path = self._registry.file(route.request.url)
