@@ -9,6 +9,9 @@ import type { PluginShelf } from "./plugin_shelf.ts";
 /** Has the server show a file; gives the ids of its layers. */
 export type ShowFile = (file: File) => Promise<readonly number[]>;
 
+/** How long what is dropped before the host has told its plugins waits for them. */
+const TOLD_WITHIN_MS = 5000;
+
 type Panels = Pick<Commands, "runWith" | "pluginsOpen">;
 
 export class DroppedFiles {
@@ -32,7 +35,8 @@ export class DroppedFiles {
       await this.#shelf.add(plugins);
     }
     const [only] = others;
-    if (only && others.length === 1 && this.#isTaken(only)) this.#commands.runWith.value = only;
+    const isTaken = only !== undefined && others.length === 1 && (await this.#isTaken(only));
+    if (isTaken) this.#commands.runWith.value = only;
     else for (const file of others) await this.show(file);
   }
 
@@ -59,7 +63,9 @@ export class DroppedFiles {
     return { label: "Run with …", run };
   }
 
-  #isTaken(file: File): boolean {
+  async #isTaken(file: File): Promise<boolean> {
+    const late = new Promise((resolve) => setTimeout(resolve, TOLD_WITHIN_MS));
+    await Promise.race([this.#shelf.told, late]);
     const plugins = this.#shelf.plugins.peek() ?? [];
     return plugins.some(({ operations }) => operations.some((one) => fileInputFor(one, file)));
   }

@@ -26,6 +26,7 @@ export class PluginShelf {
     const operation = plugin?.operations.find((one) => one.name === name);
     return plugin && operation ? { plugin, operation } : null;
   });
+  readonly #told = Promise.withResolvers<void>();
   readonly #link: HostLink;
   readonly #notices: Notices;
   readonly #memory: ChosenMemory;
@@ -52,14 +53,21 @@ export class PluginShelf {
         const isNews = this.plugins.peek() === null && own.length > 0;
         this.plugins.value = plugins;
         this.problem.value = null;
+        this.#told.resolve();
         if (!isNews) return;
         this.#chooseAtStart(own);
         arrived();
       },
       (error) => {
         this.problem.value = sentenceOf(error);
+        this.#told.resolve();
       },
     );
+  }
+
+  /** Settled when the host has told which plugins there are, or why there is no list. */
+  get told(): Promise<void> {
+    return this.#told.promise;
   }
 
   choose(plugin: Plugin, operation: PluginOperation): void {

@@ -4,7 +4,7 @@ import { DroppedFiles } from "../../../src/ui/host/dropped_files.ts";
 import { carriedFile, fileInputFor, takesFile } from "../../../src/ui/host/file_inputs.ts";
 import { isPluginFile } from "../../../src/ui/host/plugin_file.ts";
 import { PluginShelf } from "../../../src/ui/host/plugin_shelf.ts";
-import { hostFixture } from "../../fake/host_fixture.ts";
+import { connected, hostFixture, settle } from "../../fake/host_fixture.ts";
 import { operation } from "../../fake/plugins.ts";
 
 const ANY = { name: "a", title: "A", extensions: [], types: [], smallest: 0, largest: null };
@@ -66,4 +66,34 @@ test("what nobody takes is shown, and whoever wants may go on with it", async ()
   const done = desk.notices.shown.value.find(({ text }) => text === "“good.tif” is open.");
   done?.action?.run();
   expect(commands.runWith.value).toBe(7);
+});
+
+test("what is dropped before the host has told its plugins waits for them, but not for ever", async () => {
+  const { host, desk, link, memory } = hostFixture();
+  const reads = operation("reads", {}, { inputs: [], files: [{ ...ANY, extensions: ["csv"] }] });
+  const [plugin] = host.plugins;
+  if (plugin) host.plugins = [{ ...plugin, operations: [reads] }];
+  const commands = {
+    runWith: signal<number | string | File | null>(null),
+    pluginsOpen: signal(false),
+  };
+  const shown: string[] = [];
+  const droppedAt = (shelf: PluginShelf) =>
+    new DroppedFiles(commands, shelf, desk.notices, async ({ name }) => {
+      shown.push(name);
+      return [];
+    });
+  const early = droppedAt(new PluginShelf(link, desk.notices, memory, () => {})).take([CELLS]);
+  await settle();
+  expect(commands.runWith.value).toBeNull();
+  await connected({ link });
+  await early;
+  expect(commands.runWith.value).toBe(CELLS);
+  expect(shown).toEqual([]);
+  const other = hostFixture();
+  const unheard = new PluginShelf(other.link, other.notices, other.memory, () => {});
+  const late = droppedAt(unheard).take([CELLS]);
+  await settle(5001);
+  await late;
+  expect(shown).toEqual(["Cells.CSV"]);
 });
