@@ -323,7 +323,9 @@ export class RenderEngine implements StreamListener {
       this.#volumes.improve();
       this.#stale = true;
     }
-    const busy = volume && this.#volumes.isBusy(this.#moving || !this.#isHurried());
+    const busy = volume
+      ? this.#volumes.isBusy(this.#moving || !this.#isHurried())
+      : this.#slices.isBusy;
     const drawn = this.#stale && !busy;
     if (drawn) this.#draw();
     else if (volume && !busy && this.#isBlurred() && this.#volumes.sharpen(this.#frame)) {

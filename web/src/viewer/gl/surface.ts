@@ -3,6 +3,7 @@
 import type { Pair } from "../types.ts";
 import { ColourTables } from "./colour_tables.ts";
 import { Painter } from "./painter.ts";
+import { PendingFrames } from "./pending_frames.ts";
 import { TexelReader } from "./texel_reader.ts";
 import { VolumePainter } from "./volume_painter.ts";
 import { VolumePicker } from "./volume_picker.ts";
@@ -19,6 +20,8 @@ export class Surface {
   volumePainter: VolumePainter | null = null;
   volumePicker: VolumePicker | null = null;
   reader: TexelReader | null = null;
+  /** Of slices; volumes have a pace of their own. */
+  pending: PendingFrames | null = null;
   readonly #canvas: OffscreenCanvas;
   readonly #colormaps: Readonly<Record<string, Uint8Array>>;
 
@@ -45,6 +48,7 @@ export class Surface {
       this.volumePainter = null;
       this.volumePicker = null;
       this.reader = null;
+      this.pending = null;
       listener.lost();
     });
     canvas.addEventListener("webglcontextrestored", () => {
@@ -76,5 +80,6 @@ export class Surface {
     this.volumePainter = new VolumePainter(this.gl, tables);
     this.volumePicker = new VolumePicker(this.gl, tables);
     this.reader = new TexelReader(this.gl);
+    this.pending = new PendingFrames(this.gl);
   }
 }

@@ -64,6 +64,7 @@ export class SliceScene {
     const lists = new Map(this.#painted.map((one) => [one.layer.id, one]));
     const painted = layers.flatMap(({ layer }) => lists.get(layer.id) ?? discs.get(layer.id) ?? []);
     this.#surface.painter?.paint(size, clear, painted);
+    this.#surface.pending?.add();
     for (const { list } of this.#painted) {
       for (const brick of list.bricks) {
         brick.slot.drawn = frame;
@@ -73,6 +74,11 @@ export class SliceScene {
       }
     }
     return caughtUp;
+  }
+
+  /** Whether another frame would only wait. */
+  get isBusy(): boolean {
+    return this.#surface.pending?.isFull === true;
   }
 
   /** Of the last frame. */
