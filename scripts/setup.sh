@@ -70,11 +70,17 @@ app() {
   (cd web && PATH="$PWD/../.venv/bin:$PATH" npm run --silent build -- --logLevel warn)
 }
 
+# Nearly all tests take Chromium's headless shell where it is (docs/decisions/0054); not every
+# distribution has it, and Chromium itself does for them, too.
 chromium() {
   [ -x /usr/bin/chromium ] ||
     system "Chromium, which the end-to-end tests drive" chromium fonts-dejavu-core ||
     [ "${1:-}" != --required ] ||
     fail "The end-to-end tests cannot run without /usr/bin/chromium."
+  [ -x /usr/bin/chromium-headless-shell ] || [ "$(id -u)" != 0 ] ||
+    ! command -v apt-get >/dev/null ||
+    system "Chromium without its windows, in which tests are quicker" chromium-headless-shell ||
+    true
 }
 
 bubblewrap() {

@@ -17,7 +17,10 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, R
 
 from tests.server.running import Running
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = Path("/usr/bin/chromium")
+SHELL = Path("/usr/bin/chromium-headless-shell")
+"""Chromium without its windows (docs/decisions/0054)."""
+BROWSER = SHELL if SHELL.exists() else CHROMIUM
 FLAGS = [
     "--no-sandbox",
     "--use-gl=angle",

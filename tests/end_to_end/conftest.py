@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Locator, Playwright, sync_playwright
 
-from tests.end_to_end.app import CHROMIUM, FLAGS, App
+from tests.end_to_end.app import BROWSER, FLAGS, App
 from tests.end_to_end.panel import Panel
 from tests.server.running import Running
 
@@ -38,7 +38,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """One Chromium for all tests; each test has a context of its own in it."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
     yield browser
     browser.close()
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Playwright
 from opsin.images.memory import image_from_array
 from opsin.images.write import write_image
 from tests.end_to_end import reference
-from tests.end_to_end.app import CHROMIUM, FLAGS, App
+from tests.end_to_end.app import BROWSER, FLAGS, App
 from tests.fault_server import serving
 from tests.server.running import Running, opsin_view
 
@@ -216,7 +216,7 @@ def test_a_dense_screen_gets_dense_pixels(
     server: Running, demo: Path, playwright: Playwright
 ) -> None:
     dense = playwright.chromium.launch(
-        executable_path=CHROMIUM, args=[*FLAGS, "--force-device-scale-factor=2"]
+        executable_path=BROWSER, args=[*FLAGS, "--force-device-scale-factor=2"]
     )
     app = App(dense.new_context(no_viewport=True))
     app.open(server, bare="")

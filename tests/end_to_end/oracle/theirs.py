@@ -21,6 +21,8 @@ ENGINE = Path(__file__).with_name("python_engine.py")
 class Theirs:
     """imjoy-core in a browser of its own.
 
+    It loses the first message of some plugins in the shell of Chromium: so it has all of Chromium.
+
     Plugins in Python run with imjoy-rpc 0.5.59, in a process of its own.
 
     Args:
