@@ -28,6 +28,8 @@ def main() -> None:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*SIZE)
     QApplication.processEvents()
+    gc.collect()
+    gc.freeze()  # napari collects garbage whenever a layer goes, and this is most of what it would look at
     for line in sys.stdin:
         asked = json.loads(line)
         try:
