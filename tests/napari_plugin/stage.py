@@ -29,7 +29,7 @@ def main() -> None:
     viewer.window.resize(*SIZE)
     QApplication.processEvents()
     gc.collect()
-    gc.freeze()  # napari collects garbage whenever a layer goes, and this is most of what it would look at
+    gc.freeze()  # napari collects garbage whenever a layer goes: this need not be looked at
     for line in sys.stdin:
         asked = json.loads(line)
         try:
