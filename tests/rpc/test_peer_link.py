@@ -12,7 +12,7 @@ from opsin.rpc.messages import Call, Piece, decode_message
 from opsin.rpc.peer import Peer
 from opsin.rpc.transports.memory import MemoryTransport, pair
 from tests.rpc.joined import settled, two_peers
-from tests.rpc.running import run
+from tests.rpc.running import run, until
 from tests.rpc.services import Service
 
 MIB = 2**20
@@ -39,8 +39,7 @@ def test_a_lost_link_fails_what_is_pending_and_cancels_what_runs() -> None:
         with pytest.raises(ConnectionLost):
             await counter.add()
         await asyncio.gather(server.until_ended(), client.until_ended())
-        await asyncio.sleep(0.01)
-        assert service.log.count("cancelled") == 5
+        await until(lambda: service.log.count("cancelled") == 5)
         assert len(server.values.objects) == 0
         await asyncio.gather(server.close(), client.close())
         await client.close()

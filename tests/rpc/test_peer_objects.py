@@ -83,8 +83,7 @@ def test_a_remote_that_is_kept_lives_and_another_dies() -> None:
             root = await client.root()
             await root.keep(lambda: "kept")
             gc.collect()
-            await asyncio.sleep(0.02)
-            assert len(client.values.objects) == 1
+            await until(lambda: len(client.values.objects) == 1)
             assert await root.use_kept() == "kept"
             await root.forget()
             await settled(server, client)
