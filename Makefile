@@ -88,7 +88,7 @@ pytest: $(packages) $(app) $(demo)/zarr.json
 	$(say) "Tests: pytest, then those of windows (the browser's and napari's), whichever fail"
 	@status=0; \
 	pytest $(spread) -n $$(($(cores) + 2)) --maxprocesses 4 -m "not slow" $(windows:%=--ignore %) || status=$$?; \
-	pytest $(spread) $(kept) --cache-clear -n $(cores) --maxprocesses 2 -m "not slow" $(windows) || \
+	pytest $(spread) $(kept) --cache-clear -n $$(($(cores) + 1)) --maxprocesses 3 -m "not slow" $(windows) || \
 	$(MAKE) --no-print-directory again || status=$$?; \
 	exit $$status
 

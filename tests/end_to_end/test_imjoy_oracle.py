@@ -30,7 +30,7 @@ from tests.host.imjoy_web import Web, web
 from tests.server.serving import serving
 
 ALL = cases()
-TRIES = 3
+TRIES = 6
 """imjoy-core loses a message now and then: its frames answer each order twice."""
 RECORDING = os.environ.get("OPSIN_RECORD") == "1"
 
@@ -72,7 +72,7 @@ def has_loaded(lines: list[str]) -> bool:
 def record(case: Case, theirs: Theirs) -> None:
     """Keep what imjoy-core does twice in a row."""
     before: list[str] = []
-    for _ in range(4 * TRIES):
+    for _ in range(2 * TRIES):
         lines = compared(case, theirs.play(case), SITE)
         if lines == before and has_loaded(lines) == case.loads:
             write_transcript(case, lines, VERSIONS)
