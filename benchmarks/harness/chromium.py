@@ -45,6 +45,7 @@ def browser(address: str, start_page: str, window: tuple[int, int] = WINDOW) -> 
         size = f"--window-size={window[0]},{window[1]}"
         process = subprocess.Popen(
             bound([program, *FLAGS, size, f"--user-data-dir={profile}", start.as_uri()]),
+            env={**os.environ, "TMPDIR": str(profile)},  # it leaves a folder with a socket there
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
