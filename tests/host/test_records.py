@@ -49,7 +49,7 @@ def test_a_lock_of_another_process_makes_nobody_wait(
         other.execute("BEGIN EXCLUSIVE")
         started = time.monotonic()
         one.write(INSERT, {"id": "1", "title": "patient"})
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 1
         assert one.read(TITLES, {}) == []
         assert time.monotonic() - started < 2
         other.rollback()
